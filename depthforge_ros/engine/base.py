@@ -1,0 +1,55 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What every engine does: a batch of frames in, per-pixel results out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from depthforge_ros.labels import LabelSpace
+from depthforge_ros.preprocess import Preprocess
+
+
+@dataclass(frozen=True)
+class NetworkOutput:
+    """Per-pixel results at the network's input resolution, batch first."""
+
+    labels: npt.NDArray[np.uint8]
+    """(B, h, w), train id."""
+    confidence: npt.NDArray[np.float32]
+    """(B, h, w), share of the winning class in [0, 1]."""
+    entropy: npt.NDArray[np.float32]
+    """(B, h, w), entropy of the class distribution in nats / ln(classes), [0, 1]."""
+    inverse_depth: npt.NDArray[np.float32]
+    """(B, h, w), relative inverse depth: larger is nearer, no unit, >= 0."""
+
+
+class Engine(Protocol):
+    """A loaded model that is ready to run."""
+
+    @property
+    def name(self) -> str:
+        """Name in the engine mapping, e.g. `eager`."""
+
+    @property
+    def model(self) -> str:
+        """Name of the model that it runs."""
+
+    @property
+    def label_space(self) -> LabelSpace:
+        """Classes of `NetworkOutput.labels`."""
+
+    @property
+    def preprocess(self) -> Preprocess:
+        """The input size that the engine was made for."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Short hash of weights and options; equal fingerprints give equal results."""
+
+    def __call__(self, images: npt.NDArray[np.uint8]) -> NetworkOutput:
+        """Run a batch of network inputs, uint8 (B, h, w, 3) RGB."""

@@ -1,0 +1,16 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The one exception that a user's input can cause."""
+
+
+class UserError(ValueError):
+    """
+    Wrong input from outside: a file, a message, a parameter or a checkpoint.
+
+    Its text is one line that says what came, what was expected and what to do. Commands print it
+    and exit with 2; the node counts the frame under `reason` and goes on.
+    """
+
+    def __init__(self, message: str, *, reason: str = 'bad_input') -> None:
+        super().__init__(message)
+        self.reason = reason

@@ -1,0 +1,102 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Class names and colours: the only place where they are written down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from depthforge_ros.errors import UserError
+
+UNLABELLED = 255
+"""Train id of pixels without a class, in masks and in ground truth."""
+
+
+@dataclass(frozen=True)
+class LabelSpace:
+    """An ordered set of classes; the index of a class is its train id."""
+
+    name: str
+    classes: tuple[str, ...]
+    colors: tuple[tuple[int, int, int], ...]
+    """RGB in [0, 255], one per class."""
+
+    def __post_init__(self) -> None:
+        if not self.classes or len(self.classes) != len(self.colors):
+            raise UserError(
+                f'label space {self.name!r}: {len(self.classes)} classes and {len(self.colors)} '
+                'colours came, as many of each and at least one are needed'
+            )
+        if len(self.classes) > UNLABELLED:
+            raise UserError(
+                f'label space {self.name!r} has {len(self.classes)} classes, at most {UNLABELLED} '
+                'fit an 8-bit mask; merge classes'
+            )
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    @property
+    def palette(self) -> npt.NDArray[np.uint8]:
+        """Colours as uint8 (256, 3) RGB; ids without a class are black."""
+        palette = np.zeros((256, 3), np.uint8)
+        palette[: len(self.colors)] = self.colors
+        return palette
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain lists and strings, for metadata."""
+        return {
+            'name': self.name,
+            'classes': list(self.classes),
+            'colors': [list(color) for color in self.colors],
+        }
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> LabelSpace:
+        """Build from what `to_json` gave."""
+        colors = tuple((int(r), int(g), int(b)) for r, g, b in fields['colors'])
+        return cls(name=str(fields['name']), classes=tuple(fields['classes']), colors=colors)
+
+
+CITYSCAPES = LabelSpace(
+    name='cityscapes',
+    classes=(
+        'road', 'sidewalk', 'building', 'wall', 'fence', 'pole', 'traffic light', 'traffic sign',
+        'vegetation', 'terrain', 'sky', 'person', 'rider', 'car', 'truck', 'bus', 'train',
+        'motorcycle', 'bicycle',
+    ),
+    colors=(
+        (128, 64, 128), (244, 35, 232), (70, 70, 70), (102, 102, 156), (190, 153, 153),
+        (153, 153, 153), (250, 170, 30), (220, 220, 0), (107, 142, 35), (152, 251, 152),
+        (70, 130, 180), (220, 20, 60), (255, 0, 0), (0, 0, 142), (0, 0, 70), (0, 60, 100),
+        (0, 80, 100), (0, 0, 230), (119, 11, 32),
+    ),
+)  # fmt: skip
+
+CAMVID = LabelSpace(
+    name='camvid',
+    classes=(
+        'sky', 'building', 'pole', 'road', 'pavement', 'tree', 'sign', 'fence', 'car',
+        'pedestrian', 'bicyclist',
+    ),
+    colors=(
+        (128, 128, 128), (128, 0, 0), (192, 192, 128), (128, 64, 128), (60, 40, 222),
+        (128, 128, 0), (192, 128, 128), (64, 64, 128), (64, 0, 128), (64, 64, 0), (0, 128, 192),
+    ),
+)  # fmt: skip
+
+LABEL_SPACES: Mapping[str, LabelSpace] = {space.name: space for space in (CAMVID, CITYSCAPES)}
+
+CAMVID_FROM_CITYSCAPES = np.full(256, UNLABELLED, np.uint8)
+"""Look-up table uint8 (256,): CamVid id of a Cityscapes train id."""
+CAMVID_FROM_CITYSCAPES[:19] = (3, 4, 1, 1, 7, 2, 6, 6, 5, 5, 0, 9, 10, 8, 8, 8, 8, 10, 10)
+
+
+def colorize(labels: npt.NDArray[np.uint8], space: LabelSpace) -> npt.NDArray[np.uint8]:
+    """Paint train ids (H, W) with the class colours: RGB uint8 (H, W, 3)."""
+    return space.palette[labels]

@@ -1,0 +1,51 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The only composition: frame -> preprocess -> engine -> postprocess, each stage timed."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from depthforge_ros.engine.base import Engine
+from depthforge_ros.postprocess import Result, to_camera
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Wall time of the stages of one frame."""
+
+    preprocess_ms: float
+    inference_ms: float
+    postprocess_ms: float
+
+    @property
+    def total_ms(self) -> float:
+        """From the RGB frame to the result."""
+        return self.preprocess_ms + self.inference_ms + self.postprocess_ms
+
+
+class Pipeline:
+    """Runs single RGB frames of any size through one engine. Not thread-safe."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def __call__(self, rgb: npt.NDArray[np.uint8]) -> tuple[Result, Timings]:
+        """Answer RGB uint8 (H, W, 3) at its own resolution."""
+        start = time.perf_counter()
+        image, geometry = self.engine.preprocess(rgb)
+        preprocessed = time.perf_counter()
+        output = self.engine(image[None])
+        inferred = time.perf_counter()
+        result = to_camera(output, geometry)
+        done = time.perf_counter()
+        timings = Timings(
+            preprocess_ms=(preprocessed - start) * 1e3,
+            inference_ms=(inferred - preprocessed) * 1e3,
+            postprocess_ms=(done - inferred) * 1e3,
+        )
+        return result, timings

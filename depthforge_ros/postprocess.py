@@ -1,0 +1,67 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Network output + Geometry -> labels, confidence, entropy and depth as the camera sees them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from depthforge_ros.engine.base import NetworkOutput
+from depthforge_ros.labels import LabelSpace, colorize
+from depthforge_ros.preprocess import Geometry
+
+
+@dataclass(frozen=True)
+class Result:
+    """One frame's answer at the camera's resolution."""
+
+    labels: npt.NDArray[np.uint8]
+    """(H, W), train id."""
+    confidence: npt.NDArray[np.float32]
+    """(H, W), share of the winning class in [0, 1]."""
+    entropy: npt.NDArray[np.float32]
+    """(H, W), nats / ln(classes), [0, 1]."""
+    inverse_depth: npt.NDArray[np.float32]
+    """(H, W), relative inverse depth: larger is nearer, no unit."""
+
+
+def to_camera(output: NetworkOutput, geometry: Geometry, index: int = 0) -> Result:
+    """Take frame `index` of a batch back to the camera's resolution."""
+    return Result(
+        labels=_resize(output.labels[index], geometry, cv2.INTER_NEAREST),
+        confidence=_resize(output.confidence[index], geometry, cv2.INTER_LINEAR),
+        entropy=_resize(output.entropy[index], geometry, cv2.INTER_LINEAR),
+        inverse_depth=_resize(output.inverse_depth[index], geometry, cv2.INTER_LINEAR),
+    )
+
+
+def overlay(
+    rgb: npt.NDArray[np.uint8],
+    labels: npt.NDArray[np.uint8],
+    space: LabelSpace,
+    alpha: float = 0.5,
+) -> npt.NDArray[np.uint8]:
+    """Blend class colours over RGB uint8 (H, W, 3); alpha 0 shows the image, 1 the colours."""
+    blended = cv2.addWeighted(rgb, 1.0 - alpha, colorize(labels, space), alpha, 0.0)
+    return np.asarray(blended, np.uint8)
+
+
+def colorize_depth(inverse_depth: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    """Paint relative inverse depth (H, W), near bright, as RGB uint8 (H, W, 3)."""
+    low, high = np.percentile(inverse_depth, (1.0, 99.0))
+    unit = np.clip((inverse_depth - low) / max(float(high - low), 1e-9), 0.0, 1.0)
+    colored = cv2.applyColorMap((unit * 255.0).astype(np.uint8), cv2.COLORMAP_INFERNO)
+    return np.asarray(colored[..., ::-1], np.uint8)
+
+
+def _resize(plane: npt.NDArray[Any], geometry: Geometry, interpolation: int) -> npt.NDArray[Any]:
+    content = plane[: geometry.content_height, : geometry.content_width]
+    size = (geometry.camera_width, geometry.camera_height)
+    if content.shape == (geometry.camera_height, geometry.camera_width):
+        return np.ascontiguousarray(content)
+    return np.asarray(cv2.resize(content, size, interpolation=interpolation))

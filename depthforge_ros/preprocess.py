@@ -1,0 +1,112 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""RGB frame -> network input, and the geometry of the way back. Used by node, tools and trainer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from depthforge_ros.errors import UserError
+
+MAX_ASPECT = 4.0
+"""Longest network side over the shortest; longer frames shrink further, so memory stays bounded."""
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How a camera image lies in the network input: scaled, then padded on the right and bottom."""
+
+    camera_height: int
+    camera_width: int
+    content_height: int
+    """Rows of the network input that show the camera image; below them is padding."""
+    content_width: int
+    height: int
+    """Rows of the network input, a multiple of the patch size."""
+    width: int
+
+    @property
+    def scale_x(self) -> float:
+        """Network pixels per camera pixel, along x."""
+        return self.content_width / self.camera_width
+
+    @property
+    def scale_y(self) -> float:
+        """Network pixels per camera pixel, along y."""
+        return self.content_height / self.camera_height
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """
+    Choice of the network's input size.
+
+    With `short_side` the aspect ratio of the camera is kept to within half a patch and nothing is
+    padded. With `fixed_size` (height, width), as compiled engines need it, the image is fitted in
+    and the rest padded with the edge pixels.
+    """
+
+    patch: int
+    short_side: int
+    fixed_size: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        if self.short_side < self.patch:
+            raise UserError(
+                f'short_side {self.short_side} is smaller than one patch of {self.patch} pixels; '
+                'choose a multiple of the patch'
+            )
+        for side in self.fixed_size or ():
+            if side < self.patch or side % self.patch:
+                raise UserError(
+                    f'fixed_size {self.fixed_size} must be multiples of the patch, {self.patch}; '
+                    f'the nearest is {max(1, round(side / self.patch)) * self.patch}'
+                )
+
+    def geometry(self, height: int, width: int) -> Geometry:
+        """Place a camera image of height x width pixels."""
+        if height < 1 or width < 1:
+            raise UserError(
+                f'an image of {width} x {height} pixels came, at least 1 x 1 is needed; check the '
+                'camera driver',
+                reason='empty_image',
+            )
+        if self.fixed_size is not None:
+            net_height, net_width = self.fixed_size
+            scale = min(net_height / height, net_width / width)
+            content = max(1, round(height * scale)), max(1, round(width * scale))
+            return Geometry(height, width, *content, net_height, net_width)
+        scale = min(
+            self.short_side / min(height, width),
+            self.short_side * MAX_ASPECT / max(height, width),
+        )
+        size = self._to_patches(height * scale), self._to_patches(width * scale)
+        return Geometry(height, width, *size, *size)
+
+    def __call__(
+        self, rgb: npt.NDArray[np.uint8]
+    ) -> tuple[npt.NDArray[np.uint8], Geometry]:
+        """Resize and pad RGB uint8 (H, W, 3) to the network's uint8 (h, w, 3)."""
+        if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
+            raise UserError(
+                f'a frame of shape {rgb.shape} and type {rgb.dtype} came, uint8 (H, W, 3) in RGB '
+                'order is needed'
+            )
+        geometry = self.geometry(rgb.shape[0], rgb.shape[1])
+        content = (geometry.content_width, geometry.content_height)
+        shrinks = content[0] * content[1] < rgb.shape[0] * rgb.shape[1]
+        resized = cv2.resize(
+            rgb, content, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        )
+        below = geometry.height - geometry.content_height
+        right = geometry.width - geometry.content_width
+        if below or right:
+            resized = cv2.copyMakeBorder(resized, 0, below, 0, right, cv2.BORDER_REPLICATE)
+        return np.asarray(resized, np.uint8), geometry
+
+    def _to_patches(self, side: float) -> int:
+        return max(1, round(side / self.patch)) * self.patch
