@@ -1,0 +1,112 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Depth Anything V2's DPT head, with the parameter names of the official code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from depthforge_ros.model.config import DptConfig
+
+
+def _conv3(inputs: int, outputs: int, *, bias: bool = True) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias)
+
+
+class ResidualConvUnit(nn.Module):
+    """Pre-activated residual unit."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.conv1 = _conv3(features, features)
+        self.conv2 = _conv3(features, features)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.conv2(functional.relu(self.conv1(functional.relu(x))))
+        return out + x
+
+
+class FusionBlock(nn.Module):
+    """Adds a finer map and resizes to the next one."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.out_conv = nn.Conv2d(features, features, 1)
+        self.resConfUnit1 = ResidualConvUnit(features)
+        self.resConfUnit2 = ResidualConvUnit(features)
+
+    def forward(self, x: Tensor, finer: Tensor | None, size: tuple[int, int]) -> Tensor:
+        if finer is not None:
+            x = x + self.resConfUnit1(finer)
+        x = self.resConfUnit2(x)
+        # The 1x1 convolution commutes with the resizing: it runs on the smaller map.
+        x = self.out_conv(x)
+        return functional.interpolate(x, size=size, mode='bilinear', align_corners=True)
+
+
+class Scratch(nn.Module):
+    """The fusion part; named as upstream names it."""
+
+    def __init__(self, config: DptConfig) -> None:
+        super().__init__()
+        features = config.features
+        for index, channels in enumerate(config.out_channels, start=1):
+            setattr(self, f'layer{index}_rn', _conv3(channels, features, bias=False))
+            setattr(self, f'refinenet{index}', FusionBlock(features))
+        self.output_conv1 = _conv3(features, features // 2)
+        self.output_conv2 = nn.Sequential(
+            _conv3(features // 2, 32), nn.ReLU(), nn.Conv2d(32, 1, 1), nn.ReLU(), nn.Identity()
+        )
+
+
+class DptHead(nn.Module):
+    """Four normalised encoder maps to relative inverse depth."""
+
+    def __init__(self, config: DptConfig, width: int) -> None:
+        super().__init__()
+        channels = config.out_channels
+        self.projects = nn.ModuleList(nn.Conv2d(width, count, 1) for count in channels)
+        self.resize_layers = nn.ModuleList(
+            (
+                nn.ConvTranspose2d(channels[0], channels[0], 4, stride=4),
+                nn.ConvTranspose2d(channels[1], channels[1], 2, stride=2),
+                nn.Identity(),
+                nn.Conv2d(channels[3], channels[3], 3, stride=2, padding=1),
+            )
+        )
+        self.scratch = Scratch(config)
+
+    def forward(self, maps_BChw: Sequence[Tensor], size: tuple[int, int]) -> Tensor:
+        """Return relative inverse depth (B, H, W), >= 0, for an image of `size` (H, W)."""
+        scratch = self.scratch
+        layers = []
+        for index, x in enumerate(maps_BChw):
+            x = self.resize_layers[index](self.projects[index](x))
+            layers.append(getattr(scratch, f'layer{index + 1}_rn')(x))
+        fused: Tensor | None = None
+        for index in (3, 2, 1, 0):
+            finer = layers[index]
+            target = _size(layers[index - 1]) if index else _double(finer)
+            refine: FusionBlock = getattr(scratch, f'refinenet{index + 1}')
+            fused = refine(finer, None, target) if fused is None else refine(fused, finer, target)
+        x = scratch.output_conv1(fused)
+        x = functional.interpolate(x, size=size, mode='bilinear', align_corners=True)
+        out: Tensor = scratch.output_conv2(x).squeeze(1)
+        return out
+
+
+def _size(x: Tensor) -> tuple[int, int]:
+    return x.shape[2], x.shape[3]
+
+
+def _double(x: Tensor) -> tuple[int, int]:
+    return 2 * x.shape[2], 2 * x.shape[3]
+
+
+def to_map(tokens_BNC: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Lay patch tokens (B, h w, C) out as a map (B, C, h, w)."""
+    return tokens_BNC.transpose(1, 2).unflatten(2, grid).contiguous()
+

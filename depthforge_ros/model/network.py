@@ -1,0 +1,154 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""
+The whole DepthForge network: two frozen streams, tokens between them, decoder, depth head.
+
+Shapes: B batch, N patches of an h x w grid, C encoder width, K classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from depthforge_ros.model.config import NetworkConfig
+from depthforge_ros.model.dpt import DptHead, to_map
+from depthforge_ros.model.mask2former import HeadOutput, Mask2FormerHead
+from depthforge_ros.model.refinement import RefinementDecoder, resize
+from depthforge_ros.model.tokens import DepthAwareTokens
+from depthforge_ros.model.vit import VisionTransformer
+
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
+
+FROZEN = ('depth_encoder', 'depth_head', 'visual_encoder')
+"""Parts that come from foundation weights; the rest is what training makes."""
+
+
+class Prediction(NamedTuple):
+    """The network's answer at its input resolution."""
+
+    scores_BKHW: Tensor
+    """Class scores >= 0, not normalised."""
+    inverse_depth_BHW: Tensor
+    """Relative inverse depth >= 0."""
+
+
+class DepthForge(nn.Module):
+    """Segmentation from visual features that depth features refine, and relative depth."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, config: NetworkConfig, classes: int) -> None:
+        super().__init__()
+        self.config = config
+        width = config.encoder.width
+        self.depth_encoder = VisionTransformer(config.encoder)
+        if not config.shared_encoder:
+            self.visual_encoder = VisionTransformer(config.encoder)
+        self.depth_head = DptHead(config.dpt, width)
+        self.tokens = DepthAwareTokens(config.tokens, config.encoder, config.head.width)
+        self.refinement = RefinementDecoder(config.head, width)
+        self.head = Mask2FormerHead(config.head, width, classes)
+        mean, std = self.normalisation()
+        self.register_buffer('mean', mean, persistent=False)
+        self.register_buffer('std', std, persistent=False)
+
+    @staticmethod
+    def normalisation() -> tuple[Tensor, Tensor]:
+        """ImageNet mean and standard deviation for 8-bit values, each (3, 1, 1) on the CPU."""
+        mean = torch.tensor(MEAN, device='cpu').view(3, 1, 1)
+        std = torch.tensor(STD, device='cpu').view(3, 1, 1)
+        return 255.0 * mean, 255.0 * std
+
+    @property
+    def visual(self) -> VisionTransformer:
+        """The visual stream's encoder."""
+        return self.depth_encoder if self.config.shared_encoder else self.visual_encoder
+
+    def normalize(self, image_BHW3: Tensor) -> Tensor:
+        """RGB uint8 (B, H, W, 3) to the encoders' input (B, 3, H, W)."""
+        image = image_BHW3.permute(0, 3, 1, 2).to(self.mean.dtype)
+        return (image - self.mean) / self.std
+
+    def forward(self, image_BHW3: Tensor) -> Prediction:
+        """Answer RGB uint8 (B, H, W, 3) whose sides are multiples of the patch."""
+        size = image_BHW3.shape[1], image_BHW3.shape[2]
+        image = self.normalize(image_BHW3)
+        depth_taps, visual_taps = self.streams(image)
+        output = self.segment(visual_taps, every_layer=False)
+        return Prediction(resize(output.class_scores(), size), self.estimate_depth(depth_taps, size))
+
+    def streams(self, image_B3HW: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """Run both encoders: depth and visual maps (B, C, h, w) of the tapped blocks."""
+        depth_BNC = self.depth_encoder.embed(image_B3HW)
+        visual_BNC = depth_BNC if self.visual is self.depth_encoder else self.visual.embed(image_B3HW)
+        folded = self.tokens.fold()
+        depth_taps, visual_taps = [], []
+        blocks = zip(self.depth_encoder.blocks, self.visual.blocks, strict=True)
+        for index, (depth_block, visual_block) in enumerate(blocks):
+            depth_BNC, visual_BNC = _lockstep(depth_block, visual_block, depth_BNC, visual_BNC)
+            refined = self.tokens(visual_BNC[:, 1:], depth_BNC[:, 1:], index, folded)
+            visual_BNC = torch.cat((visual_BNC[:, :1], refined), 1)
+            if index in self.config.taps:
+                depth_taps.append(self.to_map(depth_BNC, image_B3HW))
+                visual_taps.append(self.to_map(visual_BNC, image_B3HW))
+        return depth_taps, visual_taps
+
+    def depth_blocks(self, image_B3HW: Tensor) -> list[Tensor]:
+        """Run the depth encoder alone: tokens (B, 1 + N, C) after every block."""
+        x_BNC = self.depth_encoder.embed(image_B3HW)
+        outputs = []
+        for block in self.depth_encoder.blocks:
+            x_BNC = block(x_BNC)
+            outputs.append(x_BNC)
+        return outputs
+
+    def visual_taps(self, image_B3HW: Tensor, depth_blocks: Sequence[Tensor]) -> list[Tensor]:
+        """Run the visual encoder alone, refined by what `depth_blocks` gave."""
+        x_BNC = self.visual.embed(image_B3HW)
+        folded = self.tokens.fold()
+        taps = []
+        for index, block in enumerate(self.visual.blocks):
+            x_BNC = block(x_BNC)
+            refined = self.tokens(x_BNC[:, 1:], depth_blocks[index][:, 1:], index, folded)
+            x_BNC = torch.cat((x_BNC[:, :1], refined), 1)
+            if index in self.config.taps:
+                taps.append(self.to_map(x_BNC, image_B3HW))
+        return taps
+
+    def segment(self, visual_taps: list[Tensor], *, every_layer: bool) -> HeadOutput:
+        """Decode the visual maps into queries' classes and masks."""
+        levels = self.refinement(visual_taps)
+        output: HeadOutput = self.head(levels, self.tokens.queries(), every_layer=every_layer)
+        return output
+
+    def estimate_depth(self, depth_taps: list[Tensor], size: tuple[int, int]) -> Tensor:
+        """Relative inverse depth (B, H, W) from the depth stream's maps."""
+        norm = self.depth_encoder.norm
+        maps = [norm(x.movedim(1, -1)).movedim(-1, 1) for x in depth_taps]
+        inverse_depth: Tensor = self.depth_head(maps, size)
+        return inverse_depth
+
+    def to_map(self, tokens_BNC: Tensor, image_B3HW: Tensor) -> Tensor:
+        """Lay the patches out as a map (B, C, h, w), without the class token."""
+        patch = self.config.encoder.patch
+        grid = image_B3HW.shape[2] // patch, image_B3HW.shape[3] // patch
+        return to_map(tokens_BNC[:, 1:], grid)
+
+
+def _lockstep(
+    depth_block: nn.Module, visual_block: nn.Module, depth_BNC: Tensor, visual_BNC: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Run one block of each stream; shared blocks once, on both streams as one batch."""
+    if depth_block is not visual_block:
+        return depth_block(depth_BNC), visual_block(visual_BNC)
+    if depth_BNC is visual_BNC:
+        out = depth_block(depth_BNC)
+        return out, out
+    depth, visual = depth_block(torch.cat((depth_BNC, visual_BNC))).chunk(2)
+    return depth, visual

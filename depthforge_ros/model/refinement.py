@@ -1,0 +1,109 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""
+The depth refinement decoder (DepthForge): gates and fuses the maps of four blocks.
+
+Shapes: B batch, C encoder width, h x w patch grid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from depthforge_ros.model.config import HeadConfig
+
+
+class Level(NamedTuple):
+    """
+    One pyramid level: a map, and the size (height, width) at which it is meant.
+
+    Resizing is left to the reader, who projects the channels first: a 1x1 convolution and a
+    bilinear resize commute, and the projection is cheaper on the smaller map.
+    """
+
+    map_BChw: Tensor
+    size: tuple[int, int]
+
+    def resized(self) -> Tensor:
+        """Return the map at its size."""
+        return resize(self.map_BChw, self.size)
+
+
+def resize(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize (B, C, h, w) bilinearly to `size` (height, width)."""
+    if (x.shape[2], x.shape[3]) == size:
+        return x
+    return functional.interpolate(x, size=size, mode='bilinear', align_corners=False)
+
+
+def pyramid_sizes(grid: tuple[int, int]) -> tuple[tuple[int, int], ...]:
+    """Sizes at strides 4, 8, 16 and 32 (in patches of 16) for a patch grid (h, w)."""
+    height, width = grid
+    half = ((height + 1) // 2, (width + 1) // 2)
+    return (4 * height, 4 * width), (2 * height, 2 * width), grid, half
+
+
+class Gate(nn.Module):
+    """Channel gate, then spatial gate."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.channel = nn.Sequential(
+            nn.Conv2d(width, width // 16, 1),
+            nn.ReLU(),
+            nn.Conv2d(width // 16, width, 1),
+            nn.Sigmoid(),
+        )
+        self.spatial = nn.Sequential(nn.Conv2d(width, 1, 3, padding=1), nn.Sigmoid())
+
+    def forward(self, x_BChw: Tensor) -> Tensor:
+        x_BChw = x_BChw * self.channel(x_BChw)
+        out: Tensor = x_BChw * self.spatial(x_BChw)
+        return out
+
+
+class RefinementDecoder(nn.Module):
+    """Four encoder maps to a pyramid whose finest level carries the fused, gated maps."""
+
+    def __init__(self, config: HeadConfig, width: int) -> None:
+        super().__init__()
+        self.config = config
+        if config.refine:
+            self.gates = nn.ModuleList(Gate(width) for _ in range(4))
+            self.fuse = nn.Conv2d(4 * width, width, 1)
+            # The fused map starts as an addition of nothing, so that training starts from the
+            # frozen features.
+            nn.init.zeros_(self.fuse.weight)
+            nn.init.zeros_(self.fuse.bias)
+
+    def forward(self, maps_BChw: Sequence[Tensor]) -> list[Level]:
+        """Take four maps (B, C, h, w); return the levels at strides 4, 8, 16 and 32."""
+        grid = maps_BChw[0].shape[2], maps_BChw[0].shape[3]
+        levels = [
+            Level(x, size) for x, size in zip(maps_BChw, pyramid_sizes(grid), strict=True)
+        ]
+        if not self.config.refine:
+            return levels
+        if self.config.gate_on == 'grid':
+            gated = [gate(x) for gate, x in zip(self.gates, maps_BChw, strict=True)]
+            return [Level(maps_BChw[0] + self.fuse(torch.cat(gated, 1)), levels[0].size)] + levels[
+                1:
+            ]
+        pyramid = [level.resized() for level in levels]
+        fused = self._fuse([gate(x) for gate, x in zip(self.gates, pyramid, strict=True)])
+        sized = [Level(x, level.size) for x, level in zip(pyramid, levels, strict=True)]
+        return [Level(pyramid[0] + fused, levels[0].size)] + sized[1:]
+
+    def _fuse(self, gated: Sequence[Tensor]) -> Tensor:
+        """Resize to the first map's size, concatenate, convolve; each part convolved first."""
+        size = gated[0].shape[2], gated[0].shape[3]
+        weights = self.fuse.weight.chunk(4, 1)
+        fused = functional.conv2d(gated[0], weights[0], self.fuse.bias)
+        for x, weight in zip(gated[1:], weights[1:], strict=True):
+            fused = fused + resize(functional.conv2d(x, weight), size)
+        return fused
