@@ -1,0 +1,85 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The package for colcon (ament_python) and for pip alike."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+PACKAGE = 'depthforge_ros'
+SHARE = f'share/{PACKAGE}'
+SHARED_FOLDERS = ('config', 'drive', 'launch', 'models')
+
+
+def shared_files():
+    """List (folder of the installation, files) of everything that is no Python module."""
+    entries = [
+        ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
+        (SHARE, ['package.xml']),
+    ]
+    for top in SHARED_FOLDERS:
+        files = sorted(path for path in Path(top).rglob('*') if is_content(path))
+        for folder in sorted({path.parent for path in files}):
+            names = [str(path) for path in files if path.parent == folder]
+            entries.append((f'{SHARE}/{folder.as_posix()}', names))
+    return entries
+
+
+def is_content(path):
+    """Tell a file to install from folders and from what Python leaves behind."""
+    return path.is_file() and '__pycache__' not in path.parts
+
+
+setup(
+    name=PACKAGE,
+    version='0.1.0',
+    description='Semantic masks and auxiliary depth from camera topics, with the DepthForge model',
+    long_description=Path('README.md').read_text(encoding='utf-8'),
+    long_description_content_type='text/markdown',
+    author='The depthforge_ros authors',
+    maintainer='The depthforge_ros authors',
+    maintainer_email='maintainers@depthforge-ros.invalid',
+    license='Apache-2.0',
+    python_requires='>=3.10,<3.15',
+    packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
+    package_data={PACKAGE: ['py.typed']},
+    data_files=shared_files(),
+    zip_safe=False,
+    install_requires=[
+        'numpy>=1.26',
+        'opencv-python-headless>=4.9',
+        'plotly>=5.18',
+        'PyYAML>=6.0',
+        'rosbags>=0.10',
+        'safetensors>=0.4',
+        'torch==2.13.0',
+        'tqdm>=4.66',
+    ],
+    extras_require={
+        'ros': [
+            'ros-jazzy-diagnostic-msgs',
+            'ros-jazzy-rclpy[fastrtps]',
+            'ros-jazzy-sensor-msgs',
+        ],
+        'test': [
+            'colcon-common-extensions',
+            'hypothesis',
+            'mypy',
+            'pytest',
+            'pytest-timeout',
+            'ruff',
+            'scipy',
+            'setuptools',
+            'transformers',
+            'types-PyYAML',
+            'types-tqdm',
+            'wheel',
+        ],
+    },
+    entry_points={
+        'console_scripts': [
+            'depthforge = depthforge_ros.cli.main:main',
+            'depthforge_node = depthforge_ros.ros.node:main',
+        ],
+    },
+)
