@@ -1,0 +1,66 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+
+# make demo   replay a drive through the node, leaving out/demo/
+# make test   everything that CI checks
+# Both install into .venv first. PYTHON=python3.12 chooses another interpreter.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# A sourced ROS installation would mix its own modules and libraries with those in .venv.
+unexport AMENT_PREFIX_PATH LD_LIBRARY_PATH PYTHONPATH RMW_IMPLEMENTATION
+
+# Optional recordings and weights beside the checkout.
+DEPTHFORGE_SHARED ?= $(realpath ../shared)
+DEPTHFORGE_WEIGHTS ?= $(realpath ../shared/weights)
+ifneq ($(DEPTHFORGE_SHARED),)
+export DEPTHFORGE_SHARED
+endif
+ifneq ($(DEPTHFORGE_WEIGHTS),)
+export DEPTHFORGE_WEIGHTS
+endif
+
+.PHONY: demo test lint format clean
+
+demo: .venv/.demo
+	$(BIN)/depthforge demo --output out/demo \
+		$(if $(DEPTHFORGE_SHARED),--shared "$(DEPTHFORGE_SHARED)")
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: .venv/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: .venv/.test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv build install log out .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . \( -name __pycache__ -o -name '*.egg-info' \) -prune -exec rm -rf {} +
+
+# A stamp is written only when its install is complete, so an interrupted one is done again.
+.venv/.demo: .venv/.python setup.py
+	$(BIN)/python -m pip install -e '.[ros]'
+	touch $@
+
+.venv/.test: .venv/.python setup.py trainer/pyproject.toml
+	$(BIN)/python -m pip install -e '.[ros,test]' -e ./trainer
+	touch $@ .venv/.demo
+
+.venv/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] < (3, 15))' || { \
+		echo 'error: $(PYTHON) is' "$$($(PYTHON) --version 2>&1);" \
+		'Python 3.10 to 3.14 is needed; name one with PYTHON=python3.12' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo 'error: $(PYTHON) has no venv module; install it, on Ubuntu and Debian with' \
+		"'apt install python3-venv'" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	touch $@
