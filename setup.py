@@ -34,8 +34,6 @@ setup(
     name=PACKAGE,
     version='0.1.0',
     description='Semantic masks and auxiliary depth from camera topics, with the DepthForge model',
-    long_description=Path('README.md').read_text(encoding='utf-8'),
-    long_description_content_type='text/markdown',
     author='The depthforge_ros authors',
     maintainer='The depthforge_ros authors',
     maintainer_email='maintainers@depthforge-ros.invalid',

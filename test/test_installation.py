@@ -89,13 +89,9 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope='module')
-def colcon_prefix(source: Path) -> Path:
+def colcon_prefix(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build the sources with colcon; the prefix of the package."""
-    workspace = source.parent
-    colcon = shutil.which('colcon', path=os.pathsep.join((str(scripts()), os.environ['PATH'])))
-    assert colcon, "colcon is missing; pip install -e '.[test]' has it"
-    run([colcon, '--log-base', 'log', 'build', '--base-paths', PACKAGE], cwd=workspace)
-    return workspace / 'install' / PACKAGE
+    return build_with_colcon(source, tmp_path_factory.mktemp('colcon'))
 
 
 @pytest.fixture(scope='module')
@@ -107,8 +103,16 @@ def pip_target(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
-def scripts() -> Path:
-    return Path(sysconfig.get_path('scripts'))
+def build_with_colcon(source: Path, workspace: Path, *options: str) -> Path:
+    """Build into a workspace; the prefix of the package."""
+    path = os.pathsep.join((sysconfig.get_path('scripts'), os.environ['PATH']))
+    colcon = shutil.which('colcon', path=path)
+    assert colcon, "colcon is missing; pip install -e '.[test]' has it"
+    run(
+        [colcon, '--log-base', 'log', 'build', '--base-paths', str(source), *options],
+        cwd=workspace,
+    )
+    return workspace / 'install' / PACKAGE
 
 
 def site_packages(prefix: Path) -> Path:
@@ -134,6 +138,12 @@ def test_colcon_installs_launch_config_model_and_drive(colcon_prefix: Path) -> N
 def test_colcon_installs_every_module(source: Path, colcon_prefix: Path) -> None:
     installed = content(site_packages(colcon_prefix) / PACKAGE)
     assert installed == content(source / PACKAGE)
+
+
+def test_colcon_links_every_shared_file(source: Path, tmp_path: Path) -> None:
+    prefix = build_with_colcon(source, tmp_path, '--symlink-install')
+    assert shared_content(prefix / 'share' / PACKAGE) == shared_content(source)
+    assert (prefix / 'share' / PACKAGE / 'package.xml').is_symlink()
 
 
 @pytest.mark.parametrize('name', EXECUTABLES)
