@@ -1,0 +1,211 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""
+Image message or file -> RGB uint8 (H, W, 3).
+
+Messages are duck-typed, so that those of rclpy and of rosbags both do. They are read here with
+numpy and OpenCV rather than with cv_bridge or rosbags-image: both copy, and rosbags-image 0.10
+ignores `step` and the chroma rows of nv12.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+from depthforge_ros.errors import UserError
+import numpy as np
+import numpy.typing as npt
+
+MAX_PIXELS = 64_000_000
+"""Largest image that is taken unless the caller says otherwise, height x width."""
+
+JPEG_START = b'\xff\xd8\xff'
+JPEG_END = b'\xff\xd9'
+JPEG_FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+PNG_START = b'\x89PNG\r\n\x1a\n'
+PNG_END = b'IEND'
+END_WITHIN = 1024
+"""Bytes at the end of a compressed image in which its end mark must lie."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the pixels of an encoding lie in memory, and how OpenCV turns them into RGB."""
+
+    channels: int
+    """Values per pixel and row; 1 for the planes of nv12."""
+    to_rgb: int | None
+    """OpenCV colour conversion; None where the bytes are RGB already."""
+    bytes_per_value: int = 1
+    rows_per_two: int = 2
+    """Rows of data per two rows of pixels: 3 where half-height chroma rows follow the image."""
+    even: bool = False
+    """Pairs of pixels share their colour, so that odd sizes do not exist."""
+    smallest: int = 1
+    """Pixels along a side that the conversion needs at least."""
+
+
+LAYOUTS: Mapping[str, Layout] = {
+    'rgb8': Layout(3, None),
+    'bgr8': Layout(3, cv2.COLOR_BGR2RGB),
+    'rgba8': Layout(4, cv2.COLOR_RGBA2RGB),
+    'bgra8': Layout(4, cv2.COLOR_BGRA2RGB),
+    'mono8': Layout(1, cv2.COLOR_GRAY2RGB),
+    'mono16': Layout(1, cv2.COLOR_GRAY2RGB, bytes_per_value=2),
+    # OpenCV names a pattern after its second row and column, ROS after the first.
+    'bayer_rggb8': Layout(1, cv2.COLOR_BayerBG2RGB, smallest=3),
+    'bayer_bggr8': Layout(1, cv2.COLOR_BayerRG2RGB, smallest=3),
+    'bayer_gbrg8': Layout(1, cv2.COLOR_BayerGR2RGB, smallest=3),
+    'bayer_grbg8': Layout(1, cv2.COLOR_BayerGB2RGB, smallest=3),
+    'bayer_rggb16': Layout(1, cv2.COLOR_BayerBG2RGB, smallest=3, bytes_per_value=2),
+    'bayer_bggr16': Layout(1, cv2.COLOR_BayerRG2RGB, smallest=3, bytes_per_value=2),
+    'bayer_gbrg16': Layout(1, cv2.COLOR_BayerGR2RGB, smallest=3, bytes_per_value=2),
+    'bayer_grbg16': Layout(1, cv2.COLOR_BayerGB2RGB, smallest=3, bytes_per_value=2),
+    'uyvy': Layout(2, cv2.COLOR_YUV2RGB_UYVY, even=True),
+    'yuv422': Layout(2, cv2.COLOR_YUV2RGB_UYVY, even=True),
+    'yuyv': Layout(2, cv2.COLOR_YUV2RGB_YUYV, even=True),
+    'yuv422_yuy2': Layout(2, cv2.COLOR_YUV2RGB_YUYV, even=True),
+    'nv12': Layout(1, cv2.COLOR_YUV2RGB_NV12, rows_per_two=3, even=True),
+    'nv21': Layout(1, cv2.COLOR_YUV2RGB_NV21, rows_per_two=3, even=True),
+}
+
+
+def rgb_from_message(message: Any, *, max_pixels: int = MAX_PIXELS) -> npt.NDArray[np.uint8]:
+    """
+    Read a sensor_msgs Image or CompressedImage, of rclpy or of rosbags.
+
+    An rgb8 image is returned as a view of the message's own bytes, rows `step` apart; all others
+    are converted. What cannot be read raises UserError with one of the reasons `empty_image`,
+    `bad_length`, `bad_size`, `unknown_encoding`, `bad_compressed`, `too_large`.
+    """
+    if hasattr(message, 'format'):
+        return _rgb_from_compressed(bytes(message.data), max_pixels=max_pixels)
+    layout = LAYOUTS.get(message.encoding)
+    if layout is None:
+        raise UserError(
+            f'an image with encoding {message.encoding!r} came; known are {", ".join(LAYOUTS)}',
+            reason='unknown_encoding',
+        )
+    _check_size(height=message.height, width=message.width, max_pixels=max_pixels)
+    return _to_rgb(_pixels(message, layout), layout)
+
+
+def rgb_from_file(path: Path | str) -> npt.NDArray[np.uint8]:
+    """Read an image file of any kind that OpenCV knows, turned upright as its EXIF says."""
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise UserError(f'{path} cannot be read: {error.strerror}; check the path') from error
+    bgr = _decode(data, cv2.IMREAD_COLOR)
+    if bgr is None:
+        raise UserError(f'{path} is not an image that OpenCV can read; give a JPEG or PNG file')
+    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def _check_size(*, height: int, width: int, max_pixels: int) -> None:
+    if height < 1 or width < 1:
+        raise UserError(
+            f'an image of {width} x {height} pixels came, at least 1 x 1 is needed; check the '
+            'camera driver',
+            reason='empty_image',
+        )
+    if height * width > max_pixels:
+        raise UserError(
+            f'an image of {width} x {height} pixels came, at most {max_pixels} pixels are taken; '
+            'raise max_pixels if the camera is really that large',
+            reason='too_large',
+        )
+
+
+def _pixels(message: Any, layout: Layout) -> npt.NDArray[Any]:
+    """View the bytes as (rows, width, channels), or (rows, width) for a single channel."""
+    height, width, step = message.height, message.width, message.step
+    odd = width % 2 or (layout.rows_per_two == 3 and height % 2)
+    if (layout.even and odd) or min(height, width) < layout.smallest:
+        raise UserError(
+            f'an image of {width} x {height} pixels came in {message.encoding}, where sides must '
+            f'be {"even" if layout.even else f"{layout.smallest} or more"}; check the camera '
+            'driver',
+            reason='bad_size',
+        )
+    rows = height * layout.rows_per_two // 2
+    size = layout.channels * layout.bytes_per_value
+    given = len(message.data)
+    if step < width * size or given != rows * step:
+        raise UserError(
+            f'{given} bytes of data in rows of {step} came for an image of {width} x {height} '
+            f'pixels in {message.encoding}; step must be at least {width * size} and the data '
+            f'{rows} x step; check the camera driver',
+            reason='bad_length',
+        )
+    per_pixel = (layout.channels,) if layout.channels > 1 else ()
+    pixels: npt.NDArray[Any] = np.ndarray(
+        (rows, width, *per_pixel),
+        np.dtype(f'{">" if message.is_bigendian else "<"}u{layout.bytes_per_value}'),
+        np.frombuffer(message.data, np.uint8),
+        strides=(step, size, layout.bytes_per_value)[: 2 + len(per_pixel)],
+    )
+    return pixels
+
+
+def _to_rgb(pixels: npt.NDArray[Any], layout: Layout) -> npt.NDArray[np.uint8]:
+    if layout.bytes_per_value == 2:
+        # 65535 / 255 = 257: white stays white.
+        pixels = cv2.convertScaleAbs(pixels.astype(np.uint16), alpha=1.0 / 257.0)
+    if layout.to_rgb is None:
+        return pixels
+    return np.asarray(cv2.cvtColor(pixels, layout.to_rgb), np.uint8)
+
+
+def _rgb_from_compressed(data: bytes, *, max_pixels: int) -> npt.NDArray[np.uint8]:
+    """Decode JPEG or PNG; the size is read from the header first, so that no bomb goes off."""
+    if not data:
+        raise UserError('a compressed image without data came', reason='empty_image')
+    if data.startswith(JPEG_START):
+        size, end = _jpeg_size(data), JPEG_END
+    elif data.startswith(PNG_START) and len(data) >= 24:
+        size, end = (
+            (int.from_bytes(data[20:24], 'big'), int.from_bytes(data[16:20], 'big')),
+            PNG_END,
+        )
+    else:
+        raise _bad_compressed(f'{len(data)} bytes that begin with {data[:8]!r}')
+    if size is None or end not in data[-END_WITHIN:]:
+        raise _bad_compressed(f'{len(data)} bytes that break off')
+    _check_size(height=size[0], width=size[1], max_pixels=max_pixels)
+    bgr = _decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    if bgr is None:
+        raise _bad_compressed(f'{len(data)} damaged bytes')
+    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def _decode(data: bytes, flags: int) -> npt.NDArray[Any] | None:
+    try:
+        return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error:
+        return None
+
+
+def _bad_compressed(what: str) -> UserError:
+    return UserError(
+        f'a compressed image of {what} came, whole JPEG or PNG is needed; check image_transport '
+        'and the topic',
+        reason='bad_compressed',
+    )
+
+
+def _jpeg_size(data: bytes) -> tuple[int, int] | None:
+    """Return height and width from the frame header, or None if there is none (ITU-T T.81 B.2)."""
+    at = 2
+    while at + 9 <= len(data) and data[at] == 0xFF:
+        marker = data[at + 1]
+        if marker in JPEG_FRAME_MARKERS:
+            height, width = data[at + 5 : at + 7], data[at + 7 : at + 9]
+            return int.from_bytes(height, 'big'), int.from_bytes(width, 'big')
+        fill = marker == 0xFF
+        at += 1 if fill else 2 + int.from_bytes(data[at + 2 : at + 4], 'big')
+    return None

@@ -1,0 +1,217 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The lifecycle node `depthforge`, and the executable `depthforge_node`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+import sys
+import time
+from typing import Any
+
+from depthforge_ros.engine import load_engine
+from depthforge_ros.errors import UserError
+from depthforge_ros.pipeline import Pipeline
+from depthforge_ros.ros import parameters
+from depthforge_ros.ros.camera import Camera
+from depthforge_ros.ros.diagnostics import camera_status, one_line
+from diagnostic_msgs.msg import DiagnosticArray
+import numpy as np
+from rcl_interfaces.msg import SetParametersResult
+import rclpy
+from rclpy.clock import Clock, ClockType
+from rclpy.exceptions import ROSInterruptException
+from rclpy.executors import ExternalShutdownException
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+
+WARM_UP_SIZE = (480, 640, 3)
+EXIT_USER_ERROR = 2
+
+
+class DepthforgeNode(LifecycleNode):
+    """Answers camera images with masks and depth; see the README for topics and parameters."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__('depthforge', **options)
+        parameters.declare(self)
+        self.add_on_set_parameters_callback(self._check_parameters)
+        self._config = parameters.read(self)
+        self._camera: Camera | None = None
+        self._identity: dict[str, str] = {}
+        self._active_since_s: float | None = None
+        self._diagnostics: Any = None
+        self._timer: Any = None
+        self._failure = ''
+
+    def start(self) -> None:
+        """Configure and activate, if `autostart` says so; raises UserError on failure."""
+        if not self._config.autostart:
+            return
+        for trigger in (self.trigger_configure, self.trigger_activate):
+            if trigger() != TransitionCallbackReturn.SUCCESS:
+                raise UserError(self._failure)
+
+    def close(self) -> None:
+        """Stop the work and free everything, in whatever state the node is."""
+        self._stop()
+        self._free()
+        self.destroy_node()
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load and warm the engine, and create the publishers."""
+        del state
+        return self._attempt('configure', self._configure)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Enable the publishers and subscribe."""
+        super().on_activate(state)
+        outcome = self._attempt('activate', self._activate)
+        if outcome != TransitionCallbackReturn.SUCCESS:
+            super().on_deactivate(state)
+        return outcome
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Unsubscribe, let the frame in work be answered, and disable the publishers."""
+        self._stop()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Free the engine and the publishers."""
+        del state
+        self._free()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop and free from any state."""
+        del state
+        self._stop()
+        self._free()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Go back to unconfigured, from where the node can be configured anew."""
+        return self.on_shutdown(state)
+
+    def _attempt(self, name: str, action: Callable[[], None]) -> TransitionCallbackReturn:
+        """Run a transition that may fail: the reason is logged in one line and kept."""
+        try:
+            action()
+        except Exception as error:  # rclpy would swallow it without a word
+            self._failure = one_line(error)
+            self.get_logger().error(f'{name} failed: {self._failure}')
+            return TransitionCallbackReturn.FAILURE
+        return TransitionCallbackReturn.SUCCESS
+
+    def _configure(self) -> None:
+        config = parameters.read(self)
+        engine = load_engine(
+            config.model,
+            engine=config.engine,
+            device=config.device,
+            short_side=config.short_side or None,
+            threads=config.threads or None,
+        )
+        pipeline = Pipeline(engine)
+        pipeline(np.zeros(WARM_UP_SIZE, np.uint8))
+        self._camera = Camera(self, config, pipeline)
+        self._config = config
+        self._identity = {
+            'model': engine.model,
+            'engine': engine.name,
+            'fingerprint': engine.fingerprint,
+        }
+        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        # A steady clock: the report of a stall must not wait for simulated time.
+        self._timer = self.create_timer(
+            config.diagnostics_period_s,
+            self._report,
+            clock=Clock(clock_type=ClockType.STEADY_TIME),
+        )
+        self.get_logger().info(f'model {engine.model} is ready on engine {engine.name}')
+
+    def _activate(self) -> None:
+        if self._camera is None:
+            raise UserError('the node is not configured; configure it first')
+        self._camera.start()
+        self._active_since_s = time.monotonic()
+        self.get_logger().info(f'waiting for images on {self._camera.topic}')
+
+    def _stop(self) -> None:
+        self._active_since_s = None
+        if self._camera is not None:
+            self._camera.stop()
+
+    def _free(self) -> None:
+        if self._timer is not None:
+            self.destroy_timer(self._timer)
+            self.destroy_publisher(self._diagnostics)
+            self._timer = self._diagnostics = None
+        if self._camera is not None:
+            self._camera.destroy()
+            self._camera = None
+
+    def _report(self) -> None:
+        if self._camera is None:
+            return
+        since_s = self._active_since_s
+        status = camera_status(
+            self._camera.statistics.snapshot(),
+            name=f'{self.get_fully_qualified_name()}: camera',
+            topic=self._camera.topic,
+            active_for_s=None if since_s is None else time.monotonic() - since_s,
+            busy_s=self._camera.busy_s,
+            stall_after_s=self._config.stall_after_s,
+            identity=self._identity,
+        )
+        message = DiagnosticArray(status=[status])
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(message)
+
+    def _check_parameters(self, changed: list[Any]) -> SetParametersResult:
+        """Refuse values that are not allowed, and changes that would not take effect."""
+        for parameter in changed:
+            try:
+                parameters.check(parameter.name, parameter.value)
+            except UserError as error:
+                return SetParametersResult(successful=False, reason=str(error))
+            if self._camera is not None and parameters.is_ours(parameter.name):
+                return SetParametersResult(
+                    successful=False,
+                    reason=f'parameter {parameter.name} is read at configure; deactivate and '
+                    'clean the node up first',
+                )
+        return SetParametersResult(successful=True)
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the node until it is interrupted; 0 then, 2 where it could not start."""
+    try:
+        rclpy.init(args=None if args is None else list(args))
+    except RuntimeError as error:
+        # What follows is the place in the C code of rcl.
+        return _refuse(UserError(str(error).split(', at /')[0]))
+    node = None
+    try:
+        node = DepthforgeNode()
+        node.start()
+        rclpy.spin(node)
+    except (KeyboardInterrupt, ExternalShutdownException, ROSInterruptException):
+        pass
+    except Exception as error:
+        # Interrupted while the engine loaded, the context is gone when it is needed next.
+        if rclpy.ok():
+            return _refuse(error)
+    finally:
+        if node is not None:
+            node.close()
+        rclpy.try_shutdown()
+    return 0
+
+
+def _refuse(error: Exception) -> int:
+    print(f'depthforge node: error: {one_line(error)}', file=sys.stderr)
+    return EXIT_USER_ERROR
+
+
+if __name__ == '__main__':
+    sys.exit(main())

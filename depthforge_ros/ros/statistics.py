@@ -1,0 +1,104 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What became of every frame, and how long it took."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+import threading
+import time
+
+import numpy as np
+
+WINDOW_FRAMES = 300
+"""Frames over which latencies are summarised."""
+RATE_WINDOW_S = 5.0
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The figures at one moment; received = published + dropped + in_flight."""
+
+    received: int
+    published: int
+    dropped: Mapping[str, int]
+    """Frames without an answer, by reason."""
+    input_rate_hz: float
+    output_rate_hz: float
+    percentiles_ms: Mapping[str, tuple[float, float]]
+    """Per stage the median and the 99th percentile of the last frames."""
+    last_received_s: float | None
+    """time.monotonic() of the newest frame."""
+    last_error: str
+
+    @property
+    def in_flight(self) -> int:
+        """Frames that wait or are in work."""
+        return self.received - self.published - sum(self.dropped.values())
+
+
+class Statistics:
+    """Counts frames; the subscription's and the worker's thread may both call it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._received = 0
+        self._published = 0
+        self._dropped: Counter[str] = Counter()
+        self._received_at: deque[float] = deque(maxlen=WINDOW_FRAMES)
+        self._published_at: deque[float] = deque(maxlen=WINDOW_FRAMES)
+        self._stages_ms: deque[Mapping[str, float]] = deque(maxlen=WINDOW_FRAMES)
+        self._last_error = ''
+
+    def received(self) -> None:
+        """Count a frame that the subscription delivered."""
+        with self._lock:
+            self._received += 1
+            self._received_at.append(time.monotonic())
+
+    def dropped(self, reason: str, error: str = '') -> None:
+        """Count a received frame that stays without an answer."""
+        with self._lock:
+            self._dropped[reason] += 1
+            self._last_error = error or self._last_error
+
+    def published(self, stages_ms: Mapping[str, float]) -> None:
+        """Count an answered frame, with the milliseconds that each stage took."""
+        with self._lock:
+            self._published += 1
+            self._published_at.append(time.monotonic())
+            self._stages_ms.append(stages_ms)
+
+    def snapshot(self) -> Snapshot:
+        """Return all figures of one moment."""
+        with self._lock:
+            return Snapshot(
+                received=self._received,
+                published=self._published,
+                dropped=dict(self._dropped),
+                input_rate_hz=_rate_hz(self._received_at),
+                output_rate_hz=_rate_hz(self._published_at),
+                percentiles_ms=_percentiles_ms(self._stages_ms),
+                last_received_s=self._received_at[-1] if self._received_at else None,
+                last_error=self._last_error,
+            )
+
+
+def _rate_hz(times_s: deque[float]) -> float:
+    since = time.monotonic() - RATE_WINDOW_S
+    recent = [time_s for time_s in times_s if time_s >= since]
+    if len(recent) < 2 or recent[-1] == recent[0]:
+        return 0.0
+    return (len(recent) - 1) / (recent[-1] - recent[0])
+
+
+def _percentiles_ms(frames: deque[Mapping[str, float]]) -> dict[str, tuple[float, float]]:
+    if not frames:
+        return {}
+    percentiles = {}
+    for stage in frames[-1]:
+        p50, p99 = np.percentile([frame[stage] for frame in frames], (50.0, 99.0))
+        percentiles[stage] = (float(p50), float(p99))
+    return percentiles
