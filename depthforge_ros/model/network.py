@@ -95,17 +95,17 @@ class DepthForge(nn.Module):
             refined = self.tokens(visual_BNC[:, 1:], depth_BNC[:, 1:], index, folded)
             visual_BNC = torch.cat((visual_BNC[:, :1], refined), 1)
             if index in self.config.taps:
-                depth_taps.append(self.to_map(depth_BNC, image_B3HW))
-                visual_taps.append(self.to_map(visual_BNC, image_B3HW))
+                depth_taps.append(self.to_map(depth_BNC[:, 1:], image_B3HW))
+                visual_taps.append(self.to_map(refined, image_B3HW))
         return depth_taps, visual_taps
 
     def depth_blocks(self, image_B3HW: Tensor) -> list[Tensor]:
-        """Run the depth encoder alone: tokens (B, 1 + N, C) after every block."""
+        """Run the depth encoder alone: patches (B, N, C) after every block."""
         x_BNC = self.depth_encoder.embed(image_B3HW)
         outputs = []
         for block in self.depth_encoder.blocks:
             x_BNC = block(x_BNC)
-            outputs.append(x_BNC)
+            outputs.append(x_BNC[:, 1:])
         return outputs
 
     def visual_taps(self, image_B3HW: Tensor, depth_blocks: Sequence[Tensor]) -> list[Tensor]:
@@ -115,10 +115,10 @@ class DepthForge(nn.Module):
         taps = []
         for index, block in enumerate(self.visual.blocks):
             x_BNC = block(x_BNC)
-            refined = self.tokens(x_BNC[:, 1:], depth_blocks[index][:, 1:], index, folded)
+            refined = self.tokens(x_BNC[:, 1:], depth_blocks[index], index, folded)
             x_BNC = torch.cat((x_BNC[:, :1], refined), 1)
             if index in self.config.taps:
-                taps.append(self.to_map(x_BNC, image_B3HW))
+                taps.append(self.to_map(refined, image_B3HW))
         return taps
 
     def segment(self, visual_taps: list[Tensor], *, every_layer: bool) -> HeadOutput:
@@ -134,11 +134,11 @@ class DepthForge(nn.Module):
         inverse_depth: Tensor = self.depth_head(maps, size)
         return inverse_depth
 
-    def to_map(self, tokens_BNC: Tensor, image_B3HW: Tensor) -> Tensor:
-        """Lay the patches out as a map (B, C, h, w), without the class token."""
+    def to_map(self, patches_BNC: Tensor, image_B3HW: Tensor) -> Tensor:
+        """Lay patches (no class token) out as a map (B, C, h, w)."""
         patch = self.config.encoder.patch
         grid = image_B3HW.shape[2] // patch, image_B3HW.shape[3] // patch
-        return to_map(tokens_BNC[:, 1:], grid)
+        return to_map(patches_BNC, grid)
 
 
 def _lockstep(

@@ -1,0 +1,89 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Random views of a sample: scale, crop, flip, photometric distortion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from depthforge_ros.errors import UserError
+from depthforge_ros.labels import UNLABELLED
+
+from depthforge_trainer.data import Labels, Rgb, Sample
+
+
+@dataclass(frozen=True)
+class Augment:
+    """What a view may look like."""
+
+    height: int = 336
+    """Of the view in pixels, a multiple of the patch."""
+    width: int = 448
+    short_side: int = 364
+    """Short side of the whole image at scale 1, in pixels."""
+    scale: tuple[float, float] = (0.75, 1.6)
+    max_class_share: float = 0.75
+    """A crop of which one class takes more is drawn again."""
+    brightness: float = 0.25
+    """Largest change, as a share of the full range; contrast and saturation change likewise."""
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.scale[0] <= self.scale[1]:
+            raise UserError(f'scale {self.scale} must be two positive numbers, smaller first')
+
+
+def view(sample: Sample, augment: Augment, rng: np.random.Generator) -> tuple[Rgb, Labels]:
+    """Draw one view: RGB uint8 (h, w, 3) and train ids (h, w)."""
+    low, high = augment.scale
+    scale = np.exp(rng.uniform(np.log(low), np.log(high)))
+    scale *= augment.short_side / min(sample.labels.shape)
+    size = (round(sample.labels.shape[1] * scale), round(sample.labels.shape[0] * scale))
+    rgb = cv2.resize(sample.rgb, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    labels = cv2.resize(sample.labels, size, interpolation=cv2.INTER_NEAREST)
+    rgb, labels = _crop(np.asarray(rgb, np.uint8), np.asarray(labels, np.uint8), augment, rng)
+    if rng.random() < 0.5:
+        rgb, labels = rgb[:, ::-1], labels[:, ::-1]
+    return distort(np.ascontiguousarray(rgb), augment.brightness, rng), np.ascontiguousarray(labels)
+
+
+def _crop(
+    rgb: Rgb, labels: Labels, augment: Augment, rng: np.random.Generator
+) -> tuple[Rgb, Labels]:
+    height, width = augment.height, augment.width
+    for _ in range(10):
+        top = int(rng.integers(0, max(1, labels.shape[0] - height + 1)))
+        left = int(rng.integers(0, max(1, labels.shape[1] - width + 1)))
+        part = labels[top : top + height, left : left + width]
+        counts = np.bincount(part[part != UNLABELLED], minlength=1)
+        if counts.sum() == 0 or counts.max() <= augment.max_class_share * counts.sum():
+            break
+    crop = rgb[top : top + height, left : left + width]
+    below, right = height - part.shape[0], width - part.shape[1]
+    if below or right:
+        crop = np.asarray(
+            cv2.copyMakeBorder(crop, 0, below, 0, right, cv2.BORDER_REFLECT_101), np.uint8
+        )
+        part = np.pad(part, ((0, below), (0, right)), constant_values=UNLABELLED)
+    return crop, part
+
+
+def distort(rgb: Rgb, strength: float, rng: np.random.Generator) -> Rgb:
+    """Change brightness, contrast, saturation, hue and gamma, each half of the time."""
+    if strength == 0.0:
+        return rgb
+    unit: npt.NDArray[np.float32] = rgb.astype(np.float32) / 255.0
+    if rng.random() < 0.5:
+        unit = unit + np.float32(rng.uniform(-strength, strength) * 0.5)
+    if rng.random() < 0.5:
+        unit = unit * np.float32(rng.uniform(1.0 - 2 * strength, 1.0 + 2 * strength))
+    if rng.random() < 0.5:
+        unit = np.clip(unit, 0.0, 1.0) ** np.float32(np.exp(rng.uniform(-2 * strength, 2 * strength)))
+    if rng.random() < 0.5:
+        grey = unit.mean(-1, keepdims=True)
+        unit = grey + (unit - grey) * np.float32(rng.uniform(1.0 - 2 * strength, 1.0 + 2 * strength))
+    if rng.random() < 0.5:
+        unit = unit * rng.uniform(1.0 - strength, 1.0 + strength, 3).astype(np.float32)
+    return (np.clip(unit, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)

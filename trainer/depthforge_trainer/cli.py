@@ -1,0 +1,50 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The command `depthforge-train`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from depthforge_ros.errors import UserError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a subcommand; wrong input prints one line and returns 2."""
+    parser = argparse.ArgumentParser(prog='depthforge-train', description=__doc__)
+    commands = parser.add_subparsers(dest='command', required=True)
+    for name, text in (
+        ('fit', 'train tokens, decoder and heads on labelled images'),
+        ('distill', 'distil a foundation model into a small encoder and depth head'),
+    ):
+        command = commands.add_parser(name, help=text, description=text)
+        command.add_argument('config', type=Path, help='YAML file; see trainer/configs')
+    args = parser.parse_args(argv)
+    try:
+        print(_run(args.command, args.config))
+    except UserError as error:
+        print(f'depthforge-train: error: {error}', file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _run(command: str, path: Path) -> Path:
+    # Imported late: --help needs neither torch nor the data.
+    from depthforge_trainer.config import FitConfig, read_config
+
+    if command == 'fit':
+        from depthforge_trainer.train import fit
+
+        return fit(read_config(path, FitConfig))
+    from depthforge_trainer.distill import DistillConfig, distill
+
+    return distill(read_config(path, DistillConfig))
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,109 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""A training run as frozen dataclasses, read from YAML."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from depthforge_ros.errors import UserError
+from depthforge_ros.model.config import NetworkConfig
+
+from depthforge_trainer.augment import Augment
+from depthforge_trainer.data import Source
+from depthforge_trainer.losses import LossWeights
+
+T = typing.TypeVar('T')
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of training with one learning-rate cycle."""
+
+    train: str
+    """`head`: decoder and queries on cached features of the untouched encoder; `all`: tokens too,
+    through the encoder; `encoder`: the visual encoder's own weights as well."""
+    iterations: int
+    batch: int = 2
+    learning_rate: float = 1e-4
+    """Peak of the cycle, for the head and the tokens."""
+    encoder_learning_rate: float = 0.0
+    """Peak for the visual encoder's weights, where they are trained."""
+
+    def __post_init__(self) -> None:
+        if self.train not in ('head', 'all', 'encoder'):
+            raise UserError(f'phase trains {self.train!r}; choose head, all or encoder')
+        if self.iterations < 1 or self.batch < 1:
+            raise UserError(
+                f'phase of {self.iterations} iterations with batch {self.batch}: both must be at '
+                'least 1'
+            )
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """Everything that `depthforge-train fit` needs."""
+
+    output: str
+    """Folder of checkpoints, logs and the feature cache."""
+    model: NetworkConfig
+    sources: tuple[Source, ...]
+    phases: tuple[Phase, ...]
+    foundation: str = ''
+    """Depth Anything V2 weights (.safetensors) for the frozen parts."""
+    start_from: str = ''
+    """A checkpoint of ours to start from, instead of a foundation."""
+    foundation_name: str = ''
+    """Set: the saved checkpoint refers to this name and leaves the frozen parts out."""
+    cached_views: int = 0
+    """Views per image whose frozen depth features are computed once and kept on disk; 0 draws a
+    new view every time and computes them with it."""
+    augment: Augment = field(default_factory=Augment)
+    loss: LossWeights = field(default_factory=LossWeights)
+    weight_decay: float = 0.05
+    gradient_clip: float = 1.0
+    average_decay: float = 0.995
+    """Of the moving average of the weights, which is what is saved."""
+    seed: int = 0
+    threads: int = 2
+    data_licence: str = ''
+    """Written into the checkpoint."""
+
+
+def read_config(path: Path, kind: type[T]) -> T:
+    """Read a YAML file as `kind`; unknown keys are refused with the nearest known one."""
+    if not path.is_file():
+        raise UserError(f'{path} does not exist; give the path of a YAML training configuration')
+    fields = yaml.safe_load(path.read_text())
+    if not isinstance(fields, dict):
+        raise UserError(f'{path} holds {type(fields).__name__}, expected a mapping of options')
+    config: T = _build(kind, fields, str(path))
+    return config
+
+
+def _build(kind: Any, value: Any, where: str) -> Any:
+    """Turn plain YAML values into the annotated type."""
+    origin = typing.get_origin(kind)
+    if origin is tuple:
+        inner = typing.get_args(kind)
+        kinds = [inner[0]] * len(value) if inner[-1] is Ellipsis else list(inner)
+        return tuple(_build(k, v, where) for k, v in zip(kinds, value, strict=True))
+    if not dataclasses.is_dataclass(kind) or isinstance(kind, types.GenericAlias):
+        return kind(value) if kind in (int, float, str) and not isinstance(value, bool) else value
+    hints = typing.get_type_hints(kind)
+    for name in value:
+        if name not in hints:
+            near = difflib.get_close_matches(name, hints, 1)
+            hint = f'did you mean {near[0]}?' if near else f'known: {", ".join(hints)}'
+            raise UserError(f'{where}: {kind.__name__} has no key {name!r}; {hint}')
+    try:
+        return kind(**{name: _build(hints[name], v, where) for name, v in value.items()})  # type: ignore[operator]
+    except TypeError as error:
+        raise UserError(f'{where}: {error}') from error

@@ -1,0 +1,238 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""
+Distils Depth Anything V2 into a small encoder and depth head of our own.
+
+Shapes: B batch, N patches, C teacher width, c student width.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import math
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from depthforge_ros.labels import CAMVID
+from depthforge_ros.model.checkpoint import save_checkpoint
+from depthforge_ros.model.config import NetworkConfig
+from depthforge_ros.model.network import DepthForge
+from torch import Tensor, nn
+from torch.nn import functional
+from tqdm import tqdm
+
+from depthforge_trainer.augment import Augment, distort, view
+from depthforge_trainer.data import Loader, Source, loaders
+from depthforge_trainer.features import create_array, rounds
+from depthforge_trainer.schedule import cosine
+from depthforge_trainer.slicing import Basis, slice_encoder
+from depthforge_trainer.teacher import load_teacher
+
+SLICING_VIEWS = 12
+SAVE_EVERY = 200
+
+
+@dataclass(frozen=True)
+class DistillConfig:
+    """Everything that `depthforge-train distill` needs."""
+
+    output: str
+    teacher: str
+    """Depth Anything V2 Small weights (.safetensors)."""
+    model: NetworkConfig
+    """Of the student."""
+    kept_blocks: tuple[int, ...]
+    """Teacher blocks from which the student's are cut; the taps must match the teacher's."""
+    sources: tuple[Source, ...]
+    iterations: int
+    batch: int = 8
+    learning_rate: float = 5e-4
+    depth_weight: float = 1.0
+    views: int = 1
+    """Views per image, drawn once; the teacher's answers are kept on disk."""
+    augment: Augment = field(default_factory=Augment)
+    distortion: float = 0.2
+    """Photometric distortion that only the student sees."""
+    seed: int = 0
+    threads: int = 2
+    data_licence: str = ''
+
+
+class Targets(NamedTuple):
+    """What the teacher says about views, memory-mapped."""
+
+    rgb: npt.NDArray[np.uint8]
+    taps: npt.NDArray[np.float16]
+    """(V, 4, N, C)."""
+    inverse_depth: npt.NDArray[np.float16]
+    """(V, H, W)."""
+
+
+class Student(nn.Module):
+    """The network under training with the linear maps to the teacher's features."""
+
+    def __init__(self, network: DepthForge, basis: Basis) -> None:
+        super().__init__()
+        self.network = network
+        expand = basis.expand_Cc
+        self.to_teacher = nn.ModuleList(nn.Linear(expand.shape[1], expand.shape[0]) for _ in range(4))
+        for layer in self.to_teacher:
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+            layer.weight.data.copy_(expand)  # type: ignore[union-attr, operator]
+
+    def forward(self, image_BHW3: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Return guesses of the teacher's tapped features (B, N, C), and inverse depth (B, H, W)."""
+        network = self.network
+        image = network.normalize(image_BHW3)
+        blocks = network.depth_blocks(image)
+        taps = [blocks[index] for index in network.config.taps]
+        guesses = [layer(x) for layer, x in zip(self.to_teacher, taps, strict=True)]
+        maps = [network.to_map(x, image) for x in taps]
+        return guesses, network.estimate_depth(maps, (image.shape[2], image.shape[3]))
+
+
+def distill(config: DistillConfig) -> Path:
+    """Distil and return the path of a checkpoint whose two encoders are the same."""
+    torch.manual_seed(config.seed)
+    torch.set_num_threads(config.threads)
+    rng = np.random.default_rng(config.seed)
+    output = Path(config.output)
+    samples = [loader for source in config.sources for loader in loaders(source)]
+    targets = _targets(output / 'teacher', config, samples, rng)
+    student = _student(config, targets)
+    parameters = [p for p in student.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, config.learning_rate, weight_decay=0.02)
+    path = output / 'last.safetensors'
+    start = time.perf_counter()
+    with (output / 'log.csv').open('w', newline='') as log:
+        writer = csv.writer(log)
+        writer.writerow(('iteration', 'feature_loss', 'depth_loss', 'seconds'))
+        progress = tqdm(range(1, config.iterations + 1), desc='distil', mininterval=5.0)
+        chosen = rounds(len(targets.rgb), config.batch, rng)
+        for step, indices in zip(progress, chosen, strict=False):
+            for group in optimizer.param_groups:
+                group['lr'] = config.learning_rate * cosine(step / config.iterations)
+            features, depth = _losses(student, targets, indices, config, rng)
+            optimizer.zero_grad()
+            (features + config.depth_weight * depth).backward()
+            nn.utils.clip_grad_norm_(parameters, 1.0)
+            optimizer.step()
+            seconds = time.perf_counter() - start
+            writer.writerow((step, f'{features:.4f}', f'{depth:.4f}', f'{seconds:.1f}'))
+            progress.set_postfix(features=f'{features:.3f}', depth=f'{depth:.3f}', refresh=False)
+            if step % SAVE_EVERY == 0 or step == config.iterations:
+                log.flush()
+                _save(path, student.network, config, seconds)
+    return path
+
+
+def _student(config: DistillConfig, targets: Targets) -> Student:
+    teacher = load_teacher(config.teacher)
+    views = np.linspace(0, len(targets.rgb) - 1, SLICING_VIEWS).astype(int)
+    images = teacher.normalize(torch.from_numpy(targets.rgb[views]))
+    network = DepthForge(config.model, len(CAMVID))
+    encoder, basis = slice_encoder(
+        teacher.depth_encoder, config.model.encoder, kept=config.kept_blocks, images_B3HW=images
+    )
+    network.depth_encoder.load_state_dict(encoder.state_dict())
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(name.startswith(('depth_encoder.', 'depth_head.')))
+    return Student(network, basis)
+
+
+def _losses(
+    student: Student,
+    targets: Targets,
+    indices: npt.NDArray[np.int64],
+    config: DistillConfig,
+    rng: np.random.Generator,
+) -> tuple[Tensor, Tensor]:
+    """Feature loss (of layer-normalised taps) and depth loss (relative to the mean)."""
+    rgb = np.stack([distort(targets.rgb[index], config.distortion, rng) for index in indices])
+    taps = torch.from_numpy(targets.taps[indices]).float()
+    depth = torch.from_numpy(targets.inverse_depth[indices]).float()
+    if rng.random() < 0.5:
+        grid = (rgb.shape[1] // student.network.config.encoder.patch, -1)
+        rgb = np.ascontiguousarray(rgb[:, :, ::-1])
+        taps = taps.unflatten(2, grid).flip(3).flatten(2, 3)
+        depth = depth.flip(2)
+    guesses, guessed_depth = student(torch.from_numpy(rgb))
+    width = (taps.shape[-1],)
+    features = torch.stack(
+        [
+            functional.mse_loss(
+                functional.layer_norm(guess, width), functional.layer_norm(taps[:, index], width)
+            )
+            for index, guess in enumerate(guesses)
+        ]
+    ).mean()
+    mean = depth.mean((1, 2), keepdim=True).clamp_min(1e-3)
+    return features, _depth_loss(guessed_depth / mean, depth / mean)
+
+
+def _depth_loss(guess_BHW: Tensor, truth_BHW: Tensor) -> Tensor:
+    """Mean absolute error plus that of the gradients at four scales (MiDaS)."""
+    error = guess_BHW - truth_BHW
+    loss = error.abs().mean()
+    for step in (1, 2, 4, 8):
+        part = error[:, ::step, ::step]
+        loss = loss + 0.25 * (part.diff(dim=1).abs().mean() + part.diff(dim=2).abs().mean())
+    return loss
+
+
+def _targets(
+    folder: Path, config: DistillConfig, samples: list[Loader], rng: np.random.Generator
+) -> Targets:
+    done = folder / 'complete'
+    if not done.is_file():
+        _ask_teacher(folder, config, samples, rng)
+        done.touch()
+    return Targets(*(np.load(folder / f'{name}.npy', mmap_mode='r') for name in Targets._fields))
+
+
+def _ask_teacher(
+    folder: Path, config: DistillConfig, samples: list[Loader], rng: np.random.Generator
+) -> None:
+    teacher = load_teacher(config.teacher)
+    folder.mkdir(parents=True, exist_ok=True)
+    height, width = config.augment.height, config.augment.width
+    encoder = teacher.config.encoder
+    patches = (height // encoder.patch) * (width // encoder.patch)
+    count = len(samples) * config.views
+    rgb = create_array(folder / 'rgb.npy', np.uint8, (count, height, width, 3))
+    taps = create_array(folder / 'taps.npy', np.float16, (count, 4, patches, encoder.width))
+    depth = create_array(folder / 'inverse_depth.npy', np.float16, (count, height, width))
+    for index in tqdm(range(count), desc='teacher', unit='view', mininterval=5.0):
+        rgb[index], _ = view(samples[index % len(samples)](), config.augment, rng)
+        with torch.inference_mode():
+            image = teacher.normalize(torch.from_numpy(rgb[index : index + 1].copy()))
+            blocks = teacher.depth_blocks(image)
+            tapped = [blocks[block] for block in teacher.config.taps]
+            maps = [teacher.to_map(x, image) for x in tapped]
+            taps[index] = torch.cat(tapped).half().numpy()
+            depth[index] = teacher.estimate_depth(maps, (height, width))[0].half().numpy()
+    for array in (rgb, taps, depth):
+        array.flush()
+
+
+def _save(path: Path, network: DepthForge, config: DistillConfig, seconds: float) -> None:
+    if not config.model.shared_encoder:
+        network.visual_encoder.load_state_dict(network.depth_encoder.state_dict())
+    save_checkpoint(
+        path,
+        network,
+        label_space=CAMVID,
+        provenance={
+            'teacher': 'Depth Anything V2 Small',
+            'data': [dataclasses.asdict(s) | {'root': Path(s.root).name} for s in config.sources],
+            'data_licence': config.data_licence,
+            'iterations': config.iterations,
+            'seconds': math.ceil(seconds),
+        },
+    )

@@ -1,0 +1,124 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""
+Batches of views with the frozen depth features, drawn anew or read from a cache on disk.
+
+Shapes: V views, L blocks, N patches, C encoder width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from depthforge_ros.model.network import DepthForge
+from torch import Tensor
+from tqdm import tqdm
+
+from depthforge_trainer.augment import Augment, view
+from depthforge_trainer.data import Labels, Loader, Rgb
+
+
+class Batch(NamedTuple):
+    """Views with what the frozen depth stream says about them."""
+
+    image_BHW3: Tensor
+    labels_BHW: Tensor
+    depth_blocks: list[Tensor]
+    """(B, N, C) after every block."""
+
+
+Batches = Callable[[int], Iterator[Batch]]
+"""Batch size -> endless batches."""
+
+
+def drawn(
+    network: DepthForge, samples: Sequence[Loader], augment: Augment, rng: np.random.Generator
+) -> Batches:
+    """New views every time; samples are gone through in shuffled rounds."""
+
+    def batches(size: int) -> Iterator[Batch]:
+        for chosen in rounds(len(samples), size, rng):
+            views = [view(samples[index](), augment, rng) for index in chosen]
+            rgb, labels = (np.stack(parts) for parts in zip(*views, strict=True))
+            image = torch.from_numpy(rgb)
+            with torch.no_grad():
+                blocks = network.depth_blocks(network.normalize(image))
+            yield Batch(image, torch.from_numpy(labels), blocks)
+
+    return batches
+
+
+class Cache:
+    """Views and their depth features in memory-mapped files."""
+
+    def __init__(self, folder: Path) -> None:
+        self.rgb: npt.NDArray[np.uint8] = np.load(folder / 'rgb.npy', mmap_mode='r')
+        self.labels: npt.NDArray[np.uint8] = np.load(folder / 'labels.npy', mmap_mode='r')
+        self.blocks: npt.NDArray[np.float16] = np.load(folder / 'blocks.npy', mmap_mode='r')
+
+    def batches(self, rng: np.random.Generator, blocks: Sequence[int]) -> Batches:
+        """Read random views; only the named blocks are read, the others are left out."""
+
+        def read(size: int) -> Iterator[Batch]:
+            for chosen in rounds(len(self.rgb), size, rng):
+                yield Batch(
+                    torch.from_numpy(self.rgb[chosen]),
+                    torch.from_numpy(self.labels[chosen]),
+                    [torch.from_numpy(self.blocks[chosen, block]).float() for block in blocks],
+                )
+
+        return read
+
+
+def build_cache(
+    folder: Path,
+    network: DepthForge,
+    samples: Sequence[Loader],
+    *,
+    views: int,
+    augment: Augment,
+    rng: np.random.Generator,
+) -> Cache:
+    """Draw `views` views per sample and store them with their depth features (half precision)."""
+    done = folder / 'complete'
+    if done.is_file():
+        return Cache(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    config = network.config.encoder
+    count = len(samples) * views
+    patches = (augment.height // config.patch) * (augment.width // config.patch)
+    shape = (count, config.depth, patches, config.width)
+    rgb = create_array(folder / 'rgb.npy', np.uint8, (count, augment.height, augment.width, 3))
+    labels = create_array(folder / 'labels.npy', np.uint8, (count, augment.height, augment.width))
+    blocks = create_array(folder / 'blocks.npy', np.float16, shape)
+    for index in tqdm(range(count), desc='frozen features', unit='view'):
+        drawn_view: tuple[Rgb, Labels] = view(samples[index % len(samples)](), augment, rng)
+        rgb[index], labels[index] = drawn_view
+        with torch.inference_mode():
+            image = network.normalize(torch.from_numpy(rgb[index : index + 1].copy()))
+            for block, x_1NC in enumerate(network.depth_blocks(image)):
+                blocks[index, block] = x_1NC[0].half().numpy()
+    for array in (rgb, labels, blocks):
+        array.flush()
+    done.touch()
+    return Cache(folder)
+
+
+def create_array(path: Path, kind: type, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    """Make an array in a .npy file of its own."""
+    return np.lib.format.open_memmap(path, mode='w+', dtype=kind, shape=shape)
+
+
+def rounds(count: int, size: int, rng: np.random.Generator) -> Iterator[npt.NDArray[np.int64]]:
+    """Endless shuffled rounds over `count` items, cut into batches of `size`."""
+    waiting: npt.NDArray[np.int64] = rng.permutation(count)
+    while True:
+        while len(waiting) < size:
+            waiting = np.concatenate((waiting, rng.permutation(count)))
+        yield waiting[:size]
+        waiting = waiting[size:]

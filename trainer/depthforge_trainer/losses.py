@@ -1,0 +1,160 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""
+Mask2Former's set loss (arXiv 2112.01527), computed at sampled points.
+
+Shapes: B batch, M queries, K classes, D head width, P points, G classes present in one image.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from depthforge_ros.labels import UNLABELLED
+from depthforge_ros.model.mask2former import HeadOutput, LayerPrediction
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+from torch.nn import functional
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Weights of the terms."""
+
+    classes: float = 2.0
+    mask: float = 5.0
+    dice: float = 5.0
+    no_object: float = 0.1
+    semantic: float = 0.0
+    """Of the pixel-wise cross-entropy of the semantic output; not in the paper, where it is 0.
+    It trains the output that is used, and short trainings need it."""
+    points: int = 12544
+
+
+@dataclass(frozen=True)
+class _Truth:
+    """Ground truth of one image at the sampled points."""
+
+    classes_G: Tensor
+    masks_GP: Tensor
+
+
+def set_loss(output: HeadOutput, labels_BHW: Tensor, weights: LossWeights) -> Tensor:
+    """Mean loss over the decoder layers; labels uint8 with 255 unlabelled."""
+    points_BP2 = _draw_points(labels_BHW, weights.points)
+    labels_BP = _labels_at(labels_BHW, points_BP2)
+    grid = (2.0 * points_BP2 - 1.0)[:, :, None]
+    features = functional.grid_sample(output.mask_features_BDhw, grid, align_corners=False)
+    features_BDP = features.squeeze(-1)
+    truths = [_truth(labels_P) for labels_P in labels_BP]
+    total = features_BDP.new_zeros(())
+    for layer in output.layers:
+        total = total + _layer_loss(layer, features_BDP, labels_BP, truths, weights)
+    return total / len(output.layers)
+
+
+def _draw_points(labels_BHW: Tensor, count: int) -> Tensor:
+    """Points (B, P, 2) as (x, y) in [0, 1]: half anywhere, half so that each class counts alike."""
+    batch, height, width = labels_BHW.shape
+    drawn = []
+    for labels in labels_BHW.view(batch, -1).long():
+        counts = labels.bincount(minlength=256).float()
+        chance = 1.0 / counts.clamp_min(1.0).sqrt()
+        chance[UNLABELLED] = 0.0
+        pixel_chance = chance[labels]
+        even = torch.randint(height * width, (count // 2,))
+        if float(pixel_chance.sum()) > 0.0:
+            drawn.append(torch.cat((even, pixel_chance.multinomial(count - len(even), True))))
+        else:
+            drawn.append(torch.randint(height * width, (count,)))
+    index_BP = torch.stack(drawn)
+    x = (index_BP % width + 0.5) / width
+    y = (index_BP // width + 0.5) / height
+    return torch.stack((x, y), -1)
+
+
+def _labels_at(labels_BHW: Tensor, points_BP2: Tensor) -> Tensor:
+    batch, height, width = labels_BHW.shape
+    x = (points_BP2[..., 0] * width).long().clamp(0, width - 1)
+    y = (points_BP2[..., 1] * height).long().clamp(0, height - 1)
+    return labels_BHW.view(batch, -1).long().gather(1, y * width + x)
+
+
+def _truth(labels_P: Tensor) -> _Truth:
+    classes = labels_P.unique()
+    classes = classes[classes != UNLABELLED]
+    return _Truth(classes, (labels_P[None] == classes[:, None]).float())
+
+
+def _layer_loss(
+    layer: LayerPrediction,
+    features_BDP: Tensor,
+    labels_BP: Tensor,
+    truths: list[_Truth],
+    weights: LossWeights,
+) -> Tensor:
+    logits_BMP = layer.mask_embed_BMD @ features_BDP
+    known_BP = (labels_BP != UNLABELLED).float()
+    classes = layer.class_logits_BMK.shape[-1] - 1
+    targets = torch.full(layer.class_logits_BMK.shape[:2], classes)
+    mask_terms = []
+    for index, truth in enumerate(truths):
+        query, target = match(
+            layer.class_logits_BMK[index], logits_BMP[index], truth, known_BP[index], weights
+        )
+        targets[index, query] = truth.classes_G[target]
+        mask_terms.append(
+            (logits_BMP[index, query], truth.masks_GP[target], known_BP[index].expand(len(query), -1))
+        )
+    class_weights = torch.ones(classes + 1)
+    class_weights[-1] = weights.no_object
+    class_loss = functional.cross_entropy(
+        layer.class_logits_BMK.flatten(0, 1), targets.flatten(), class_weights
+    )
+    logits, masks, known = (torch.cat(parts) for parts in zip(*mask_terms, strict=True))
+    count = max(1, len(logits))
+    bce = functional.binary_cross_entropy_with_logits(logits, masks, reduction='none')
+    mask_loss = ((bce * known).sum(1) / known.sum(1).clamp_min(1.0)).sum() / count
+    dice_loss = _dice(logits.sigmoid() * known, masks * known).sum() / count
+    loss = weights.classes * class_loss + weights.mask * mask_loss + weights.dice * dice_loss
+    if weights.semantic:
+        loss = loss + weights.semantic * _semantic(layer.class_logits_BMK, logits_BMP, labels_BP)
+    return loss
+
+
+def _dice(shares: Tensor, masks: Tensor) -> Tensor:
+    overlap = (shares * masks).sum(-1)
+    return 1.0 - (2.0 * overlap + 1.0) / (shares.sum(-1) + masks.sum(-1) + 1.0)
+
+
+def _semantic(class_logits_BMK: Tensor, logits_BMP: Tensor, labels_BP: Tensor) -> Tensor:
+    """Cross-entropy of the normalised semantic scores."""
+    scores_BKP = class_logits_BMK.softmax(-1)[..., :-1].transpose(1, 2) @ logits_BMP.sigmoid()
+    shares = scores_BKP / scores_BKP.sum(1, keepdim=True).clamp_min(1e-6)
+    return functional.nll_loss(
+        shares.clamp_min(1e-6).log(), labels_BP, ignore_index=UNLABELLED
+    )
+
+
+@torch.no_grad()
+def match(
+    class_logits_MK: Tensor,
+    mask_logits_MP: Tensor,
+    truth: _Truth,
+    known_P: Tensor,
+    weights: LossWeights,
+) -> tuple[Tensor, Tensor]:
+    """Assign one query to each class in the image (Hungarian): query indices, truth indices."""
+    class_cost = -class_logits_MK.softmax(-1)[:, truth.classes_G]
+    masks_GP = truth.masks_GP * known_P
+    positive = functional.softplus(-mask_logits_MP) * known_P
+    negative = functional.softplus(mask_logits_MP) * known_P
+    count = known_P.sum().clamp_min(1.0)
+    mask_cost = (positive @ masks_GP.T + negative @ (known_P - masks_GP).T) / count
+    shares = mask_logits_MP.sigmoid() * known_P
+    overlap = shares @ masks_GP.T
+    dice_cost = 1.0 - (2.0 * overlap + 1.0) / (shares.sum(1)[:, None] + masks_GP.sum(1) + 1.0)
+    cost = weights.classes * class_cost + weights.mask * mask_cost + weights.dice * dice_cost
+    query, target = linear_sum_assignment(cost.numpy())
+    return torch.as_tensor(query), torch.as_tensor(target)
