@@ -15,7 +15,7 @@ from depthforge_ros.pipeline import Pipeline
 from depthforge_ros.postprocess import overlay, Result
 from depthforge_ros.ros.diagnostics import one_line
 from depthforge_ros.ros.messages import confidence_message, image_message
-from depthforge_ros.ros.parameters import NodeConfig
+from depthforge_ros.ros.parameters import NodeConfig, OUTPUTS
 from depthforge_ros.ros.statistics import Statistics
 from depthforge_ros.ros.worker import Worker
 import numpy as np
@@ -25,13 +25,6 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CompressedImage, Image
 
 MESSAGE_TYPES = {'raw': Image, 'compressed': CompressedImage}
-OUTPUTS = {
-    'mask': '~/segmentation/mask',
-    'overlay': '~/segmentation/overlay',
-    'confidence': '~/segmentation/confidence',
-    'entropy': '~/segmentation/entropy',
-    'depth': '~/depth/relative',
-}
 DRAIN_TIMEOUT_S = 5.0
 LOG_PERIOD_S = 5.0
 """Least time between two log lines about bad frames."""

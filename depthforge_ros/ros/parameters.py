@@ -13,6 +13,16 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 
 TYPE_NAMES = {bool: 'true or false', int: 'an integer', float: 'a number such as 1.0', str: 'text'}
 
+OUTPUTS = {
+    'mask': '~/segmentation/mask',
+    'overlay': '~/segmentation/overlay',
+    'confidence': '~/segmentation/confidence',
+    'entropy': '~/segmentation/entropy',
+    'depth': '~/depth/relative',
+}
+"""Image topics that the node publishes."""
+REPLAY_DEPTH = 10
+
 
 def _parameter(
     default: Any,
@@ -84,6 +94,23 @@ def declare(node: Any) -> None:
         node.undeclare_parameter(name)
         check(name, given)
         node.declare_parameter(name, one.default, _descriptor(one))
+
+
+def lossless(*, image_topic: str, node: str = '/depthforge') -> dict[str, str | int]:
+    """
+    Quality of service overrides under which a replay loses no frame on the way.
+
+    Both names are resolved ones. On a vehicle the defaults are right: only the newest counts.
+    """
+    image = f'qos_overrides.{image_topic}.subscription'
+    overrides: dict[str, str | int] = {
+        f'{image}.reliability': 'reliable',
+        f'{image}.depth': REPLAY_DEPTH,
+    }
+    for topic in OUTPUTS.values():
+        resolved = topic.replace('~', node)
+        overrides[f'qos_overrides.{resolved}.publisher.depth'] = REPLAY_DEPTH
+    return overrides
 
 
 def is_ours(name: str) -> bool:
