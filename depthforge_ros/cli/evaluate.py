@@ -1,0 +1,136 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""`depthforge evaluate images` and `depthforge evaluate bag`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any, TYPE_CHECKING
+
+from depthforge_ros.cli.common import (
+    add_engine_arguments,
+    add_json_argument,
+    DEFAULT_MODEL,
+    write_json,
+)
+from depthforge_ros.labels import LABEL_SPACES, LabelSpace
+
+if TYPE_CHECKING:
+    from depthforge_ros.pipeline import Pipeline
+
+HELP = 'judge a model on labelled images, or the answers in a bag against its ground truth'
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    what = parser.add_subparsers(dest='what', required=True, metavar='images|bag')
+    _add_images(what.add_parser(
+        'images', help='labelled images -> mIoU', description='Figures are in percent.',
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter))  # fmt: skip
+    _add_bag(what.add_parser(
+        'bag', help='a bag -> mIoU, depth error, latency, drops',
+        description='Without --model the masks recorded in the bag are judged, or the bundled '
+        'model where there are none. mIoU is in percent, AbsRel a ratio, latency in ms.'
+        ))  # fmt: skip
+
+
+def _add_images(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('--dataset', required=True, help='camvid, kitti_semantic or folder')
+    parser.add_argument('--root', type=Path, required=True, help='folder of the dataset')
+    parser.add_argument('--split', help='of camvid: train, val or test')
+    parser.add_argument('--labels', choices=LABEL_SPACES, help='classes of a plain folder')
+    parser.add_argument('--match', default='*', metavar='GLOB', help='take files named so')
+    parser.add_argument('--limit', type=int, metavar='N', help='take the first N images')
+    _add_target(parser)
+    add_engine_arguments(parser)
+    add_json_argument(parser)
+    parser.set_defaults(evaluate=_run_images)
+
+
+def _add_bag(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('bag', type=Path, help='rosbag2 folder, mcap or db3 file')
+    parser.add_argument('--truth', type=Path, metavar='BAG',
+                        help='bag with the labels and depth, if it is another one')  # fmt: skip
+    parser.add_argument('--topic', help='camera topic, by default the only one')
+    parser.add_argument('--mask-labels', choices=LABEL_SPACES,
+                        help='classes of recorded masks, by default those of the ground truth'
+                        )  # fmt: skip
+    parser.add_argument('--report', type=Path, metavar='HTML', help='write a report with plots')
+    _add_target(parser)
+    add_engine_arguments(parser, default_model=None)
+    add_json_argument(parser)
+    parser.set_defaults(evaluate=_run_bag)
+
+
+def _add_target(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('--label-space', choices=LABEL_SPACES,
+                        help="classes to judge in, by default the ground truth's; camvid maps "
+                        "Cityscapes' 19 to its 11")  # fmt: skip
+
+
+def run(args: argparse.Namespace) -> int:
+    """Judge and print the figures."""
+    code: int = args.evaluate(args)
+    return code
+
+
+def _run_images(args: argparse.Namespace) -> int:
+    from depthforge_ros.evaluation.datasets import DatasetChoice, open_dataset
+    from depthforge_ros.evaluation.segmentation import evaluate_images
+
+    choice = DatasetChoice(
+        root=args.root, split=args.split, labels=args.labels, match=args.match, limit=args.limit
+    )
+    dataset = open_dataset(args.dataset, choice)
+    pipeline = _pipeline(args, args.model)
+    figures = evaluate_images(pipeline, dataset, target=_space(args.label_space))
+    _print_classes(figures)
+    print(f'{"images":<16} {figures["images"]:7d}')
+    write_json(args.json, figures)
+    return 0
+
+
+def _run_bag(args: argparse.Namespace) -> int:
+    from depthforge_ros.evaluation.judge import BagQuestion, has_masks, judge_bag
+    from depthforge_ros.evaluation.report import Section, write_report
+
+    model = args.model or (None if has_masks(args.bag) else DEFAULT_MODEL)
+    question = BagQuestion(
+        bag=args.bag,
+        truth=args.truth or args.bag,
+        mask_space=_space(args.mask_labels),
+        target=_space(args.label_space),
+        topic=args.topic,
+    )
+    judgement = judge_bag(question, _pipeline(args, model) if model else None)
+    figures = judgement.figures()
+    _print_classes(figures)
+    for name, value in figures.items():
+        if name not in ('miou', 'per_class', 'pixel_accuracy'):
+            print(f'{name:<16} {value if value is not None else "-":>7}')
+    if args.report:
+        write_report(args.report, [Section(args.bag.name, judgement, figures)])
+        print(f'report: {args.report}')
+    write_json(args.json, figures)
+    return 0
+
+
+def _pipeline(args: argparse.Namespace, model: str) -> Pipeline:
+    from depthforge_ros.engine import load_engine
+    from depthforge_ros.pipeline import Pipeline
+
+    engine = load_engine(model, engine=args.engine, device=args.device, short_side=args.short_side)
+    return Pipeline(engine)
+
+
+def _space(name: str | None) -> LabelSpace | None:
+    return LABEL_SPACES[name] if name else None
+
+
+def _print_classes(figures: dict[str, Any]) -> None:
+    """Print a table of percent, `-` for a class that did not occur."""
+    rows = {**(figures['per_class'] or {}), 'mIoU': figures['miou'],
+            'pixel accuracy': figures['pixel_accuracy']}  # fmt: skip
+    for name, value in rows.items():
+        print(f'{name:<16} {f"{value:7.2f}" if value is not None else "      -"}')

@@ -1,0 +1,86 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The one entry point `depthforge`: finds the subcommand's module and runs it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+import importlib
+import sys
+from types import ModuleType
+from typing import NoReturn
+
+from depthforge_ros.errors import UserError
+
+COMMANDS = {
+    'models': 'depthforge_ros.cli.models',
+    'node': 'depthforge_ros.cli.node',
+    'replay': 'depthforge_ros.cli.replay',
+    'record': 'depthforge_ros.cli.record',
+    'predict': 'depthforge_ros.cli.predict',
+    'evaluate': 'depthforge_ros.cli.evaluate',
+    'make-bag': 'depthforge_ros.cli.make_bag',
+    'demo': 'depthforge_ros.cli.demo',
+}
+"""
+Module of each command. Each has `HELP`, `add_arguments(parser)` and `run(args) -> exit code`, and
+imports what is heavy inside `run`, so that `--help` is quick and needs neither torch nor ROS.
+"""
+
+EXIT_USER_ERROR = 2
+EXIT_INTERRUPTED = 130
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says a wrong option in one line, as every other wrong input."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f'{message}; see `{self.prog} --help`')
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code is 0, 2 for wrong input or 130 when interrupted."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _run(arguments)
+    except UserError as error:
+        print(f'depthforge: error: {error}', file=sys.stderr)
+        return EXIT_USER_ERROR
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+
+
+def _run(arguments: list[str]) -> int:
+    name = arguments[0] if arguments else '--help'
+    if name in ('-h', '--help'):
+        print(_overview())
+        return 0
+    if name not in COMMANDS:
+        raise UserError(f'command {name!r} is not known; choose one of {", ".join(COMMANDS)}')
+    module = importlib.import_module(COMMANDS[name])
+    parser = _parser(name, module)
+    code = module.run(parser.parse_args(arguments[1:]))
+    return int(code)
+
+
+def _parser(name: str, module: ModuleType) -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog=f'depthforge {name}',
+        description=module.HELP,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    module.add_arguments(parser)
+    return parser
+
+
+def _overview() -> str:
+    lines = ['usage: depthforge COMMAND ...', '', 'commands:']
+    for name, path in COMMANDS.items():
+        lines.append(f'  {name:<10} {importlib.import_module(path).HELP}')
+    lines += ['', 'depthforge COMMAND --help says the options, their units and defaults.']
+    return '\n'.join(lines)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

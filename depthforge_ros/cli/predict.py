@@ -1,0 +1,54 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""`depthforge predict`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from depthforge_ros.cli.common import add_engine_arguments, add_json_argument, write_json
+
+HELP = 'predict masks, depth and overlays of images, folders, videos or bags'
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
+        'inputs', nargs='+', type=Path, metavar='INPUT', help='image, folder, video or bag'
+    )
+    parser.add_argument(
+        '--output',
+        type=Path,
+        required=True,
+        metavar='DIR',
+        help='gets masks/*.png (train ids), depth/*.png (16-bit relative inverse depth times '
+        'depth_scale of figures.json), overlays/*.jpg and figures.json',
+    )
+    parser.add_argument('--topic', help='image topic of a bag; without it the only camera topic')
+    add_engine_arguments(parser)
+    add_json_argument(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Predict every frame; broken ones are named and skipped."""
+    from depthforge_ros.engine import load_engine
+    from depthforge_ros.evaluation.prediction import check_output, predict
+    from depthforge_ros.evaluation.sources import open_source
+    from depthforge_ros.pipeline import Pipeline
+    from tqdm import tqdm
+
+    sources = [open_source(path, args.topic) for path in args.inputs]
+    check_output(args.output, args.inputs)
+    engine = load_engine(
+        args.model, engine=args.engine, device=args.device, short_side=args.short_side
+    )
+    predicted = predict(Pipeline(engine), sources, args.output, report=tqdm.write)
+    figures = predicted.figures()
+    print(
+        f'{figures["frames"]} frames, {figures["skipped"]} skipped, '
+        f'latency p50 {figures["latency_ms_p50"]:.1f} ms, p99 {figures["latency_ms_p99"]:.1f} ms'
+    )
+    print(f'results: {args.output}')
+    write_json(args.json, figures)
+    return 0

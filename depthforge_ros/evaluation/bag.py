@@ -1,0 +1,173 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Reading rosbags (rosbag2 mcap and sqlite3, and rosbag1) without ROS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from depthforge_ros.errors import UserError
+from depthforge_ros.labels import LABEL_SPACES, LabelSpace
+from rosbags.highlevel import AnyReader, AnyReaderError
+from rosbags.highlevel.anyreader import ReaderErrors
+from rosbags.typesys import get_typestore, Stores
+import yaml
+
+IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
+LABEL_SPACE_KEY = 'label_space'
+"""Key of a bag's custom metadata that names the classes of its ground truth."""
+NOT_CAMERAS = ('labels', 'depth', 'mask', 'overlay', 'confidence', 'entropy', 'relative')
+"""Last parts of topics that hold images which no camera took."""
+READ_ERRORS = (AnyReaderError, *ReaderErrors, OSError, ValueError, KeyError, AssertionError)
+
+
+def is_bag(path: Path) -> bool:
+    """Tell a bag by its suffix or, for a folder, by its metadata."""
+    return path.suffix in ('.mcap', '.db3', '.bag') or (path / 'metadata.yaml').is_file()
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One message as the bag has it."""
+
+    received_ns: int
+    """When it was recorded, on the recorder's clock."""
+    raw: bytes
+    topic: str
+
+
+class Bag:
+    """An open bag; a context manager. Iterate one topic at a time."""
+
+    def __init__(self, path: Path) -> None:
+        if not path.exists():
+            raise UserError(f'bag {path} does not exist; check the path')
+        self.path = path
+        try:
+            store = get_typestore(Stores.ROS2_JAZZY)
+            self._reader = AnyReader([path], default_typestore=store)
+            self._reader.open()
+        except READ_ERRORS as error:
+            raise UserError(
+                f'{path} cannot be read as a bag ({_one_line(error)}); give a rosbag2 folder, an '
+                'mcap or db3 file; an interrupted recording is mended by `ros2 bag reindex`'
+            ) from error
+
+    def __enter__(self) -> Bag:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._reader.close()
+
+    @property
+    def topics(self) -> dict[str, str]:
+        """Message type of each topic."""
+        return {one.topic: one.msgtype for one in self._reader.connections}
+
+    @property
+    def image_topics(self) -> list[str]:
+        """Topics of raw and compressed images."""
+        return sorted(name for name, kind in self.topics.items() if kind in IMAGE_TYPES)
+
+    @property
+    def label_space(self) -> LabelSpace | None:
+        """Classes of the bag's ground truth, where its metadata says them."""
+        metadata = self.path / 'metadata.yaml'
+        if not metadata.is_file():
+            return None
+        fields = yaml.safe_load(metadata.read_text(encoding='utf-8'))
+        custom = fields['rosbag2_bagfile_information'].get('custom_data') or {}
+        return LABEL_SPACES.get(custom.get(LABEL_SPACE_KEY, ''))
+
+    def camera_topic(self, wanted: str | None = None) -> str:
+        """Return `wanted` if the bag has it, or the only camera topic; else say what there is."""
+        topics = self.image_topics
+        if wanted is not None:
+            if wanted in topics:
+                return wanted
+            raise UserError(f'{self.path} has no image topic {wanted}; it has {_listing(topics)}')
+        cameras = [name for name in topics if name.rsplit('/', 1)[-1] not in NOT_CAMERAS]
+        if len(cameras) == 1:
+            return cameras[0]
+        raise UserError(
+            f'{self.path} has {len(cameras)} camera topics, choose one with --topic; its image '
+            f'topics: {_listing(topics)}'
+        )
+
+    def topic_ending(self, ending: str) -> str | None:
+        """Find the first image topic that ends so, e.g. `/segmentation/mask`."""
+        return next((name for name in self.image_topics if name.endswith(ending)), None)
+
+    def count(self, topic: str) -> int:
+        """Messages of a topic."""
+        return self._reader.topics[topic].msgcount
+
+    def recorded(self, *topics: str) -> Iterator[Recorded]:
+        """Yield the messages of some topics as raw bytes, in recorded order."""
+        wanted = [one for one in self._reader.connections if one.topic in topics]
+        if not wanted:
+            return
+        try:
+            for connection, received_ns, raw in self._reader.messages(wanted):
+                yield Recorded(received_ns, raw, connection.topic)
+        except READ_ERRORS as error:
+            raise UserError(
+                f'{self.path} is damaged ({_one_line(error)}); copy it again or mend it with '
+                '`ros2 bag reindex`'
+            ) from error
+
+    def decode(self, recorded: Recorded) -> Any:
+        """Deserialise; broken bytes are a UserError with the reason `bad_message`."""
+        try:
+            return self._reader.deserialize(recorded.raw, self.topics[recorded.topic])
+        except Exception as error:
+            raise UserError(
+                f'a message of {recorded.topic} at {recorded.received_ns} ns cannot be decoded '
+                f'({_one_line(error)}); record it again',
+                reason='bad_message',
+            ) from error
+
+
+def stamp_ns(message: Any) -> int:
+    """Header stamp in nanoseconds."""
+    return int(message.header.stamp.sec) * 10**9 + int(message.header.stamp.nanosec)
+
+
+def remove_bag(path: Path) -> None:
+    """
+    Remove a rosbag2 folder, whole or left half-written; nothing where there is none.
+
+    Files that no recorder writes stay and are a UserError.
+    """
+    if not path.exists():
+        return
+    strangers = [one.name for one in path.iterdir() if not _is_bag_file(one)]
+    if strangers:
+        raise UserError(
+            f'{path} is to be replaced but holds {strangers[0]}, which is no part of a bag; move '
+            'it away'
+        )
+    for one in path.iterdir():
+        one.unlink()
+    path.rmdir()
+
+
+def _is_bag_file(path: Path) -> bool:
+    return path.name.startswith('metadata.yaml') or path.suffix in ('.mcap', '.db3')
+
+
+def _listing(topics: list[str]) -> str:
+    return ', '.join(topics) if topics else 'none'
+
+
+def _one_line(error: BaseException) -> str:
+    return ' '.join(str(error).split()) or type(error).__name__

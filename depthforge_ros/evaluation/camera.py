@@ -1,0 +1,150 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Camera files as ROS camera_calibration writes them, with a few keys for bags of our own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from depthforge_ros.errors import UserError
+from depthforge_ros.labels import LABEL_SPACES
+import yaml
+
+IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+DISTORTION_LENGTHS = {'plumb_bob': (0, 4, 5), 'rational_polynomial': (8,), 'equidistant': (4,)}
+"""Coefficients that each distortion model of sensor_msgs takes."""
+MATRIX_LENGTHS = {'k': 9, 'r': 9, 'p': 12}
+
+
+@dataclass(frozen=True)
+class Camera:
+    """What sensor_msgs/CameraInfo says; the letters are its field names, matrices row by row."""
+
+    width: int
+    height: int
+    k: tuple[float, ...]
+    p: tuple[float, ...]
+    d: tuple[float, ...] = ()
+    r: tuple[float, ...] = IDENTITY
+    distortion_model: str = 'plumb_bob'
+
+    def __post_init__(self) -> None:
+        if self.width < 1 or self.height < 1:
+            raise UserError(
+                f'camera: image_width {self.width} and image_height {self.height} came, both must '
+                'be at least 1 pixel'
+            )
+        for name, length in MATRIX_LENGTHS.items():
+            if len(getattr(self, name)) != length:
+                raise UserError(
+                    f'camera: matrix {name} has {len(getattr(self, name))} numbers, {length} are '
+                    'needed'
+                )
+        if self.k[0] <= 0.0 or self.k[4] <= 0.0:
+            raise UserError(
+                f'camera: focal lengths {self.k[0]} and {self.k[4]} came, both must be above 0 '
+                'pixels; calibrate the camera'
+            )
+        lengths = DISTORTION_LENGTHS.get(self.distortion_model)
+        if lengths is None:
+            raise UserError(
+                f'camera: distortion_model {self.distortion_model!r} is not known; choose one of '
+                f'{", ".join(DISTORTION_LENGTHS)}'
+            )
+        if len(self.d) not in lengths:
+            raise UserError(
+                f'camera: {len(self.d)} distortion coefficients came, {self.distortion_model} '
+                f'takes {" or ".join(map(str, lengths))}'
+            )
+
+    @classmethod
+    def pinhole(
+        cls, *, width: int, height: int, fx: float, fy: float, cx: float, cy: float
+    ) -> Camera:
+        """Make a rectified camera without distortion, all in pixels."""
+        k = (fx, 0.0, cx, 0.0, fy, cy, 0.0, 0.0, 1.0)
+        p = (fx, 0.0, cx, 0.0, 0.0, fy, cy, 0.0, 0.0, 0.0, 1.0, 0.0)
+        return cls(width=width, height=height, k=k, p=p, d=(0.0,) * 5)
+
+
+@dataclass(frozen=True)
+class DriveFile:
+    """A camera file together with what it may say of the images beside it."""
+
+    camera: Camera
+    rate_hz: float | None = None
+    camera_height_m: float | None = None
+    label_space: str | None = None
+    depth_scale: float | None = None
+    """Depth files hold depth_scale / metres, 0 = beyond range; else metres x 256, 0 = none."""
+
+    def __post_init__(self) -> None:
+        for name in ('rate_hz', 'camera_height_m', 'depth_scale'):
+            value = getattr(self, name)
+            if value is not None and not value > 0.0:
+                raise UserError(f'camera file: {name} {value} came, it must be above 0')
+        if self.label_space is not None and self.label_space not in LABEL_SPACES:
+            raise UserError(
+                f'camera file: label_space {self.label_space!r} is not known; choose one of '
+                f'{", ".join(LABEL_SPACES)}'
+            )
+
+
+def read_drive_file(path: Path) -> DriveFile:
+    """Read and check a camera YAML file."""
+    try:
+        fields = yaml.safe_load(path.read_text(encoding='utf-8'))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(
+            f'camera file {path} cannot be read ({" ".join(str(error).split())}); give a YAML '
+            'file as camera_calibration writes it'
+        ) from error
+    if not isinstance(fields, dict):
+        raise UserError(f'camera file {path} holds no keys; camera_calibration writes a mapping')
+    try:
+        return _drive_file(fields)
+    except KeyError as error:
+        raise UserError(f'camera file {path} lacks the key {error}; add it') from error
+    except UserError as error:
+        raise UserError(f'{path}: {error}') from error
+    except (TypeError, ValueError) as error:
+        raise UserError(
+            f'camera file {path} holds something other than numbers where numbers are needed '
+            f'({error})'
+        ) from error
+
+
+def _drive_file(fields: Mapping[str, Any]) -> DriveFile:
+    encoding = fields.get('depth_encoding')
+    if encoding not in (None, 'inverse'):
+        raise UserError(f"depth_encoding {encoding!r} is not known; 'inverse' is, or leave it out")
+    k = _numbers(fields, 'camera_matrix')
+    flat = (*k[:3], 0.0, *k[3:6], 0.0, *k[6:], 0.0)
+    return DriveFile(
+        camera=Camera(
+            width=int(fields['image_width']),
+            height=int(fields['image_height']),
+            k=k,
+            p=_numbers(fields, 'projection_matrix') if 'projection_matrix' in fields else flat,
+            d=_numbers(fields, 'distortion_coefficients'),
+            r=_numbers(fields, 'rectification_matrix')
+            if 'rectification_matrix' in fields
+            else IDENTITY,
+            distortion_model=str(fields['distortion_model']),
+        ),
+        rate_hz=_optional(fields, 'rate_hz'),
+        camera_height_m=_optional(fields, 'camera_height_m'),
+        label_space=fields.get('label_space'),
+        depth_scale=float(fields['depth_scale']) if encoding == 'inverse' else None,
+    )
+
+
+def _numbers(fields: Mapping[str, Any], name: str) -> tuple[float, ...]:
+    return tuple(float(value) for value in fields[name]['data'])
+
+
+def _optional(fields: Mapping[str, Any], name: str) -> float | None:
+    return None if fields.get(name) is None else float(fields[name])

@@ -1,0 +1,48 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Images of one value per pixel, masks and depth, from messages of any step and byte order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from depthforge_ros.errors import UserError
+import numpy as np
+import numpy.typing as npt
+
+PLANE_TYPES = {'mono8': 'u1', '8UC1': 'u1', '16UC1': 'u2', '32FC1': 'f4'}
+MILLIMETRES_PER_M = 1000.0
+
+
+def labels_from_message(message: Any) -> npt.NDArray[np.uint8]:
+    """Read train ids (H, W) of an 8-bit image."""
+    plane = _plane(message, ('mono8', '8UC1'))
+    return np.asarray(plane, np.uint8)
+
+
+def depth_from_message(message: Any) -> npt.NDArray[np.float32]:
+    """Read 32FC1 as it is, metres or relative; 16UC1 is millimetres, 0 becomes NaN (REP 118)."""
+    plane = _plane(message, ('32FC1', '16UC1'))
+    if plane.dtype.kind == 'f':
+        return plane.astype(np.float32)
+    depth_m = plane.astype(np.float32) / MILLIMETRES_PER_M
+    return np.where(plane > 0, depth_m, np.float32(np.nan))
+
+
+def _plane(message: Any, encodings: tuple[str, ...]) -> npt.NDArray[Any]:
+    if message.encoding not in encodings:
+        raise UserError(
+            f'an image with encoding {message.encoding!r} came, {" or ".join(encodings)} is '
+            'needed; choose another topic'
+        )
+    order = '>' if message.is_bigendian else '<'
+    dtype = np.dtype(f'{order}{PLANE_TYPES[message.encoding]}')
+    height, width, step = message.height, message.width, message.step
+    data = np.frombuffer(message.data, np.uint8)
+    if step < width * dtype.itemsize or len(data) != height * step:
+        raise UserError(
+            f'{len(data)} bytes in rows of {step} came for {width} x {height} pixels in '
+            f'{message.encoding}; record the topic again'
+        )
+    rows = data.reshape(height, step)[:, : width * dtype.itemsize]
+    return np.ascontiguousarray(rows).view(dtype)

@@ -1,0 +1,107 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Segmentation figures of a model on labelled images, in the label space that is asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from depthforge_ros.errors import UserError
+from depthforge_ros.evaluation.datasets import Dataset
+from depthforge_ros.evaluation.files import read_labels
+from depthforge_ros.frame import rgb_from_file
+from depthforge_ros.labels import CAMVID_FROM_CITYSCAPES, LabelSpace
+from depthforge_ros.metrics import confusion_matrix, iou_per_class, mean_iou, pixel_accuracy
+from depthforge_ros.pipeline import Pipeline
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+
+def mapping(source: LabelSpace, target: LabelSpace) -> npt.NDArray[np.uint8]:
+    """Look-up table uint8 (256,) of the target's ids; UserError where classes cannot be mapped."""
+    if source == target:
+        return np.arange(256, dtype=np.uint8)
+    if (source.name, target.name) == ('cityscapes', 'camvid'):
+        return CAMVID_FROM_CITYSCAPES
+    raise UserError(
+        f"the classes of {source.name} cannot be mapped to {target.name}'s; cityscapes can be "
+        'mapped to camvid by --label-space camvid'
+    )
+
+
+class SegmentationScore:
+    """Adds up a confusion matrix over frames."""
+
+    def __init__(self, *, truth: LabelSpace, predicted: LabelSpace, target: LabelSpace) -> None:
+        self.space = target
+        self._predicted_classes = len(predicted)
+        self._predicted_name = predicted.name
+        self._truth_to_target = mapping(truth, target)
+        self._predicted_to_target = mapping(predicted, target)
+        self.confusion = np.zeros((len(target), len(target) + 1), np.int64)
+
+    def add(self, *, truth: npt.NDArray[np.uint8], predicted: npt.NDArray[np.uint8]) -> None:
+        """Count one frame of train ids (H, W)."""
+        if truth.shape != predicted.shape:
+            raise UserError(
+                f'the mask has {predicted.shape[1]} x {predicted.shape[0]} pixels, its ground '
+                f'truth {truth.shape[1]} x {truth.shape[0]}; both must come from one camera'
+            )
+        highest = int(predicted[predicted != 255].max(initial=0))
+        if highest >= self._predicted_classes:
+            raise UserError(
+                f'the mask holds the id {highest}, {self._predicted_name} has only '
+                f'{self._predicted_classes} classes; say the right ones by --mask-labels'
+            )
+        self.confusion += confusion_matrix(
+            self._truth_to_target[truth],
+            self._predicted_to_target[predicted],
+            classes=len(self.space),
+        )
+
+    def figures(self) -> dict[str, Any]:
+        """Return `miou`, `per_class` by name and `pixel_accuracy`, all in [0, 100] or None."""
+        per_class = iou_per_class(self.confusion)
+        return {
+            'miou': percent(mean_iou(self.confusion)),
+            'per_class': {
+                name: percent(iou) for name, iou in zip(self.space.classes, per_class, strict=True)
+            },
+            'pixel_accuracy': percent(pixel_accuracy(self.confusion)),
+        }
+
+
+def percent(share: float) -> float | None:
+    """Turn a share into percent with two decimals; NaN into None."""
+    return None if np.isnan(share) else round(float(share) * 100.0, 2)
+
+
+def evaluate_images(
+    pipeline: Pipeline, dataset: Dataset, *, target: LabelSpace | None = None
+) -> dict[str, Any]:
+    """Run the model over a dataset; `target` defaults to the dataset's classes."""
+    score = SegmentationScore(
+        truth=dataset.label_space,
+        predicted=pipeline.engine.label_space,
+        target=target or dataset.label_space,
+    )
+    for image, labels in tqdm(dataset.pairs, desc='evaluate', unit='image'):
+        _add_image(score, pipeline, dataset.label_space, image=image, labels=labels)
+    return {**score.figures(), 'images': len(dataset.pairs)}
+
+
+def _add_image(
+    score: SegmentationScore,
+    pipeline: Pipeline,
+    space: LabelSpace,
+    *,
+    image: Path,
+    labels: Path,
+) -> None:
+    result, _ = pipeline(rgb_from_file(image))
+    try:
+        score.add(truth=read_labels(labels, space), predicted=result.labels)
+    except UserError as error:
+        raise UserError(f'{image}: {error}') from error

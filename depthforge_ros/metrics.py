@@ -1,0 +1,111 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Segmentation and depth figures, in numpy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from depthforge_ros.errors import UserError
+import numpy as np
+import numpy.typing as npt
+
+MAX_DEPTH_M = 80.0
+"""Ground truth beyond it is not judged and aligned predictions are cut there (KITTI's custom)."""
+
+
+def confusion_matrix(
+    truth: npt.NDArray[np.uint8], predicted: npt.NDArray[np.uint8], *, classes: int
+) -> npt.NDArray[np.int64]:
+    """
+    Count pixels as (classes, classes + 1): rows are ground truth, columns are predictions.
+
+    Pixels whose ground truth is no class (255) do not count; a prediction that is no class there
+    counts in the last column, as wrong.
+    """
+    known = truth < classes
+    columns = np.minimum(predicted[known], classes).astype(np.int64)
+    index = truth[known].astype(np.int64) * (classes + 1) + columns
+    counts = np.bincount(index, minlength=classes * (classes + 1))
+    return counts.reshape(classes, classes + 1)
+
+
+def iou_per_class(confusion: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Intersection over union in [0, 1]; NaN for a class that is in neither image."""
+    classes = len(confusion)
+    hits = np.diagonal(confusion).astype(np.float64)
+    union = confusion.sum(axis=1) + confusion[:, :classes].sum(axis=0) - hits
+    iou: npt.NDArray[np.float64] = np.full(classes, np.nan)
+    return np.divide(hits, union, out=iou, where=union > 0)
+
+
+def mean_iou(confusion: npt.NDArray[np.int64]) -> float:
+    """Mean IoU over the classes that occur in ground truth or prediction; NaN if none does."""
+    per_class = iou_per_class(confusion)
+    seen = per_class[~np.isnan(per_class)]
+    return float(seen.mean()) if len(seen) else float('nan')
+
+
+def pixel_accuracy(confusion: npt.NDArray[np.int64]) -> float:
+    """Share of the labelled pixels that are right; NaN without any."""
+    total = confusion.sum()
+    return float(np.trace(confusion) / total) if total else float('nan')
+
+
+@dataclass(frozen=True)
+class DepthErrors:
+    """Errors of one depth map after the best alignment, over `pixels` pixels."""
+
+    absrel: float
+    """Mean of |predicted - true| / true."""
+    rmse_m: float
+    delta_125: float
+    """Share of pixels where max(predicted / true, true / predicted) < 1.25."""
+    pixels: int
+
+
+def depth_errors(
+    inverse_depth: npt.NDArray[np.float32], depth_m: npt.NDArray[np.float32]
+) -> DepthErrors | None:
+    """
+    Judge relative inverse depth (H, W) against metres (H, W), after the one best scale.
+
+    Pixels without finite ground truth in (0, 80] m do not count; None where no pixel is left.
+    """
+    if inverse_depth.shape != depth_m.shape:
+        raise UserError(
+            f'depth of shape {inverse_depth.shape} came for ground truth of shape '
+            f'{depth_m.shape}; both must come from one camera'
+        )
+    valid = np.isfinite(depth_m) & (depth_m > 0.0) & (depth_m <= MAX_DEPTH_M)
+    if not valid.any():
+        return None
+    truth_m = depth_m[valid].astype(np.float64)
+    inverse = np.nan_to_num(inverse_depth[valid].astype(np.float64), nan=0.0)
+    scale = best_scale(inverse, truth_m)
+    with np.errstate(divide='ignore', invalid='ignore'):
+        predicted_m = np.where(inverse > 0.0, scale / inverse, MAX_DEPTH_M)
+    predicted_m = np.minimum(predicted_m, MAX_DEPTH_M)
+    ratio = np.maximum(predicted_m / truth_m, truth_m / predicted_m)
+    return DepthErrors(
+        absrel=float(np.mean(np.abs(predicted_m - truth_m) / truth_m)),
+        rmse_m=float(np.sqrt(np.mean((predicted_m - truth_m) ** 2))),
+        delta_125=float(np.mean(ratio < 1.25)),
+        pixels=len(truth_m),
+    )
+
+
+def best_scale(inverse: npt.NDArray[Any], truth_m: npt.NDArray[Any]) -> float:
+    """
+    Find s so that depth s / inverse has the least AbsRel; 0 if no inverse depth is positive.
+
+    AbsRel is the mean of |s r - 1| with r = 1 / (inverse * truth), which the median of 1 / r,
+    weighted by r, makes least.
+    """
+    seen = inverse > 0.0
+    if not seen.any():
+        return 0.0
+    candidates = np.sort(inverse[seen] * truth_m[seen])
+    weight = np.cumsum(1.0 / candidates)
+    return float(candidates[np.searchsorted(weight, weight[-1] / 2.0)])
