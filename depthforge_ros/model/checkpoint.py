@@ -85,7 +85,7 @@ def read_checkpoint(path: Path) -> tuple[Checkpoint, dict[str, Tensor]]:
     if metadata.get('format') != FORMAT:
         raise UserError(
             f'{path} is not a DepthForge checkpoint (format {metadata.get("format")!r}, expected '
-            f'{FORMAT!r}); foreign weights go through `depthforge fetch` or training first'
+            f'{FORMAT!r}); use a checkpoint that depthforge-train wrote'
         )
     fields = json.loads(metadata['depthforge'])
     checkpoint = Checkpoint(
@@ -110,17 +110,24 @@ def load_network(path: Path, foundation: Path | None = None) -> tuple[DepthForge
     if checkpoint.foundation is not None:
         if foundation is None:
             raise UserError(
-                f'{path} leaves out its frozen weights {checkpoint.foundation}; get them with '
-                f'`depthforge fetch`'
+                f'{path} leaves out its frozen weights {checkpoint.foundation}; give their file'
             )
         tensors = {**read_foundation(foundation), **tensors}
     with torch.device('meta'):
         network = DepthForge(checkpoint.config, len(checkpoint.label_space))
     load_strictly(network, tensors, source=path, assign=True)
     # Buffers are not in the file; on the meta device they have no values yet.
-    network = _materialise_buffers(network)
+    network.mean, network.std = DepthForge.normalisation()
     _check_frozen(network, checkpoint, foundation or path)
     return network.eval(), checkpoint
+
+
+def read_frozen(path: Path) -> dict[str, Tensor]:
+    """Read the frozen parts from a checkpoint of ours or from foundation weights."""
+    metadata, tensors = _read_safetensors(path)
+    if metadata.get('format') == FORMAT:
+        return {name: value for name, value in tensors.items() if _is_frozen(name)}
+    return read_foundation(path)
 
 
 def read_foundation(path: Path) -> dict[str, Tensor]:
@@ -172,15 +179,9 @@ def _check_frozen(network: DepthForge, checkpoint: Checkpoint, source: Path) -> 
     if found != checkpoint.frozen_digest:
         raise UserError(
             f'the frozen encoder in {source} (digest {found[:12]}) is not the one that the '
-            f'checkpoint was trained on ({checkpoint.frozen_digest[:12]}); fetch '
-            f'{checkpoint.foundation or "the checkpoint"} again'
+            f'checkpoint was trained on ({checkpoint.frozen_digest[:12]}); use the genuine '
+            f'{checkpoint.foundation or "checkpoint"}'
         )
-
-
-def _materialise_buffers(network: DepthForge) -> DepthForge:
-    fresh = DepthForge.normalisation()
-    network.mean, network.std = fresh
-    return network
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:

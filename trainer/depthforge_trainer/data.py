@@ -14,11 +14,14 @@ import numpy as np
 import numpy.typing as npt
 from depthforge_ros.errors import UserError
 from depthforge_ros.labels import CAMVID_FROM_CITYSCAPES, UNLABELLED
+from tqdm import tqdm
 
 from depthforge_trainer import street
 
 Labels = npt.NDArray[np.uint8]
 Rgb = npt.NDArray[np.uint8]
+STREET_SIZE = (360, 480)
+"""Height and width of rendered training views: CamVid's."""
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png')
 
 
@@ -40,7 +43,8 @@ class Source:
     kind: str
     """`camvid`, `kitti_semantic` (mapped to CamVid's classes), `images` (no labels), `street`."""
     root: str = ''
-    """Folder with images/ and labels/ (`images`: the folder of the images itself)."""
+    """Folder with images/ and labels/ (`images`: the folder of the images itself; `street`: where
+    the rendered views are kept, so that they are rendered only once)."""
     exclude: str = ''
     """File names that match this pattern are left out."""
     count: int = 0
@@ -53,11 +57,11 @@ Loader = Callable[[], Sample]
 def loaders(source: Source) -> list[Loader]:
     """One function per sample; reading happens when it is called."""
     if source.kind == 'street':
-        return [lambda seed=seed: _render(seed) for seed in range(source.count)]  # type: ignore[misc]
+        _render_missing(Path(source.root), source.count)
     if source.kind not in _MAPPINGS:
         raise UserError(
             f'data kind {source.kind!r} is not known; choose one of '
-            f'{", ".join([*_MAPPINGS, "street"])}'
+            f'{", ".join(_MAPPINGS)}'
         )
     root = Path(source.root)
     labelled = source.kind != 'images'
@@ -87,6 +91,7 @@ def _camvid_mapping() -> Labels:
 _MAPPINGS = {
     'camvid': _camvid_mapping(),
     'kitti_semantic': CAMVID_FROM_CITYSCAPES,
+    'street': np.arange(256, dtype=np.uint8),
     'images': np.full(256, UNLABELLED, np.uint8),
 }
 
@@ -110,6 +115,12 @@ def _read(path: Path, label_folder: Path | None, mapping: Labels) -> Sample:
     return Sample(path.stem, rgb, mapping[labels])
 
 
-def _render(seed: int) -> Sample:
-    frame = street.sample(seed, 360, 480)
-    return Sample(f'street_{seed:06d}', frame.rgb, frame.labels)
+def _render_missing(root: Path, count: int) -> None:
+    """Render the views of seeds 0 to count - 1 that are not in the folder yet."""
+    for name in ('images', 'labels'):
+        (root / name).mkdir(parents=True, exist_ok=True)
+    missing = [s for s in range(count) if not (root / 'labels' / f'{s:06d}.png').is_file()]
+    for seed in tqdm(missing, desc='render streets', unit='view', disable=not missing):
+        frame = street.sample(seed, *STREET_SIZE)
+        cv2.imwrite(str(root / 'images' / f'{seed:06d}.jpg'), frame.rgb[..., ::-1])
+        cv2.imwrite(str(root / 'labels' / f'{seed:06d}.png'), frame.labels)

@@ -7,7 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from depthforge_ros.labels import CAMVID
-from depthforge_ros.model.checkpoint import load_strictly, read_foundation
+from depthforge_ros.model.checkpoint import load_strictly, read_frozen
 from depthforge_ros.model.config import NetworkConfig
 from depthforge_ros.model.network import DepthForge
 
@@ -20,8 +20,12 @@ def load_teacher(path: str) -> DepthForge:
 
 
 def load_foundation(network: DepthForge, path: Path) -> None:
-    """Fill the depth encoder and head from Depth Anything V2 weights, the visual one likewise."""
-    tensors = read_foundation(path)
+    """
+    Fill the depth encoder and head, and the visual encoder with the depth encoder's weights.
+
+    `path` holds Depth Anything V2 weights (official names), or is a checkpoint of ours.
+    """
+    tensors = read_frozen(path)
     for part in ('depth_encoder', 'depth_head'):
         own = {
             name.removeprefix(f'{part}.'): value

@@ -1,0 +1,56 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""A miniature network with random weights, for tests of everything but accuracy."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import torch
+from depthforge_ros.labels import CAMVID
+from depthforge_ros.model.checkpoint import save_checkpoint
+from depthforge_ros.model.config import (
+    DptConfig,
+    HeadConfig,
+    NetworkConfig,
+    TokenConfig,
+    VitConfig,
+)
+from depthforge_ros.model.network import DepthForge
+
+MINI = NetworkConfig(
+    encoder=VitConfig(width=48, depth=4, heads=4, position_grid=5),
+    taps=(0, 1, 2, 3),
+    tokens=TokenConfig(count=12, rank=4, scale_init=0.1),
+    head=HeadConfig(
+        width=64, attention_heads=4, pixel_layers=1, pixel_ffn=32, decoder_layers=3, decoder_ffn=32
+    ),
+    dpt=DptConfig(features=8, out_channels=(8, 8, 8, 8)),
+    short_side=56,
+)
+
+
+def mini_network(config: NetworkConfig = MINI) -> DepthForge:
+    """Make a network whose every parameter matters."""
+    torch.manual_seed(0)
+    network = DepthForge(config, len(CAMVID)).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if float(parameter.abs().max()) == 0.0:
+                parameter.normal_(std=0.1)
+    return network
+
+
+def mini_checkpoint(path: Path, *, foundation: str | None = None) -> DepthForge:
+    """Save a miniature network; returns it."""
+    network = mini_network()
+    save_checkpoint(
+        path, network, label_space=CAMVID, provenance={'data': 'none'}, foundation=foundation
+    )
+    return network
+
+
+def variant(**changes: object) -> NetworkConfig:
+    """Copy the miniature configuration with some fields changed."""
+    return dataclasses.replace(MINI, **changes)  # type: ignore[arg-type]

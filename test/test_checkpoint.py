@@ -1,0 +1,152 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Checkpoints: what is saved comes back, and anything else is refused by name."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from depthforge_ros.engine import load_engine
+from depthforge_ros.errors import UserError
+from depthforge_ros.labels import CAMVID
+from depthforge_ros.model.checkpoint import (
+    FORMAT,
+    digest,
+    load_network,
+    read_checkpoint,
+    read_foundation,
+    save_checkpoint,
+)
+from networks import mini_checkpoint, mini_network, variant
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+
+def refused(path: Path, *words: str, foundation: Path | None = None) -> None:
+    with pytest.raises(UserError) as caught:
+        load_network(path, foundation)
+    text = str(caught.value)
+    assert '\n' not in text, text
+    for word in words:
+        assert word in text
+
+
+def metadata(path: Path) -> dict[str, str]:
+    with safe_open(path, framework='pt') as file:
+        return dict(file.metadata())
+
+
+def test_a_saved_network_comes_back(tmp_path: Path) -> None:
+    path = tmp_path / 'a.safetensors'
+    network = mini_checkpoint(path)
+    for parameter in network.parameters():
+        parameter.data = parameter.data.half().float()
+    loaded, checkpoint = load_network(path)
+    assert checkpoint.label_space == CAMVID
+    assert checkpoint.config == network.config
+    assert checkpoint.provenance == {'data': 'none'}
+    image = torch.randint(0, 256, (1, 56, 70, 3), dtype=torch.uint8)
+    with torch.inference_mode():
+        for ours, theirs in zip(loaded(image), network(image), strict=True):
+            torch.testing.assert_close(ours, theirs)
+
+
+def test_missing_unknown_and_misshapen_tensors_are_listed(tmp_path: Path) -> None:
+    path = tmp_path / 'a.safetensors'
+    mini_checkpoint(path)
+    tensors = load_file(path)
+    tensors['head.invented.weight'] = torch.zeros(1)
+    del tensors['tokens.scale']
+    tensors['tokens.a'] = torch.zeros(1, 2, 3)
+    save_file(tensors, path, metadata(path))
+    refused(path, 'missing tokens.scale', 'unknown head.invented.weight', 'tokens.a (1, 2, 3)')
+
+
+def test_absent_foreign_and_pickled_files_are_refused(tmp_path: Path) -> None:
+    refused(tmp_path / 'none.safetensors', 'does not exist')
+    pickled = tmp_path / 'p.safetensors'
+    pickled.write_bytes(pickle.dumps({'a': 1}))
+    refused(pickled, 'not a safetensors file', 'pickle')
+    foreign = tmp_path / 'f.safetensors'
+    save_file({'x': torch.zeros(1)}, foreign)
+    refused(foreign, 'not a DepthForge checkpoint', FORMAT)
+    path = tmp_path / 'cut.safetensors'
+    mini_checkpoint(path)
+    path.write_bytes(path.read_bytes()[:5000])
+    refused(path, 'not a safetensors file')
+
+
+def upstream_weights(network: torch.nn.Module, path: Path) -> None:
+    """Write the frozen parts under the official names."""
+    state = {}
+    for name, value in network.state_dict().items():
+        if name.startswith('depth_encoder.'):
+            state['pretrained.' + name.removeprefix('depth_encoder.')] = value.contiguous()
+        if name.startswith('depth_head.'):
+            state[name] = value.contiguous()
+    save_file(state, path)
+
+
+def test_left_out_frozen_weights_are_taken_from_the_foundation(tmp_path: Path) -> None:
+    path, weights = tmp_path / 'a.safetensors', tmp_path / 'w.safetensors'
+    shared = mini_network(variant(shared_encoder=True))
+    save_checkpoint(path, shared, label_space=CAMVID, provenance={}, foundation='dav2')
+    assert not any(name.startswith(('depth_', 'visual_')) for name in load_file(path))
+    refused(path, 'dav2')
+    upstream_weights(shared, weights)
+    loaded, checkpoint = load_network(path, weights)
+    assert checkpoint.foundation == 'dav2'
+    assert digest(loaded.depth_encoder.state_dict()) == checkpoint.frozen_digest
+    # Other frozen weights of the same shape are noticed.
+    changed = load_file(weights)
+    changed['pretrained.cls_token'] += 1.0
+    save_file(changed, weights)
+    refused(path, 'not the one', foundation=weights)
+
+
+def test_digest_is_the_same_for_full_and_half_precision() -> None:
+    tensors = {'a': torch.randn(5, 3)}
+    assert digest(tensors) == digest({'a': tensors['a'].half()})
+    assert digest(tensors) != digest({'b': tensors['a']})
+
+
+def test_foreign_foundation_is_refused(tmp_path: Path) -> None:
+    save_file({'backbone.x': torch.zeros(1)}, tmp_path / 'x.safetensors')
+    with pytest.raises(UserError, match=r'backbone\.x'):
+        read_foundation(tmp_path / 'x.safetensors')
+
+
+def test_engine_runs_a_checkpoint_by_path(tmp_path: Path) -> None:
+    path = tmp_path / 'a.safetensors'
+    mini_checkpoint(path)
+    engine = load_engine(str(path), device='cpu')
+    image, _ = engine.preprocess(np.random.default_rng(0).integers(0, 256, (90, 160, 3), np.uint8))
+    output = engine(image[None])
+    assert output.labels.dtype == np.uint8
+    assert output.labels.max() < len(CAMVID)
+    assert output.labels.shape == (1, *image.shape[:2])
+    for plane in (output.confidence, output.entropy):
+        assert plane.dtype == np.float32
+        assert 0.0 <= plane.min() <= plane.max() <= 1.0
+    assert engine.fingerprint == load_engine(str(path), device='cpu').fingerprint
+    assert read_checkpoint(path)[0].config.short_side == engine.preprocess.short_side
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'words'),
+    [
+        ({'model': 'depthforge_huge'}, ['depthforge_huge', 'depthforge_tiny', 'depthforge_small']),
+        ({'model': 'depthforge_tiny', 'engine': 'warp'}, ['warp', 'eager', 'null']),
+        ({'model': 'none.safetensors'}, ['none.safetensors', 'does not exist']),
+    ],
+)
+def test_unknown_models_and_engines_are_refused(
+    arguments: dict[str, str], words: list[str]
+) -> None:
+    with pytest.raises(UserError) as caught:
+        load_engine(**arguments)
+    assert all(word in str(caught.value) for word in words)

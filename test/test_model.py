@@ -1,0 +1,161 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The network: sizes, forms of the token attention, exactness of what is rearranged."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+from depthforge_ros.errors import UserError
+from depthforge_ros.model.config import HeadConfig, NetworkConfig, TokenConfig, VitConfig
+from depthforge_ros.model.network import DepthForge
+from depthforge_ros.model.refinement import RefinementDecoder, resize
+from depthforge_ros.model.tokens import DepthAwareTokens
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from networks import MINI, mini_network, variant
+from torch import nn
+from torch.nn import functional
+
+LARGE = VitConfig(width=1024, depth=24, heads=16)
+
+
+def test_large_model_trains_the_published_number_of_token_parameters() -> None:
+    with torch.device('meta'):
+        tokens = DepthAwareTokens(TokenConfig(), LARGE, 256)
+    assert sum(parameter.numel() for parameter in tokens.parameters()) == 2_990_081
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    rows=st.integers(1, 7),
+    columns=st.integers(1, 7),
+    batch=st.integers(1, 2),
+    attention=st.sampled_from(['joint', 'separate', 'visual']),
+    gate_on=st.sampled_from(['pyramid', 'grid']),
+    shared=st.booleans(),
+)
+def test_every_size_and_form_answers_at_the_input_resolution(
+    rows: int, columns: int, batch: int, attention: str, gate_on: str, shared: bool
+) -> None:
+    config = variant(
+        tokens=dataclasses.replace(MINI.tokens, attention=attention),
+        head=dataclasses.replace(MINI.head, gate_on=gate_on),
+        shared_encoder=shared,
+    )
+    network = mini_network(config)
+    image = torch.randint(0, 256, (batch, 14 * rows, 14 * columns, 3), dtype=torch.uint8)
+    with torch.inference_mode():
+        prediction = network(image)
+    assert prediction.scores_BKHW.shape == (batch, 11, 14 * rows, 14 * columns)
+    assert prediction.inverse_depth_BHW.shape == (batch, 14 * rows, 14 * columns)
+    for plane in prediction:
+        assert bool(plane.isfinite().all())
+        assert float(plane.min()) >= 0.0
+
+
+@settings(max_examples=8, deadline=None)
+@given(
+    attention=st.sampled_from(['joint', 'separate', 'visual']), shared=st.booleans()
+)
+def test_streams_in_lockstep_equal_streams_run_apart(attention: str, shared: bool) -> None:
+    config = variant(
+        tokens=dataclasses.replace(MINI.tokens, attention=attention), shared_encoder=shared
+    )
+    network = mini_network(config)
+    image = torch.randn(2, 3, 42, 56)
+    with torch.inference_mode():
+        depth_taps, visual_taps = network.streams(image)
+        blocks = network.depth_blocks(image)
+        apart = network.visual_taps(image, blocks)
+    for tap, ours, other in zip(MINI.taps, visual_taps, apart, strict=True):
+        torch.testing.assert_close(ours, other, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(
+            depth_taps[MINI.taps.index(tap)], network.to_map(blocks[tap], image)
+        )
+
+
+@settings(max_examples=10, deadline=None)
+@given(attention=st.sampled_from(['joint', 'separate']), patches=st.integers(1, 30))
+def test_folded_tokens_equal_the_published_equations(attention: str, patches: int) -> None:
+    config = TokenConfig(count=9, rank=3, attention=attention, depth_weight=0.7, scale_init=0.3)
+    tokens = DepthAwareTokens(config, VitConfig(width=32, depth=2, heads=2), 32)
+    visual, depth = torch.randn(2, patches, 32), torch.randn(2, patches, 32)
+    ours = tokens(visual, depth, 1, tokens.fold())
+    token = tokens.a[1] @ tokens.b[1]
+    root = 32**0.5
+    if attention == 'joint':
+        weights = ((visual @ token.T + depth @ token.T) / root).softmax(-1)
+    else:
+        weights = (visual @ token.T / root).softmax(-1) + 0.7 * (depth @ token.T / root).softmax(-1)
+    change = weights[..., 1:] @ tokens.to_feature(token[1:])
+    expected = visual + 0.3 * tokens.to_delta(change + visual)
+    torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_refinement_fuses_as_the_concatenated_convolution_does() -> None:
+    decoder = RefinementDecoder(HeadConfig(gate_on='pyramid', width=32), 32)
+    nn.init.normal_(decoder.fuse.weight, std=0.1)
+    maps = [torch.randn(1, 32, 5, 6) for _ in range(4)]
+    levels = decoder(maps)
+    plain = [resize(x, level.size) for x, level in zip(maps, levels, strict=True)]
+    gated = [gate(x) for gate, x in zip(decoder.gates, plain, strict=True)]
+    together = torch.cat([resize(x, levels[0].size) for x in gated], 1)
+    expected = plain[0] + functional.conv2d(together, decoder.fuse.weight, decoder.fuse.bias)
+    torch.testing.assert_close(levels[0].resized(), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_depth_reaches_the_segmentation_only_through_the_tokens() -> None:
+    network = mini_network(variant(tokens=dataclasses.replace(MINI.tokens, attention='visual')))
+    joint = mini_network()
+    image = torch.randn(1, 3, 42, 42)
+    for net, changes in ((network, False), (joint, True)):
+        with torch.inference_mode():
+            blocks = net.depth_blocks(image)
+            first = net.visual_taps(image, blocks)[-1]
+            second = net.visual_taps(image, [-x for x in blocks])[-1]
+        assert bool((first - second).abs().max() > 1e-6) is changes
+
+
+def test_every_trained_parameter_receives_a_gradient() -> None:
+    network = mini_network().train()
+    image = torch.randn(1, 3, 56, 56)
+    taps = network.visual_taps(image, network.depth_blocks(image))
+    output = network.segment(taps, every_layer=True)
+    loss = sum(
+        layer.class_logits_BMK.square().sum() + layer.mask_embed_BMD.square().sum()
+        for layer in output.layers
+    ) + output.mask_features_BDhw.square().sum()
+    loss.backward()  # type: ignore[union-attr]
+    silent = [
+        name
+        for name, parameter in network.named_parameters()
+        if name.startswith(('tokens', 'head', 'refinement')) and parameter.grad is None
+    ]
+    assert silent == []
+
+
+@pytest.mark.parametrize(
+    ('make', 'words'),
+    [
+        (lambda: VitConfig(width=100, heads=6), ['100', '6']),
+        (lambda: TokenConfig(attention='deep'), ['deep', 'joint', 'separate']),
+        (lambda: HeadConfig(width=40), ['40', '32']),
+        (lambda: NetworkConfig(taps=(2, 5, 8, 12)), ['12']),
+        (lambda: NetworkConfig.from_json({'taps': [2, 5, 8, 11], 'tabs': 1}), ['tabs', 'taps']),
+    ],
+)
+def test_wrong_configurations_are_refused_in_one_line(make: object, words: list[str]) -> None:
+    with pytest.raises(UserError) as caught:
+        make()  # type: ignore[operator]
+    text = str(caught.value)
+    assert '\n' not in text
+    assert all(word in text for word in words)
+
+
+def test_configuration_survives_json() -> None:
+    config = variant(shared_encoder=True)
+    assert NetworkConfig.from_json(config.to_json()) == config
+    assert isinstance(DepthForge(config, 3), DepthForge)

@@ -1,0 +1,82 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The way to the network and back, for any size that a camera gives."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from depthforge_ros.engine.base import NetworkOutput
+from depthforge_ros.errors import UserError
+from depthforge_ros.pipeline import Pipeline
+from depthforge_ros.engine import load_engine
+from depthforge_ros.postprocess import to_camera
+from depthforge_ros.preprocess import MAX_ASPECT, Preprocess
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+SIDES = st.integers(1, 700)
+
+
+@settings(max_examples=60, deadline=None)
+@given(height=SIDES, width=SIDES, fixed=st.booleans())
+def test_any_camera_size_goes_in_and_comes_back(height: int, width: int, fixed: bool) -> None:
+    preprocess = Preprocess(14, 112, (112, 224) if fixed else None)
+    image, geometry = preprocess(np.full((height, width, 3), 7, np.uint8))
+    assert image.shape == (geometry.height, geometry.width, 3)
+    assert image.shape[0] % 14 == image.shape[1] % 14 == 0
+    assert (image == 7).all()
+    assert max(image.shape) <= MAX_ASPECT * 112 + 14
+    plane = np.zeros((1, *image.shape[:2]), np.float32)
+    output = NetworkOutput(plane.astype(np.uint8), plane, plane, plane)
+    result = to_camera(output, geometry)
+    for answer in (result.labels, result.confidence, result.entropy, result.inverse_depth):
+        assert answer.shape == (height, width)
+
+
+@settings(max_examples=30, deadline=None)
+@given(height=st.integers(200, 600), width=st.integers(200, 600), fixed=st.booleans())
+def test_a_mark_in_the_image_comes_back_where_it_was(height: int, width: int, fixed: bool) -> None:
+    preprocess = Preprocess(14, 224, (224, 448) if fixed else None)
+    rgb = np.zeros((height, width, 3), np.uint8)
+    rgb[height // 2 :, width // 2 :] = 255
+    image, geometry = preprocess(rgb)
+    plane = (image[None, ..., 0] > 127).astype(np.float32)
+    result = to_camera(NetworkOutput(plane.astype(np.uint8), plane, plane, plane), geometry)
+    wrong = (result.labels > 0) != (rgb[..., 0] > 127)
+    assert wrong.mean() < 0.02
+
+
+def test_padding_is_not_shown_to_the_camera() -> None:
+    preprocess = Preprocess(14, 224, (224, 448))
+    _, geometry = preprocess(np.zeros((300, 300, 3), np.uint8))
+    assert (geometry.content_height, geometry.content_width) == (224, 224)
+    plane = np.zeros((1, 224, 448), np.float32)
+    plane[:, :, 224:] = 1.0
+    result = to_camera(NetworkOutput(plane.astype(np.uint8), plane, plane, plane), geometry)
+    assert result.labels.max() == 0
+
+
+@pytest.mark.parametrize(
+    ('make', 'words'),
+    [
+        (lambda: Preprocess(14, 8), ['8', '14']),
+        (lambda: Preprocess(14, 224, (224, 450)), ['450', '448']),
+        (lambda: Preprocess(14, 224).geometry(0, 5), ['5 x 0']),
+        (lambda: Preprocess(14, 224)(np.zeros((4, 4), np.uint8)), ['(4, 4)', 'uint8']),
+        (lambda: Preprocess(14, 224)(np.zeros((4, 4, 3), np.float32)), ['float32']),
+    ],
+)
+def test_wrong_input_is_refused_in_one_line(make: object, words: list[str]) -> None:
+    with pytest.raises(UserError) as caught:
+        make()  # type: ignore[operator]
+    assert all(word in str(caught.value) for word in words)
+
+
+def test_pipeline_answers_at_the_camera_resolution_and_times_its_stages() -> None:
+    pipeline = Pipeline(load_engine('depthforge_tiny', engine='null'))
+    result, timings = pipeline(np.zeros((123, 457, 3), np.uint8))
+    assert result.labels.shape == result.inverse_depth.shape == (123, 457)
+    assert timings.total_ms == pytest.approx(
+        timings.preprocess_ms + timings.inference_ms + timings.postprocess_ms
+    )

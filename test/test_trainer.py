@@ -1,0 +1,204 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The trainer: its loss against the published formulas, and whole runs in miniature."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+import yaml
+from depthforge_ros.errors import UserError
+from depthforge_ros.model.checkpoint import load_network, read_checkpoint
+from depthforge_ros.model.config import VitConfig
+from depthforge_ros.model.mask2former import HeadOutput, LayerPrediction
+from depthforge_ros.model.vit import VisionTransformer
+from depthforge_trainer.augment import Augment, view
+from depthforge_trainer.cli import main
+from depthforge_trainer.config import FitConfig, read_config
+from depthforge_trainer.data import Sample, Source, loaders
+from depthforge_trainer.losses import LossWeights, _Truth, match, set_loss
+from depthforge_trainer.slicing import slice_encoder
+from networks import MINI, mini_checkpoint
+
+
+def perfect_output(labels: torch.Tensor) -> HeadOutput:
+    """Queries that say what the labels say: query k is class k, or nothing where k is absent."""
+    present = labels.unique().tolist()
+    masks = torch.nn.functional.one_hot(labels.long(), 4).permute(0, 3, 1, 2).float()
+    features = (masks - 0.5) * 40.0
+    classes = torch.full((len(labels), 6, 5), -20.0)
+    for query in range(6):
+        classes[:, query, query if query in present else 4] = 20.0
+    embed = torch.zeros(len(labels), 6, 4)
+    embed[:, :4] = torch.eye(4)
+    return HeadOutput([LayerPrediction(classes, embed)], features)
+
+
+def test_loss_is_small_for_the_truth_and_large_for_anything_else() -> None:
+    labels = torch.zeros(2, 32, 32, dtype=torch.uint8)
+    labels[:, 16:] = 1
+    labels[:, :, 20:] = 3
+    weights = LossWeights(semantic=1.0, points=512)
+    good = float(set_loss(perfect_output(labels), labels, weights))
+    bad = float(set_loss(perfect_output(labels.flip(1)), labels, weights))
+    assert good < 0.2 < 5.0 < bad
+
+
+def test_unlabelled_pixels_do_not_count() -> None:
+    labels = torch.zeros(1, 32, 32, dtype=torch.uint8)
+    labels[:, 16:] = 1
+    hidden = labels.clone()
+    hidden[:, :, 16:] = 255
+    output = perfect_output(labels)
+    output.mask_features_BDhw[..., 17:] *= -1.0
+    weights = LossWeights(semantic=1.0, points=2048)
+    assert float(set_loss(output, hidden, weights)) < 0.2
+    assert float(set_loss(output, labels, weights)) > 1.0
+
+
+def test_matching_is_the_cheapest_of_all_assignments() -> None:
+    torch.manual_seed(1)
+    classes, masks = torch.randn(4, 4), torch.randn(4, 50)
+    truth = _Truth(torch.tensor([0, 2]), (torch.rand(2, 50) > 0.5).float())
+    known, weights = torch.ones(50), LossWeights()
+
+    def cost(query: int, target: int) -> float:
+        share = masks[query].sigmoid()
+        bce = torch.nn.functional.binary_cross_entropy(share, truth.masks_GP[target])
+        dice = 1 - (2 * (share * truth.masks_GP[target]).sum() + 1) / (
+            share.sum() + truth.masks_GP[target].sum() + 1
+        )
+        chance = classes[query].softmax(-1)[truth.classes_G[target]]
+        return float(-2 * chance + 5 * bce + 5 * dice)
+
+    best = min(itertools.permutations(range(4), 2), key=lambda p: cost(p[0], 0) + cost(p[1], 1))
+    query, target = match(classes, masks, truth, known, weights)
+    found = dict(zip(target.tolist(), query.tolist(), strict=True))
+    assert (found[0], found[1]) == best
+
+
+def test_slicing_to_the_full_width_changes_nothing() -> None:
+    torch.manual_seed(0)
+    config = VitConfig(width=24, depth=3, heads=2, position_grid=4)
+    teacher = VisionTransformer(config)
+    for parameter in teacher.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    images = torch.randn(4, 3, 56, 56)
+    student, basis = slice_encoder(teacher, config, kept=(0, 1, 2), images_B3HW=images)
+    with torch.inference_mode():
+        x, y = teacher.embed(images), student.embed(images)
+        for wide, narrow in zip(teacher.blocks, student.blocks, strict=True):
+            x, y = wide(x), narrow(y)
+    centred = x - x.mean(-1, keepdim=True)
+    torch.testing.assert_close(y @ basis.expand_Cc.T, centred, atol=2e-3, rtol=2e-3)
+
+
+def street_like(folder: Path, count: int = 4) -> None:
+    """Write images whose colour tells the class, in CamVid's layout."""
+    rng = np.random.default_rng(0)
+    for name in ('images', 'labels'):
+        (folder / name).mkdir(parents=True)
+    for index in range(count):
+        labels = np.zeros((80, 100), np.uint8)
+        labels[40 + 5 * index :] = 3
+        labels[:, :20] = 1
+        rgb = np.array([[200, 200, 250], [90, 40, 40], [0, 0, 0], [80, 80, 80]], np.uint8)[labels]
+        rgb = rgb + rng.integers(0, 5, rgb.shape, np.uint8)
+        cv2.imwrite(str(folder / 'images' / f'{index}.jpg'), rgb[..., ::-1])
+        cv2.imwrite(str(folder / 'labels' / f'{index}.png'), labels)
+
+
+def configuration(tmp_path: Path, **changes: object) -> Path:
+    street_like(tmp_path / 'data')
+    mini_checkpoint(tmp_path / 'frozen.safetensors')
+    fields = {
+        'output': str(tmp_path / 'run'),
+        'foundation': str(tmp_path / 'frozen.safetensors'),
+        'model': MINI.to_json(),
+        'sources': [{'kind': 'camvid', 'root': str(tmp_path / 'data')}],
+        'augment': {'height': 56, 'width': 56, 'short_side': 64, 'scale': [1.0, 1.2]},
+        'loss': {'semantic': 2.0, 'points': 256},
+        'phases': [{'train': 'all', 'iterations': 30, 'batch': 2, 'learning_rate': 2e-3}],
+        'average_decay': 0.5,
+        'threads': 1,
+    } | changes
+    path = tmp_path / 'fit.yaml'
+    path.write_text(yaml.safe_dump(fields))
+    return path
+
+
+@pytest.mark.parametrize('train', ['all', 'encoder'])
+def test_fit_learns_and_writes_a_checkpoint(tmp_path: Path, train: str) -> None:
+    phase = {'train': train, 'iterations': 30, 'batch': 2, 'learning_rate': 2e-3}
+    path = configuration(tmp_path, phases=[phase | {'encoder_learning_rate': 1e-3}])
+    assert main(['fit', str(path)]) == 0
+    rows = (tmp_path / 'run' / 'log.csv').read_text().splitlines()[1:]
+    losses = [float(row.split(',')[2]) for row in rows]
+    assert len(losses) == 30
+    assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:5])
+    before, _ = load_network(tmp_path / 'frozen.safetensors')
+    after, checkpoint = load_network(tmp_path / 'run' / 'last.safetensors')
+    for name, value in before.depth_encoder.state_dict().items():
+        assert torch.equal(value, after.depth_encoder.state_dict()[name]), name
+    same = all(
+        torch.equal(value, after.visual_encoder.state_dict()[name])
+        for name, value in before.depth_encoder.state_dict().items()
+    )
+    assert same is (train == 'all')
+    assert checkpoint.provenance['phases'][0]['iterations'] == 30
+
+
+def test_fit_reads_the_cache_of_frozen_features(tmp_path: Path) -> None:
+    phases = [{'train': kind, 'iterations': 3, 'batch': 2} for kind in ('head', 'all')]
+    path = configuration(tmp_path, phases=phases, cached_views=2)
+    assert main(['fit', str(path)]) == 0
+    assert np.load(tmp_path / 'run' / 'cache' / 'blocks.npy', mmap_mode='r').shape[:2] == (8, 4)
+    assert read_checkpoint(tmp_path / 'run' / 'last.safetensors')[0].foundation is None
+
+
+def test_views_keep_labels_on_their_pixels() -> None:
+    labels = np.zeros((60, 90), np.uint8)
+    labels[20:40, 30:60] = 3
+    rgb = np.repeat((labels * 60)[..., None], 3, 2)
+    augment = Augment(height=56, width=56, short_side=60, brightness=0.0, scale=(0.7, 1.5))
+    for seed in range(20):
+        image, mask = view(Sample('x', rgb, labels), augment, np.random.default_rng(seed))
+        assert image.shape == (56, 56, 3)
+        known = mask != 255
+        assert ((image[..., 0] > 90) != (mask == 3))[known].mean() < 0.05
+
+
+@pytest.mark.parametrize(
+    ('changes', 'words'),
+    [
+        ({'phaces': []}, ['phaces', 'phases']),
+        ({'phases': [{'train': 'tail', 'iterations': 1}]}, ['tail', 'head']),
+        ({'sources': [{'kind': 'camvod'}]}, ['camvod', 'camvid']),
+        ({'foundation': 'none.safetensors'}, ['none.safetensors']),
+    ],
+)
+def test_wrong_configurations_end_with_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], changes: dict[str, object], words: list[str]
+) -> None:
+    assert main(['fit', str(configuration(tmp_path, **changes))]) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert all(word in error for word in words), error
+
+
+def test_labels_of_another_size_are_refused(tmp_path: Path) -> None:
+    street_like(tmp_path / 'data')
+    cv2.imwrite(str(tmp_path / 'data' / 'labels' / '0.png'), np.zeros((9, 9), np.uint8))
+    with pytest.raises(UserError, match='9 x 9'):
+        [load() for load in loaders(Source('camvid', str(tmp_path / 'data')))]
+
+
+def test_configuration_fields_are_built_as_annotated(tmp_path: Path) -> None:
+    config = read_config(configuration(tmp_path), FitConfig)
+    assert config.model == MINI
+    assert config.augment.scale == (1.0, 1.2)
+    assert config.phases[0].train == 'all'
