@@ -77,11 +77,13 @@ class Atlas:
     def index(self, which: Int32Array, level: Int32Array, u: FloatArray, v: FloatArray) -> Int32Array:
         """Return flat texel indices; u and v run over [0, 1) per repeat of the texture."""
         flat = which * LEVELS + level
-        width = self.width.reshape(-1)[flat]
-        height = self.height.reshape(-1)[flat]
+        width = self.width.reshape(-1).take(flat)
+        height = self.height.reshape(-1).take(flat)
         column = ((u - np.floor(u)) * width).astype(np.int32)
         row = ((v - np.floor(v)) * height).astype(np.int32)
         np.minimum(column, width - 1, out=column)
         np.minimum(row, height - 1, out=row)
-        result: Int32Array = self.offset.reshape(-1)[flat] + row * width + column
-        return result
+        row *= width
+        row += column
+        row += self.offset.reshape(-1).take(flat)
+        return row

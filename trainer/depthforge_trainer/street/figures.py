@@ -208,24 +208,24 @@ def walker_textures(rng: Generator) -> list[Uint8Array]:
         for sign in (-1, 1):
             knee = (48 + sign * (5 + 9 * swing), 140)
             foot = (48 + sign * (5 + 20 * swing) - 3 * (sign * swing < 0), 186)
-            _limb(canvas, [(48 + sign * 6, 98), knee, foot], trousers, 12 + build)
+            _limb(canvas, [(48 + sign * 6, 98), knee, foot], trousers, 11 + build // 2)
             _limb(canvas, [foot, (foot[0] + 7, foot[1] + 1)], shoes, 8)
         if bag:
             cv2.rectangle(canvas, (18, 92), (38, 124), (*shoes, 255), -1)
         for sign in (-1, 1):
-            elbow = (48 + sign * (19 + build) - 5 * swing * sign, 76)
-            hand = (48 + sign * (18 + build) - 13 * swing * sign, 102)
-            _limb(canvas, [(48 + sign * (13 + build), 46), elbow, hand], _COAT, 10)
+            elbow = (48 + sign * (17 + build) - 5 * swing * sign, 76)
+            hand = (48 + sign * (16 + build) - 13 * swing * sign, 102)
+            _limb(canvas, [(48 + sign * (12 + build), 42), elbow, hand], _COAT, 9)
             cv2.circle(canvas, (int(hand[0]), int(hand[1]) + 3), 4, (*skin, 255), -1)
         low = 122 if long_coat else 104
-        wide = 18 + build
-        torso = [(48 - wide, 44), (40, 36), (56, 36), (48 + wide, 44), (48 + wide - 3, low),
+        wide = 15 + build
+        torso = [(48 - wide, 40), (42, 30), (54, 30), (48 + wide, 40), (48 + wide - 3, low),
                  (48 - wide + 3, low)]
         cv2.fillPoly(canvas, [np.array(torso, np.int32)], (*_COAT, 255))
-        cv2.ellipse(canvas, (48, 20), (11, 15), 0, 0, 360, (*hair, 255), -1)
+        cv2.ellipse(canvas, (48, 16), (9, 13), 0, 0, 360, (*hair, 255), -1)
         if hood:
-            cv2.circle(canvas, (48, 22), 15, (*_COAT, 255), -1)
-        cv2.ellipse(canvas, (50, 23), (8, 11), 0, 0, 360, (*skin, 255), -1)
+            cv2.circle(canvas, (48, 17), 13, (*_COAT, 255), -1)
+        cv2.ellipse(canvas, (49, 19), (6, 9), 0, 0, 360, (*skin, 255), -1)
         result.append(_from_canvas(rng, canvas, _COAT))
     return result
 
@@ -247,8 +247,8 @@ def cyclist_side_texture(rng: Generator) -> Uint8Array:
     _limb(canvas, [(68, 96), (104, 124), (84, 168)], trousers, 14)
     cv2.fillPoly(canvas, [np.array([(54, 100), (76, 108), (118, 54), (96, 36)])], (*_COAT, 255))
     _limb(canvas, [(106, 52), (122, 78), (140, 88)], _COAT, 10)
-    cv2.ellipse(canvas, (118, 24), (13, 16), 0, 0, 360, (*skin, 255), -1)
-    cv2.ellipse(canvas, (115, 15), (15, 11), 0, 0, 360, (*hair, 255), -1)
+    cv2.ellipse(canvas, (118, 22), (10, 14), 0, 0, 360, (*skin, 255), -1)
+    cv2.ellipse(canvas, (116, 14), (12, 9), 0, 0, 360, (*hair, 255), -1)
     return _from_canvas(rng, canvas, _COAT)
 
 
@@ -264,6 +264,6 @@ def cyclist_back_texture(rng: Generator) -> Uint8Array:
         _limb(canvas, [(36 + sign * 16, 48), (36 + sign * 25, 70), (36 + sign * 23, 84)], _COAT, 9)
     torso = [(18, 46), (28, 36), (44, 36), (54, 46), (50, 104), (22, 104)]
     cv2.fillPoly(canvas, [np.array(torso, np.int32)], (*_COAT, 255))
-    cv2.ellipse(canvas, (36, 22), (11, 15), 0, 0, 360, (*skin, 255), -1)
-    cv2.ellipse(canvas, (36, 16), (13, 12), 0, 0, 360, (*hair, 255), -1)
+    cv2.ellipse(canvas, (36, 22), (9, 13), 0, 0, 360, (*skin, 255), -1)
+    cv2.ellipse(canvas, (36, 16), (10, 10), 0, 0, 360, (*hair, 255), -1)
     return _from_canvas(rng, canvas, _COAT)

@@ -38,10 +38,10 @@ _PAINTS: tuple[Tint, ...] = (
 )
 _CLOTHES: tuple[Tint, ...] = (
     (0.1, 0.1, 0.11), (0.18, 0.19, 0.24), (0.3, 0.27, 0.24), (0.16, 0.22, 0.38),
-    (0.5, 0.14, 0.14), (0.6, 0.6, 0.6), (0.25, 0.3, 0.22), (0.45, 0.36, 0.26),
-    (0.8, 0.8, 0.78), (0.3, 0.45, 0.6), (0.75, 0.8, 0.2),
+    (0.4, 0.14, 0.14), (0.45, 0.45, 0.45), (0.25, 0.3, 0.22), (0.45, 0.36, 0.26),
+    (0.62, 0.62, 0.6), (0.3, 0.4, 0.5), (0.12, 0.12, 0.14), (0.7, 0.75, 0.2),
 )
-_VEHICLE_SHARES = (0.36, 0.24, 0.2, 0.11, 0.05, 0.04)
+_VEHICLE_SHARES = (0.4, 0.25, 0.2, 0.1, 0.03, 0.02)
 _VEHICLES = ('hatchback', 'saloon', 'estate', 'van', 'bus', 'truck')
 
 
@@ -56,7 +56,6 @@ class Character:
     moving: float
     people: float
     cyclists: float
-    drives_left: bool
 
 
 @dataclass
@@ -78,11 +77,10 @@ def random_character(rng: Generator) -> Character:
         built=float(rng.choice([0.35, 0.7, 0.95], p=[0.25, 0.3, 0.45])),
         green=float(rng.uniform(0.0, 1.0)),
         bare=float(rng.choice([0.05, 0.5, 0.95])),
-        parked=float(rng.choice([0.0, 0.35, 0.8], p=[0.35, 0.35, 0.3])),
-        moving=float(rng.uniform(2.0, 9.0)),
-        people=float(rng.uniform(5.0, 24.0)),
-        cyclists=float(rng.uniform(1.5, 7.0)),
-        drives_left=bool(rng.random() < 0.6),
+        parked=float(rng.choice([0.0, 0.35, 0.8], p=[0.45, 0.35, 0.2])),
+        moving=float(rng.uniform(1.5, 7.0)),
+        people=float(rng.uniform(4.0, 20.0)),
+        cyclists=float(rng.uniform(1.5, 6.0)),
     )
 
 
@@ -96,11 +94,11 @@ def random_conditions(rng: Generator) -> Conditions:
         sun_elevation_rad=float(rng.uniform(0.25, 0.95)),
         cloudiness=float(np.clip(rng.normal(0.5, 0.35), 0.0, 1.0)),
         haze_per_m=float(rng.choice([0.0005, 0.0015, 0.004])),
-        exposure=float(math.exp(rng.normal(0.0, 0.4))),
-        contrast=float(rng.uniform(0.85, 1.5)),
+        exposure=float(math.exp(rng.normal(0.0, 0.35))),
+        contrast=float(rng.uniform(0.9, 1.5)),
         white_balance=(gain[0], gain[1], gain[2]),
-        noise=float(rng.uniform(0.5, 3.0)),
-        blur_px=float(rng.choice([0.0, 0.4, 0.6, 1.0])),
+        noise=float(rng.uniform(0.4, 2.0)),
+        blur_px=float(rng.choice([0.0, 0.3, 0.5, 0.8])),
         vignette=float(rng.uniform(0.0, 0.4)),
         cloud_seed=int(rng.integers(0, 1000)),
     )
@@ -111,13 +109,18 @@ def _vary(rng: Generator, tint: Tint, amount: float) -> Tint:
     return (float(values[0]), float(values[1]), float(values[2]))
 
 
+def _dull(rng: Generator, gray: float, blue: float) -> Tint:
+    shift = rng.normal(0, 0.008, 3)
+    return (gray + float(shift[0]), gray + float(shift[1]), gray * blue + float(shift[2]))
+
+
 def _pick(rng: Generator, tints: tuple[Tint, ...]) -> Tint:
     return _vary(rng, tints[int(rng.integers(len(tints)))], 0.15)
 
 
 def random_street(rng: Generator, curvature_per_m: float) -> Street:
     """Draw widths, side streets and surfaces."""
-    half = float(rng.uniform(3.2, 6.0))
+    half = float(rng.uniform(3.4, 6.8))
     shift = float(rng.choice([0.0, 0.0, rng.uniform(-1.0, 2.0)]))
     sides = []
     for side in (-1, 1):
@@ -134,8 +137,9 @@ def random_street(rng: Generator, curvature_per_m: float) -> Street:
         curvature_per_m=curvature_per_m,
         side_streets=tuple(sides),
         marking_seed=int(rng.integers(0, 1 << 30)),
-        asphalt=_vary(rng, (gray, gray, gray * 1.03), 0.05),
-        paving=_vary(rng, (pave, pave * 0.97, pave * 0.93), 0.05),
+        drives_left=bool(rng.random() < 0.6),
+        asphalt=_dull(rng, gray, 1.02),
+        paving=_dull(rng, pave, 0.95),
     )
 
 
@@ -330,15 +334,15 @@ def _fill_background(rng: Generator, street: Street, things: _Things) -> None:
             things.buildings.append(_building(rng, s_m, 10.0, place, 2.0))
 
 
-def _lanes(street: Street, character: Character) -> tuple[float, float]:
+def _lanes(street: Street) -> tuple[float, float]:
     """Lateral centres of the own and the oncoming lane."""
     left, right = street.left_m * 0.5, street.right_m * 0.5
-    return (left, right) if character.drives_left else (right, left)
+    return (left, right) if street.drives_left else (right, left)
 
 
-def own_lateral_m(street: Street, drives_left: bool) -> float:
+def own_lateral_m(street: Street) -> float:
     """Lateral place of the own car."""
-    return (street.left_m if drives_left else street.right_m) * 0.45
+    return (street.left_m if street.drives_left else street.right_m) * 0.45
 
 
 def _vehicle(
@@ -358,16 +362,16 @@ def _add_traffic(
     for side in (-1, 1):
         edge = (street.right_m if side > 0 else street.left_m) - side * 1.05
         wide = street.right_m - street.left_m > 7.5
-        s_m = float(rng.uniform(3.0, 12.0))
+        s_m = float(rng.uniform(5.0, 14.0))
         while s_m < 110.0 and wide:
             if rng.random() < character.parked and _in_side_street(
                 street, side, s_m - 4, s_m + 4
             ) is None:
-                way = 0.0 if (side < 0) == character.drives_left else math.pi
+                way = 0.0 if (side < 0) == street.drives_left else math.pi
                 things.vehicles.append(_vehicle(rng, s_m, edge, way, 0.0))
             s_m += float(rng.uniform(6.2, 12.0))
-    own, oncoming = _lanes(street, character)
-    for lane, heading, nearest in ((own, 0.0, 9.0), (oncoming, math.pi, 5.0)):
+    own, oncoming = _lanes(street)
+    for lane, heading, nearest in ((own, 0.0, 13.0), (oncoming, math.pi, 6.0)):
         s_m = nearest + float(rng.exponential(14.0))
         while s_m < 130.0:
             lateral = lane + float(rng.normal(0, 0.2))
@@ -396,7 +400,7 @@ def _add_people(
     for _ in range(int(rng.poisson(character.cyclists))):
         left_side = bool(rng.random() < 0.5)
         lateral = street.left_m + 1.1 if left_side else street.right_m - 1.1
-        heading = 0.0 if left_side == character.drives_left else math.pi
+        heading = 0.0 if left_side == street.drives_left else math.pi
         if rng.random() < 0.15:
             lateral, heading = float(rng.uniform(-2.0, 2.0)), math.pi / 2
         things.walkers.append(

@@ -20,9 +20,10 @@ from depthforge_trainer.street.raster import Buffer, project_sun, rasterise
 from depthforge_trainer.street.scene import Conditions, Scene
 from depthforge_trainer.street.vehicles import PROFILES
 
-SHADOW_SIZE = 640
-SHADOW_SAMPLE_M = 0.14
-_SHADOW_BIAS_M = 0.2
+SHADOW_SIZE = 512
+SHADOW_SAMPLE_M = 0.16
+_SHADOW_BIAS_M = 0.25
+_SHADOW_TAPS = ((-0.5, -0.2), (0.2, -0.5), (0.5, 0.2), (-0.2, 0.5))
 _MAP_CELL_M = 0.2
 _MAP_HALF_M = 24.0
 _MAP_AHEAD_M = 120.0
@@ -95,9 +96,10 @@ def sky_color(
     shift = conditions.cloud_seed * 37
     column = (x * reach + shift).astype(np.int32) % size
     row = (z * reach + shift * 3).astype(np.int32) % size
-    density = tile[row, column] * 0.6 + 2.6 * conditions.cloudiness - 1.3
+    billows = tile[row, column]
+    density = billows * 0.6 + 2.6 * conditions.cloudiness - 1.3
     cover = np.clip(density, 0.0, 1.0) * np.minimum(0.35 + up, 0.9)
-    color += cover[:, None] * (light.clouds * (1.0 + 0.12 * density[:, None]) - color)
+    color += cover[:, None] * (light.clouds * (1.0 + 0.3 * billows[:, None]) - color)
     toward = light.toward_sun
     cosine = np.clip((x * toward[0] + y * toward[1] + z * toward[2]) / norm, 0.0, 1.0)
     halo = 0.5 * cosine**8 + 4.0 * cosine**160
@@ -122,18 +124,27 @@ class Shadows:
         )
         rasterise(self._buffer, projection, quads, atlas)
 
-    def sunlit(self, points: Float32Array, offset: Float32Array) -> Float32Array:
-        """Return 1 where points (N, 3) see the sun, else 0: (N,) float32.
-
-        offset: (N, 2) float32, in cells, softens the edges when it differs between neighbours.
-        """
-        axes = self._axes.astype(np.float32)
-        local = points @ axes.T - (axes @ self._center).astype(np.float32)
-        cells = local[:, :2] * np.float32(1.0 / SHADOW_SAMPLE_M) + SHADOW_SIZE / 2 + offset
-        cells = np.clip(cells, 0, SHADOW_SIZE - 1).astype(np.int32)
-        nearness = self._buffer.nearness.reshape(-1)[cells[:, 1] * SHADOW_SIZE + cells[:, 0]]
-        lit = -local[:, 2] >= nearness - _SHADOW_BIAS_M
-        return lit.astype(np.float32)
+    def sunlit(self, points: tuple[Float32Array, ...]) -> Float32Array:
+        """Return how much of the sun the points (x, y, z arrays of one shape) see, in [0, 1]."""
+        x, y, z = points
+        places = [
+            x * row[0] + y * row[1] + (z * row[2] - float(row @ self._center))
+            for row in self._axes.astype(np.float32)
+        ]
+        column, row = (
+            np.clip(place * np.float32(1.0 / SHADOW_SAMPLE_M) + SHADOW_SIZE / 2, 1,
+                    SHADOW_SIZE - 2)
+            for place in places[:2]
+        )
+        limit = _SHADOW_BIAS_M - places[2]
+        lit = np.zeros(limit.shape, np.float32)
+        nearness = self._buffer.nearness.reshape(-1)
+        for shift_x, shift_y in _SHADOW_TAPS:
+            cell = (row + np.float32(shift_y)).astype(np.int32) * SHADOW_SIZE
+            cell += (column + np.float32(shift_x)).astype(np.int32)
+            lit += limit >= nearness[cell]
+        result: Float32Array = lit * np.float32(1.0 / len(_SHADOW_TAPS))
+        return result
 
 
 class GroundLight:

@@ -87,7 +87,7 @@ def _add_skins(
         name, glow = skin, 0.0
         if skin in ('front', 'rear'):
             lower = (lower[0], 0.0)
-            braking = 0.5 if skin == 'rear' and vehicle.braking else 0.0
+            braking = 0.3 if skin == 'rear' and vehicle.braking else 0.0
             glow = max(2.2 * on if skin == 'front' else 0.7 * on, braking)
         elif skin.endswith('screen') and tall:
             name = 'flat_screen'

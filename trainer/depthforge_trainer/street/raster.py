@@ -20,6 +20,8 @@ from depthforge_trainer.street.quads import Quads
 
 NEAR_M = 0.25
 _OPAQUE_ALPHA = 128
+_BATCH = 40000
+"""Samples drawn at once: few enough for the cache, many enough for small things."""
 
 
 @dataclass(frozen=True)
@@ -141,68 +143,102 @@ def project_sun(
     )
 
 
+@dataclass(frozen=True)
+class _Spans:
+    """The samples of all parallelograms, as runs on rows of the grid in drawing order.
+
+    quad, y, begin, count: (R,) int32; the run covers columns begin to begin + count.
+    slope, base: (4, R) float32; a row of Projection.rows at column x is slope * x + base.
+    """
+
+    quad: Int32Array
+    y: Int32Array
+    begin: Int32Array
+    count: Int32Array
+    slope: Float32Array
+    base: Float32Array
+
+
+def _spans(projection: Projection) -> _Spans:
+    boxes = projection.boxes[projection.order]
+    heights = np.where(boxes[:, 2] > boxes[:, 0], np.maximum(boxes[:, 3] - boxes[:, 1], 0), 0)
+    rank = np.repeat(np.arange(len(boxes)), heights)
+    quad = projection.order[rank].astype(np.int32)
+    starts = boxes[:, 1] - (np.cumsum(heights) - heights)
+    y = (np.arange(len(rank)) + starts[rank]).astype(np.int32)
+    linear = projection.rows[quad]
+    slope = np.ascontiguousarray(linear[:, :, 0].T)
+    base = np.ascontiguousarray((linear[:, :, 1] * y[:, None] + linear[:, :, 2]).T, np.float32)
+    low = boxes[rank, 0].astype(np.float32)
+    high = boxes[rank, 2].astype(np.float32)
+    for row in (0, 1):
+        for edge_slope, edge_base in (
+            (slope[row], base[row]), (slope[2] - slope[row], base[2] - base[row])
+        ):
+            with np.errstate(divide='ignore', invalid='ignore'):
+                cross = np.ceil(-edge_base / edge_slope)
+            low = np.where(edge_slope > 0, np.maximum(low, cross), low)
+            high = np.where(edge_slope < 0, np.minimum(high, cross), high)
+            high[(edge_slope == 0) & (edge_base < 0)] = -1.0
+    some = np.flatnonzero(high > low)
+    begin = low[some].astype(np.int32)
+    return _Spans(
+        quad[some], y[some], begin, high[some].astype(np.int32) - begin,
+        np.ascontiguousarray(slope[:, some]), np.ascontiguousarray(base[:, some]),
+    )
+
+
 def rasterise(buffer: Buffer, projection: Projection, quads: Quads, atlas: Atlas) -> None:
     """Draw all parallelograms into the buffer, nearest first."""
-    height, width = buffer.quad.shape
-    xs = np.arange(width, dtype=np.float32)
-    ys = np.arange(height, dtype=np.float32)[:, None]
-    holes = atlas.has_holes[quads.texture]
-    boxes = projection.boxes
-    for index in projection.order:
-        x0, y0, x1, y1 = boxes[index]
-        if x1 <= x0 or y1 <= y0:
-            continue
-        linear = projection.rows[index]
-        x, y = xs[x0:x1], ys[y0:y1]
-        nearness = linear[3, 0] * x + (linear[3, 1] * y + linear[3, 2])
-        mask = nearness > buffer.nearness[y0:y1, x0:x1]
-        if not mask.any():
-            continue
-        w = linear[2, 0] * x + (linear[2, 1] * y + linear[2, 2])
-        for row in (0, 1):
-            share = linear[row, 0] * x + (linear[row, 1] * y + linear[row, 2])
-            mask &= share >= 0
-            mask &= share < w
-        inside = np.flatnonzero(mask)
-        if not inside.size:
-            continue
-        rows, columns = np.divmod(inside, x1 - x0)
-        rows += y0
-        columns += x0
-        _write(buffer, projection, quads, atlas, int(index), rows, columns, bool(holes[index]))
+    spans = _spans(projection)
+    total = np.cumsum(spans.count)
+    if not total.size:
+        return
+    cuts = np.searchsorted(total, np.arange(_BATCH, int(total[-1]), _BATCH))
+    bounds = np.unique(np.concatenate([[0], cuts, [len(total)]]))
+    for first, last in zip(bounds[:-1], bounds[1:], strict=True):
+        _draw(buffer, projection, quads, atlas, spans, int(first), int(last))
 
 
-def _write(
-    buffer: Buffer, projection: Projection, quads: Quads, atlas: Atlas, index: int,
-    rows: npt.NDArray[np.int64], columns: npt.NDArray[np.int64], holes: bool,
+def _draw(
+    buffer: Buffer, projection: Projection, quads: Quads, atlas: Atlas, spans: _Spans,
+    first: int, last: int,
 ) -> None:
-    """Write one quad to the samples (rows, columns), without its holes."""
-    linear = projection.rows[index]
-    u, v, w, nearness = (
-        linear[row, 0] * columns.astype(np.float32)
-        + (linear[row, 1] * rows.astype(np.float32) + linear[row, 2])
-        for row in range(4)
-    )
-    u /= w
-    v /= w
-    u *= quads.repeats[index, 0]
-    v *= quads.repeats[index, 1]
-    if holes:
-        which = np.full(len(u), quads.texture[index], np.int32)
-        level = mip_level(projection.density[index] / w)
-        solid = atlas.alpha[atlas.index(which, level, u, v)] >= _OPAQUE_ALPHA
-        rows, columns, u, v, nearness = (
-            rows[solid], columns[solid], u[solid], v[solid], nearness[solid]
-        )
-    flat = rows * buffer.quad.shape[1] + columns
-    buffer.nearness.reshape(-1)[flat] = nearness
-    buffer.quad.reshape(-1)[flat] = index
-    buffer.u.reshape(-1)[flat] = u
-    buffer.v.reshape(-1)[flat] = v
+    """Draw the runs from first to last, which may belong to several parallelograms."""
+    count = spans.count[first:last]
+    before = np.cumsum(count) - count
+    run = np.repeat(np.arange(first, last), count)
+    x = np.arange(len(run)) + np.repeat(spans.begin[first:last] - before, count)
+    flat = x + spans.y.take(run) * buffer.quad.shape[1]
+    nearness = spans.slope[3].take(run) * x.astype(np.float32) + spans.base[3].take(run)
+    depths = buffer.nearness.reshape(-1)
+    kept = np.flatnonzero(nearness > depths.take(flat))
+    run, flat, nearness = run.take(kept), flat.take(kept), nearness.take(kept)
+    column = x.take(kept).astype(np.float32)
+    quad = spans.quad.take(run)
+    u, v, w = (spans.slope[row].take(run) * column + spans.base[row].take(run) for row in range(3))
+    size = 1.0 / w
+    repeats = quads.repeats.take(quad, axis=0)
+    u *= size * repeats[:, 0]
+    v *= size * repeats[:, 1]
+    texture = quads.texture.take(quad)
+    solid = np.ones(len(quad), np.bool_)
+    holed = np.flatnonzero(atlas.has_holes.take(texture))
+    if holed.size:
+        level = mip_level((projection.density.take(quad) * size).take(holed))
+        texel = atlas.index(texture.take(holed), level, u.take(holed), v.take(holed))
+        solid[holed] = atlas.alpha.take(texel) >= _OPAQUE_ALPHA
+        nearness[~solid] = -np.inf
+    np.maximum.at(depths, flat, nearness)
+    kept = np.flatnonzero(solid & (depths.take(flat) == nearness))
+    flat = flat.take(kept)
+    buffer.quad.reshape(-1)[flat] = quad.take(kept)
+    buffer.u.reshape(-1)[flat] = u.take(kept)
+    buffer.v.reshape(-1)[flat] = v.take(kept)
 
 
 def mip_level(texels_per_sample: Float32Array) -> Int32Array:
     """Level whose texels are about as large as the samples: int32, same shape."""
     _, exponent = np.frexp(texels_per_sample)
-    result: Int32Array = np.clip(exponent - 1, 0, LEVELS - 1).astype(np.int32)
+    result: Int32Array = np.clip(exponent - 1, 0, LEVELS - 1, dtype=np.int32)
     return result

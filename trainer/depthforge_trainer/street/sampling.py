@@ -43,6 +43,6 @@ def sample(seed: int, height: int, width: int) -> Frame:
     curved = rng.random() < 0.5
     curvature_per_m = float(rng.normal(0.0, 0.0016)) if curved else 0.0
     scene = random_scene(rng, float(np.clip(curvature_per_m, -0.004, 0.004)))
-    lateral_m = own_lateral_m(scene.street, bool(rng.random() < 0.6))
+    lateral_m = own_lateral_m(scene.street)
     camera = _random_camera(rng, height, width, lateral_m)
     return render(scene, camera, float(rng.uniform(0.0, 1.0)), rng)

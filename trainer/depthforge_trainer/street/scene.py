@@ -77,6 +77,7 @@ class Street:
     end_m: float = 160.0
     side_streets: tuple[SideStreet, ...] = ()
     marking_seed: int = 0
+    drives_left: bool = False
     asphalt: Tint = (0.3, 0.3, 0.31)
     paving: Tint = (0.4, 0.39, 0.37)
 

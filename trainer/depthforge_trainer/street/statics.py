@@ -60,8 +60,7 @@ def _add_building(quads: QuadList, street: Street, building: Building, dusk: flo
         quads.upright(near, far, low, top, wall)
     back_m = side * BUILDING_DEPTH_M
     end_look = Look(BUILDING, f'wall{tile}', building.tint, (1.5, max(top / 3.0, 1.0)))
-    for x, z in (near, far):
-        quads.upright((x, z), (x + back_m, z), 0.0, top, end_look)
+    quads.upright(near, (near[0] + back_m, near[1]), 0.0, top, end_look)
     if building.roof_m > 0:
         _add_roof(quads, building, near, far, back_m)
 

@@ -56,7 +56,7 @@ def _bricks(rng: Generator, height: int, width: int) -> Float32Array:
     course, length = 3, 9
     rows = np.arange(height) // course
     columns = (np.arange(width)[None, :] + (rows[:, None] % 2) * (length // 2)) // length
-    tone = rng.normal(1.0, 0.1, (rows.max() + 2, width // length + 3))
+    tone = rng.normal(1.0, 0.06, (rows.max() + 2, width // length + 3))
     wall = tone[rows[:, None], columns]
     wall[np.arange(height) % course == course - 1] *= 1.12
     return wall.astype(np.float32)
@@ -93,6 +93,8 @@ def _glass(rng: Generator, texels: Uint8Array, box: tuple[int, int, int, int]) -
         tone = int(rng.integers(110, 190))
         draw_box(texels, (x0, y0, x1, y0 + (y1 - y0) // 3), (tone, tone - 4, tone - 14), gloss=30)
     pane = texels[y0:y1, x0:x1]
+    fall = np.linspace(1.5, 0.4, y1 - y0)[:, None] * rng.uniform(0.5, 1.2)
+    pane[..., GLOSS] = np.minimum(pane[..., GLOSS] * fall, 255).astype(np.uint8)
     pane[..., GLOW] = 150
     pane[..., LIT] = 255
 
@@ -250,7 +252,7 @@ def crown_texture(rng: Generator, conifer: bool) -> Uint8Array:
         cv2.circle(mask, (int(x), int(y)), radius, 1.0, -1)
         tone = 1.25 - 0.7 * y / size + rng.normal(0, 0.12)
         cv2.circle(light, (int(x), int(y - radius // 3)), radius, float(tone), -1)
-    edge = cv2.GaussianBlur(mask, (0, 0), 4.0) + 0.22 * spectral_noise(rng, size, size, 0.7)
+    edge = cv2.GaussianBlur(mask, (0, 0), 4.0) + 0.2 * spectral_noise(rng, size, size, 1.0)
     texels[..., ALPHA] = np.where(edge > 0.42, 255, 0)
     roughen(texels, cv2.GaussianBlur(np.maximum(light, 0.4), (0, 0), 3.0) - 1.0, 1.0)
     return texels
