@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from depthforge_ros.errors import UserError
 import numpy as np
 import numpy.typing as npt
-
-from depthforge_ros.errors import UserError
 
 UNLABELLED = 255
 """Train id of pixels without a class, in masks and in ground truth."""

@@ -4,14 +4,13 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
-
-import numpy as np
-import numpy.typing as npt
+import time
 
 from depthforge_ros.engine.base import Engine
 from depthforge_ros.postprocess import Result, to_camera
+import numpy as np
+import numpy.typing as npt
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import cv2
+from depthforge_ros.engine.base import NetworkOutput
+from depthforge_ros.labels import colorize, LabelSpace
+from depthforge_ros.preprocess import Geometry
 import numpy as np
 import numpy.typing as npt
-
-from depthforge_ros.engine.base import NetworkOutput
-from depthforge_ros.labels import LabelSpace, colorize
-from depthforge_ros.preprocess import Geometry
 
 
 @dataclass(frozen=True)

@@ -1,24 +1,23 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""RGB frame -> network input, and the geometry of the way back. Used by node, tools and trainer."""
+"""RGB frame -> network input, and the geometry of the way back."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import cv2
+from depthforge_ros.errors import UserError
 import numpy as np
 import numpy.typing as npt
 
-from depthforge_ros.errors import UserError
-
 MAX_ASPECT = 4.0
-"""Longest network side over the shortest; longer frames shrink further, so memory stays bounded."""
+"""Longest network side over the shortest; longer frames shrink further, to bound the memory."""
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """How a camera image lies in the network input: scaled, then padded on the right and bottom."""
+    """How a camera image lies in the network input: scaled, then padded right and below."""
 
     camera_height: int
     camera_width: int
@@ -87,9 +86,7 @@ class Preprocess:
         size = self._to_patches(height * scale), self._to_patches(width * scale)
         return Geometry(height, width, *size, *size)
 
-    def __call__(
-        self, rgb: npt.NDArray[np.uint8]
-    ) -> tuple[npt.NDArray[np.uint8], Geometry]:
+    def __call__(self, rgb: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint8], Geometry]:
         """Resize and pad RGB uint8 (H, W, 3) to the network's uint8 (h, w, 3)."""
         if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
             raise UserError(

@@ -7,7 +7,6 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-import torch
 from depthforge_ros.labels import CAMVID
 from depthforge_ros.model.checkpoint import save_checkpoint
 from depthforge_ros.model.config import (
@@ -18,6 +17,7 @@ from depthforge_ros.model.config import (
     VitConfig,
 )
 from depthforge_ros.model.network import DepthForge
+import torch
 
 MINI = NetworkConfig(
     encoder=VitConfig(width=48, depth=4, heads=4, position_grid=5),

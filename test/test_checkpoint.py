@@ -4,26 +4,26 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
+import pickle
 
-import numpy as np
-import pytest
-import torch
 from depthforge_ros.engine import load_engine
 from depthforge_ros.errors import UserError
 from depthforge_ros.labels import CAMVID
 from depthforge_ros.model.checkpoint import (
-    FORMAT,
     digest,
+    FORMAT,
     load_network,
     read_checkpoint,
     read_foundation,
     save_checkpoint,
 )
 from networks import mini_checkpoint, mini_network, variant
+import numpy as np
+import pytest
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+import torch
 
 
 def refused(path: Path, *words: str, foundation: Path | None = None) -> None:

@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import dataclasses
 
-import pytest
-import torch
 from depthforge_ros.errors import UserError
 from depthforge_ros.model.config import HeadConfig, NetworkConfig, TokenConfig, VitConfig
 from depthforge_ros.model.network import DepthForge
@@ -16,6 +14,8 @@ from depthforge_ros.model.tokens import DepthAwareTokens
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import MINI, mini_network, variant
+import pytest
+import torch
 from torch import nn
 from torch.nn import functional
 
@@ -57,9 +57,7 @@ def test_every_size_and_form_answers_at_the_input_resolution(
 
 
 @settings(max_examples=8, deadline=None)
-@given(
-    attention=st.sampled_from(['joint', 'separate', 'visual']), shared=st.booleans()
-)
+@given(attention=st.sampled_from(['joint', 'separate', 'visual']), shared=st.booleans())
 def test_streams_in_lockstep_equal_streams_run_apart(attention: str, shared: bool) -> None:
     config = variant(
         tokens=dataclasses.replace(MINI.tokens, attention=attention), shared_encoder=shared
@@ -89,7 +87,9 @@ def test_folded_tokens_equal_the_published_equations(attention: str, patches: in
     if attention == 'joint':
         weights = ((visual @ token.T + depth @ token.T) / root).softmax(-1)
     else:
-        weights = (visual @ token.T / root).softmax(-1) + 0.7 * (depth @ token.T / root).softmax(-1)
+        weights = (visual @ token.T / root).softmax(-1) + 0.7 * (depth @ token.T / root).softmax(
+            -1
+        )
     change = weights[..., 1:] @ tokens.to_feature(token[1:])
     expected = visual + 0.3 * tokens.to_delta(change + visual)
     torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-5)
@@ -124,10 +124,13 @@ def test_every_trained_parameter_receives_a_gradient() -> None:
     image = torch.randn(1, 3, 56, 56)
     taps = network.visual_taps(image, network.depth_blocks(image))
     output = network.segment(taps, every_layer=True)
-    loss = sum(
-        layer.class_logits_BMK.square().sum() + layer.mask_embed_BMD.square().sum()
-        for layer in output.layers
-    ) + output.mask_features_BDhw.square().sum()
+    loss = (
+        sum(
+            layer.class_logits_BMK.square().sum() + layer.mask_embed_BMD.square().sum()
+            for layer in output.layers
+        )
+        + output.mask_features_BDhw.square().sum()
+    )
     loss.backward()  # type: ignore[union-attr]
     silent = [
         name

@@ -4,14 +4,14 @@
 
 from __future__ import annotations
 
-import pytest
-import torch
 from depthforge_ros.model.config import DptConfig, HeadConfig, VitConfig
 from depthforge_ros.model.deformable import PixelDecoder
 from depthforge_ros.model.dpt import DptHead, to_map
 from depthforge_ros.model.mask2former import Mask2FormerHead, mask_logits
 from depthforge_ros.model.refinement import Level
 from depthforge_ros.model.vit import VisionTransformer
+import pytest
+import torch
 from torch import Tensor
 
 transformers = pytest.importorskip('transformers', reason='pip install -e .[test]')
@@ -272,5 +272,7 @@ def test_every_layer_of_the_head_is_mask2former(finest: tuple[int, int]) -> None
             mask_logits(layer.mask_embed_BMD, output.mask_features_BDhw),
             expected.masks_queries_logits[index],
         )
-        classes = theirs.class_predictor(expected.intermediate_hidden_states[index].transpose(0, 1))
+        classes = theirs.class_predictor(
+            expected.intermediate_hidden_states[index].transpose(0, 1)
+        )
         close(layer.class_logits_BMK, classes)

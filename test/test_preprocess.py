@@ -4,16 +4,16 @@
 
 from __future__ import annotations
 
-import numpy as np
-import pytest
+from depthforge_ros.engine import load_engine
 from depthforge_ros.engine.base import NetworkOutput
 from depthforge_ros.errors import UserError
 from depthforge_ros.pipeline import Pipeline
-from depthforge_ros.engine import load_engine
 from depthforge_ros.postprocess import to_camera
 from depthforge_ros.preprocess import MAX_ASPECT, Preprocess
 from hypothesis import given, settings
 from hypothesis import strategies as st
+import numpy as np
+import pytest
 
 SIDES = st.integers(1, 700)
 

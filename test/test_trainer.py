@@ -8,10 +8,6 @@ import itertools
 from pathlib import Path
 
 import cv2
-import numpy as np
-import pytest
-import torch
-import yaml
 from depthforge_ros.errors import UserError
 from depthforge_ros.model.checkpoint import load_network, read_checkpoint
 from depthforge_ros.model.config import VitConfig
@@ -20,14 +16,18 @@ from depthforge_ros.model.vit import VisionTransformer
 from depthforge_trainer.augment import Augment, view
 from depthforge_trainer.cli import main
 from depthforge_trainer.config import FitConfig, read_config
-from depthforge_trainer.data import Sample, Source, loaders
-from depthforge_trainer.losses import LossWeights, _Truth, match, set_loss
+from depthforge_trainer.data import loaders, Sample, Source
+from depthforge_trainer.losses import _Truth, LossWeights, match, set_loss
 from depthforge_trainer.slicing import slice_encoder
 from networks import MINI, mini_checkpoint
+import numpy as np
+import pytest
+import torch
+import yaml
 
 
 def perfect_output(labels: torch.Tensor) -> HeadOutput:
-    """Queries that say what the labels say: query k is class k, or nothing where k is absent."""
+    """Make queries that say what the labels say: query k is class k, or nothing if k is absent."""
     present = labels.unique().tolist()
     masks = torch.nn.functional.one_hot(labels.long(), 4).permute(0, 3, 1, 2).float()
     features = (masks - 0.5) * 40.0
@@ -95,7 +95,7 @@ def test_slicing_to_the_full_width_changes_nothing() -> None:
         for wide, narrow in zip(teacher.blocks, student.blocks, strict=True):
             x, y = wide(x), narrow(y)
     centred = x - x.mean(-1, keepdim=True)
-    torch.testing.assert_close(y @ basis.expand_Cc.T, centred, atol=2e-3, rtol=2e-3)
+    torch.testing.assert_close(y @ basis.expand.T, centred, atol=2e-3, rtol=2e-3)
 
 
 def street_like(folder: Path, count: int = 4) -> None:
@@ -183,7 +183,10 @@ def test_views_keep_labels_on_their_pixels() -> None:
     ],
 )
 def test_wrong_configurations_end_with_one_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], changes: dict[str, object], words: list[str]
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    changes: dict[str, object],
+    words: list[str],
 ) -> None:
     assert main(['fit', str(configuration(tmp_path, **changes))]) == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]

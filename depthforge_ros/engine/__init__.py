@@ -4,12 +4,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from depthforge_ros.engine.base import Engine, NetworkOutput
 from depthforge_ros.engine.eager import EagerEngine
 from depthforge_ros.engine.null import NullEngine
 from depthforge_ros.errors import UserError
 
-ENGINES = {'eager': EagerEngine, 'null': NullEngine}
+ENGINES: Mapping[str, Callable[..., Engine]] = {
+    'eager': EagerEngine.load,
+    'null': NullEngine.load,
+}
 
 __all__ = ['ENGINES', 'Engine', 'NetworkOutput', 'load_engine']
 
@@ -29,5 +34,7 @@ def load_engine(
     """
     name = 'eager' if engine == 'auto' else engine
     if name not in ENGINES:
-        raise UserError(f'engine {engine!r} is not known; choose one of auto, {", ".join(ENGINES)}')
-    return ENGINES[name].load(model, device=device, short_side=short_side, threads=threads)
+        raise UserError(
+            f'engine {engine!r} is not known; choose one of auto, {", ".join(ENGINES)}'
+        )
+    return ENGINES[name](model, device=device, short_side=short_side, threads=threads)

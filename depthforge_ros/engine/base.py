@@ -7,11 +7,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-
 from depthforge_ros.labels import LabelSpace
 from depthforge_ros.preprocess import Preprocess
+import numpy as np
+import numpy.typing as npt
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,6 @@ from __future__ import annotations
 import dataclasses
 import math
 
-import numpy as np
-import numpy.typing as npt
-import torch
-from torch import Tensor
-
 from depthforge_ros.engine.base import NetworkOutput
 from depthforge_ros.errors import UserError
 from depthforge_ros.labels import LabelSpace
@@ -19,6 +14,10 @@ from depthforge_ros.model.checkpoint import digest
 from depthforge_ros.model.network import DepthForge
 from depthforge_ros.model.registry import load_model
 from depthforge_ros.preprocess import Preprocess
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
 
 
 class EagerEngine:

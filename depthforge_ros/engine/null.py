@@ -4,12 +4,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
-
 from depthforge_ros.engine.base import NetworkOutput
 from depthforge_ros.labels import CAMVID, LabelSpace
 from depthforge_ros.preprocess import Preprocess
+import numpy as np
+import numpy.typing as npt
 
 NULL_SHORT_SIDE = 256
 

@@ -4,22 +4,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+import hashlib
+import json
 from pathlib import Path
 from typing import Any
-
-import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
 
 from depthforge_ros.errors import UserError
 from depthforge_ros.labels import LabelSpace
 from depthforge_ros.model.config import NetworkConfig
-from depthforge_ros.model.network import FROZEN, DepthForge
+from depthforge_ros.model.network import DepthForge, FROZEN
+from safetensors import safe_open, SafetensorError
+from safetensors.torch import save_file
+import torch
+from torch import Tensor
 
 FORMAT = 'depthforge-1'
 UPSTREAM_PREFIX = {'pretrained.': 'depth_encoder.', 'depth_head.': 'depth_head.'}
@@ -169,9 +168,7 @@ def load_strictly(
             f'{_some(unknown)}; other shapes {_some(shapes)}; use the file that the model was '
             'made for'
         )
-    module.load_state_dict(
-        {name: value.float() for name, value in tensors.items()}, assign=assign
-    )
+    module.load_state_dict({name: value.float() for name, value in tensors.items()}, assign=assign)
 
 
 def _check_frozen(network: DepthForge, checkpoint: Checkpoint, source: Path) -> None:

@@ -8,15 +8,14 @@ Shapes: B batch, D head width, S positions of the three levels together.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-
-import torch
-from torch import Tensor, nn
-from torch.nn import functional
+import math
 
 from depthforge_ros.model.config import HeadConfig
 from depthforge_ros.model.refinement import Level, resize
+import torch
+from torch import nn, Tensor
+from torch.nn import functional
 
 LEVELS = 3
 GROUPS = 32
@@ -78,7 +77,11 @@ class DeformableAttention(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def forward(
-        self, x_BSD: Tensor, position_SD: Tensor, points_S2: Tensor, sizes: Sequence[tuple[int, int]]
+        self,
+        x_BSD: Tensor,
+        position_SD: Tensor,
+        points_S2: Tensor,
+        sizes: Sequence[tuple[int, int]],
     ) -> Tensor:
         batch, positions, width = x_BSD.shape
         query = x_BSD + position_SD
@@ -130,7 +133,11 @@ class PixelLayer(nn.Module):
         self.norm2 = nn.LayerNorm(config.width)
 
     def forward(
-        self, x_BSD: Tensor, position_SD: Tensor, points_S2: Tensor, sizes: Sequence[tuple[int, int]]
+        self,
+        x_BSD: Tensor,
+        position_SD: Tensor,
+        points_S2: Tensor,
+        sizes: Sequence[tuple[int, int]],
     ) -> Tensor:
         x_BSD = self.norm1(x_BSD + self.attention(x_BSD, position_SD, points_S2, sizes))
         out: Tensor = self.norm2(x_BSD + self.fc2(functional.relu(self.fc1(x_BSD))))

@@ -6,10 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torch import Tensor, nn
-from torch.nn import functional
-
 from depthforge_ros.model.config import DptConfig
+from torch import nn, Tensor
+from torch.nn import functional
 
 
 def _conv3(inputs: int, outputs: int, *, bias: bool = True) -> nn.Conv2d:
@@ -109,4 +108,3 @@ def _double(x: Tensor) -> tuple[int, int]:
 def to_map(tokens_BNC: Tensor, grid: tuple[int, int]) -> Tensor:
     """Lay patch tokens (B, h w, C) out as a map (B, C, h, w)."""
     return tokens_BNC.transpose(1, 2).unflatten(2, grid).contiguous()
-

@@ -11,13 +11,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional
-
 from depthforge_ros.model.config import HeadConfig
 from depthforge_ros.model.deformable import LEVELS, PixelDecoder, sine_position
 from depthforge_ros.model.refinement import Level, resize
+import torch
+from torch import nn, Tensor
+from torch.nn import functional
 
 
 class LayerPrediction(NamedTuple):
@@ -118,10 +117,16 @@ class Mask2FormerHead(nn.Module):
         self.norm = nn.LayerNorm(head)
         self.classify = nn.Linear(head, classes + 1)
         self.to_mask = nn.Sequential(
-            nn.Linear(head, head), nn.ReLU(), nn.Linear(head, head), nn.ReLU(), nn.Linear(head, head)
+            nn.Linear(head, head),
+            nn.ReLU(),
+            nn.Linear(head, head),
+            nn.ReLU(),
+            nn.Linear(head, head),
         )
 
-    def forward(self, levels: Sequence[Level], queries_MD: Tensor, *, every_layer: bool) -> HeadOutput:
+    def forward(
+        self, levels: Sequence[Level], queries_MD: Tensor, *, every_layer: bool
+    ) -> HeadOutput:
         """Predict from the pyramid; `every_layer` keeps all predictions, for the loss."""
         features, maps = self.pixel_decoder(levels)
         sizes = [(x.shape[2], x.shape[3]) for x in maps]
@@ -153,7 +158,7 @@ class Mask2FormerHead(nn.Module):
 
     @staticmethod
     def _attention_mask(mask_embed_BMD: Tensor, features_BDhw: Tensor) -> Tensor:
-        """Where each query may look (B, 1, M, S): inside its mask, or everywhere if that is empty."""
+        """Say where each query may look (B, 1, M, S): in its mask, or all over if it is empty."""
         inside = mask_logits(mask_embed_BMD.detach(), features_BDhw.detach()).flatten(2) >= 0.0
         empty = ~inside.any(-1, keepdim=True)
         return (inside | empty)[:, None]

@@ -11,15 +11,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import torch
-from torch import Tensor, nn
-
 from depthforge_ros.model.config import NetworkConfig
 from depthforge_ros.model.dpt import DptHead, to_map
 from depthforge_ros.model.mask2former import HeadOutput, Mask2FormerHead
 from depthforge_ros.model.refinement import RefinementDecoder, resize
 from depthforge_ros.model.tokens import DepthAwareTokens
 from depthforge_ros.model.vit import VisionTransformer
+import torch
+from torch import nn, Tensor
 
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
@@ -81,12 +80,16 @@ class DepthForge(nn.Module):
         image = self.normalize(image_BHW3)
         depth_taps, visual_taps = self.streams(image)
         output = self.segment(visual_taps, every_layer=False)
-        return Prediction(resize(output.class_scores(), size), self.estimate_depth(depth_taps, size))
+        return Prediction(
+            resize(output.class_scores(), size), self.estimate_depth(depth_taps, size)
+        )
 
     def streams(self, image_B3HW: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Run both encoders: depth and visual maps (B, C, h, w) of the tapped blocks."""
         depth_BNC = self.depth_encoder.embed(image_B3HW)
-        visual_BNC = depth_BNC if self.visual is self.depth_encoder else self.visual.embed(image_B3HW)
+        visual_BNC = (
+            depth_BNC if self.visual is self.depth_encoder else self.visual.embed(image_B3HW)
+        )
         folded = self.tokens.fold()
         depth_taps, visual_taps = [], []
         blocks = zip(self.depth_encoder.blocks, self.visual.blocks, strict=True)

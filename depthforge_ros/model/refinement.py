@@ -11,11 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional
-
 from depthforge_ros.model.config import HeadConfig
+import torch
+from torch import nn, Tensor
+from torch.nn import functional
 
 
 class Level(NamedTuple):
@@ -79,25 +78,22 @@ class RefinementDecoder(nn.Module):
             # The fused map starts as an addition of nothing, so that training starts from the
             # frozen features.
             nn.init.zeros_(self.fuse.weight)
-            nn.init.zeros_(self.fuse.bias)
+            nn.init.zeros_(self.fuse.bias)  # type: ignore[arg-type]
 
     def forward(self, maps_BChw: Sequence[Tensor]) -> list[Level]:
         """Take four maps (B, C, h, w); return the levels at strides 4, 8, 16 and 32."""
         grid = maps_BChw[0].shape[2], maps_BChw[0].shape[3]
-        levels = [
-            Level(x, size) for x, size in zip(maps_BChw, pyramid_sizes(grid), strict=True)
-        ]
+        levels = [Level(x, size) for x, size in zip(maps_BChw, pyramid_sizes(grid), strict=True)]
         if not self.config.refine:
             return levels
         if self.config.gate_on == 'grid':
             gated = [gate(x) for gate, x in zip(self.gates, maps_BChw, strict=True)]
-            return [Level(maps_BChw[0] + self.fuse(torch.cat(gated, 1)), levels[0].size)] + levels[
-                1:
-            ]
+            fused = self.fuse(torch.cat(gated, 1))
+            return [Level(maps_BChw[0] + fused, levels[0].size), *levels[1:]]
         pyramid = [level.resized() for level in levels]
         fused = self._fuse([gate(x) for gate, x in zip(self.gates, pyramid, strict=True)])
         sized = [Level(x, level.size) for x, level in zip(pyramid, levels, strict=True)]
-        return [Level(pyramid[0] + fused, levels[0].size)] + sized[1:]
+        return [Level(pyramid[0] + fused, levels[0].size), *sized[1:]]
 
     def _fuse(self, gated: Sequence[Tensor]) -> Tensor:
         """Resize to the first map's size, concatenate, convolve; each part convolved first."""

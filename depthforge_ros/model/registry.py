@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+import os
 from pathlib import Path
 
 from depthforge_ros.errors import UserError

@@ -11,10 +11,9 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import torch
-from torch import Tensor, nn
-
 from depthforge_ros.model.config import TokenConfig, VitConfig
+import torch
+from torch import nn, Tensor
 
 
 class Folded(NamedTuple):
@@ -65,7 +64,7 @@ class DepthAwareTokens(nn.Module):
         return Folded(tokens, torch.cat((torch.zeros_like(values[:, :1]), values), 1))
 
     def queries(self) -> Tensor:
-        """Queries (M, Q) of the head: max, mean and last over the blocks."""
+        """Make the head's queries (M, Q) from max, mean and last over the blocks."""
         projected = self.to_query(self.tokens())
         summary = torch.cat((projected.amax(0), projected.mean(0), projected[-1]), -1)
         out: Tensor = self.merge(summary)

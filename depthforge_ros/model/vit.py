@@ -8,11 +8,10 @@ Shapes: B batch, C width, h x w patch grid, N = 1 + h w tokens with the class to
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional
-
 from depthforge_ros.model.config import VitConfig
+import torch
+from torch import nn, Tensor
+from torch.nn import functional
 
 POSITION_OFFSET = 0.1
 """DINOv2 adds it to the grid before it computes the scale of the position embedding."""

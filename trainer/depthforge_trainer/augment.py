@@ -7,12 +7,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import cv2
-import numpy as np
-import numpy.typing as npt
 from depthforge_ros.errors import UserError
 from depthforge_ros.labels import UNLABELLED
-
 from depthforge_trainer.data import Labels, Rgb, Sample
+import numpy as np
+import numpy.typing as npt
 
 
 @dataclass(frozen=True)
@@ -41,12 +40,16 @@ def view(sample: Sample, augment: Augment, rng: np.random.Generator) -> tuple[Rg
     scale = np.exp(rng.uniform(np.log(low), np.log(high)))
     scale *= augment.short_side / min(sample.labels.shape)
     size = (round(sample.labels.shape[1] * scale), round(sample.labels.shape[0] * scale))
-    rgb = cv2.resize(sample.rgb, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    rgb = cv2.resize(
+        sample.rgb, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    )
     labels = cv2.resize(sample.labels, size, interpolation=cv2.INTER_NEAREST)
     rgb, labels = _crop(np.asarray(rgb, np.uint8), np.asarray(labels, np.uint8), augment, rng)
     if rng.random() < 0.5:
         rgb, labels = rgb[:, ::-1], labels[:, ::-1]
-    return distort(np.ascontiguousarray(rgb), augment.brightness, rng), np.ascontiguousarray(labels)
+    return distort(np.ascontiguousarray(rgb), augment.brightness, rng), np.ascontiguousarray(
+        labels
+    )
 
 
 def _crop(
@@ -80,10 +83,14 @@ def distort(rgb: Rgb, strength: float, rng: np.random.Generator) -> Rgb:
     if rng.random() < 0.5:
         unit = unit * np.float32(rng.uniform(1.0 - 2 * strength, 1.0 + 2 * strength))
     if rng.random() < 0.5:
-        unit = np.clip(unit, 0.0, 1.0) ** np.float32(np.exp(rng.uniform(-2 * strength, 2 * strength)))
+        unit = np.clip(unit, 0.0, 1.0) ** np.float32(
+            np.exp(rng.uniform(-2 * strength, 2 * strength))
+        )
     if rng.random() < 0.5:
         grey = unit.mean(-1, keepdims=True)
-        unit = grey + (unit - grey) * np.float32(rng.uniform(1.0 - 2 * strength, 1.0 + 2 * strength))
+        unit = grey + (unit - grey) * np.float32(
+            rng.uniform(1.0 - 2 * strength, 1.0 + 2 * strength)
+        )
     if rng.random() < 0.5:
         unit = unit * rng.uniform(1.0 - strength, 1.0 + strength, 3).astype(np.float32)
     return (np.clip(unit, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)

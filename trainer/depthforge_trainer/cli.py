@@ -5,9 +5,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
+import sys
 
 from depthforge_ros.errors import UserError
 
@@ -41,7 +41,7 @@ def _run(command: str, path: Path) -> Path:
         from depthforge_trainer.train import fit
 
         return fit(read_config(path, FitConfig))
-    from depthforge_trainer.distill import DistillConfig, distill
+    from depthforge_trainer.distill import distill, DistillConfig
 
     return distill(read_config(path, DistillConfig))
 

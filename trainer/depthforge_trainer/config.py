@@ -5,20 +5,19 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import dataclass, field
 import difflib
+from pathlib import Path
 import types
 import typing
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import yaml
 from depthforge_ros.errors import UserError
 from depthforge_ros.model.config import NetworkConfig
-
 from depthforge_trainer.augment import Augment
 from depthforge_trainer.data import Source
 from depthforge_trainer.losses import LossWeights
+import yaml
 
 T = typing.TypeVar('T')
 
@@ -98,11 +97,12 @@ def _build(kind: Any, value: Any, where: str) -> Any:
     if not dataclasses.is_dataclass(kind) or isinstance(kind, types.GenericAlias):
         return kind(value) if kind in (int, float, str) and not isinstance(value, bool) else value
     hints = typing.get_type_hints(kind)
+    type_name = getattr(kind, '__name__', str(kind))
     for name in value:
         if name not in hints:
             near = difflib.get_close_matches(name, hints, 1)
             hint = f'did you mean {near[0]}?' if near else f'known: {", ".join(hints)}'
-            raise UserError(f'{where}: {kind.__name__} has no key {name!r}; {hint}')
+            raise UserError(f'{where}: {type_name} has no key {name!r}; {hint}')
     try:
         return kind(**{name: _build(hints[name], v, where) for name, v in value.items()})  # type: ignore[operator]
     except TypeError as error:

@@ -4,19 +4,18 @@
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Callable
 from dataclasses import dataclass
+import fnmatch
 from pathlib import Path
 
 import cv2
-import numpy as np
-import numpy.typing as npt
 from depthforge_ros.errors import UserError
 from depthforge_ros.labels import CAMVID_FROM_CITYSCAPES, UNLABELLED
-from tqdm import tqdm
-
 from depthforge_trainer import street
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
 
 Labels = npt.NDArray[np.uint8]
 Rgb = npt.NDArray[np.uint8]
@@ -60,8 +59,7 @@ def loaders(source: Source) -> list[Loader]:
         _render_missing(Path(source.root), source.count)
     if source.kind not in _MAPPINGS:
         raise UserError(
-            f'data kind {source.kind!r} is not known; choose one of '
-            f'{", ".join(_MAPPINGS)}'
+            f'data kind {source.kind!r} is not known; choose one of {", ".join(_MAPPINGS)}'
         )
     root = Path(source.root)
     labelled = source.kind != 'images'
@@ -100,7 +98,7 @@ def _read(path: Path, label_folder: Path | None, mapping: Labels) -> Sample:
     image = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if image is None:
         raise UserError(f'{path} cannot be decoded as an image; remove or replace it')
-    rgb = np.ascontiguousarray(image[..., ::-1])
+    rgb = np.ascontiguousarray(image[..., ::-1], dtype=np.uint8)
     if label_folder is None:
         return Sample(path.stem, rgb, np.full(rgb.shape[:2], UNLABELLED, np.uint8))
     label_path = label_folder / f'{path.stem}.png'
@@ -112,7 +110,7 @@ def _read(path: Path, label_folder: Path | None, mapping: Labels) -> Sample:
             f'{label_path} is {labels.shape[1]} x {labels.shape[0]} but its image is '
             f'{rgb.shape[1]} x {rgb.shape[0]}; they must be equal'
         )
-    return Sample(path.stem, rgb, mapping[labels])
+    return Sample(path.stem, rgb, np.asarray(mapping[labels], np.uint8))
 
 
 def _render_missing(root: Path, count: int) -> None:

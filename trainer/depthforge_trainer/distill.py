@@ -10,29 +10,28 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import math
-import time
 from dataclasses import dataclass, field
+import math
 from pathlib import Path
+import time
 from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-import torch
 from depthforge_ros.labels import CAMVID
 from depthforge_ros.model.checkpoint import save_checkpoint
 from depthforge_ros.model.config import NetworkConfig
 from depthforge_ros.model.network import DepthForge
-from torch import Tensor, nn
-from torch.nn import functional
-from tqdm import tqdm
-
 from depthforge_trainer.augment import Augment, distort, view
-from depthforge_trainer.data import Loader, Source, loaders
+from depthforge_trainer.data import Loader, loaders, Source
 from depthforge_trainer.features import create_array, rounds
 from depthforge_trainer.schedule import cosine
 from depthforge_trainer.slicing import Basis, slice_encoder
 from depthforge_trainer.teacher import load_teacher
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn, Tensor
+from torch.nn import functional
+from tqdm import tqdm
 
 SLICING_VIEWS = 12
 SAVE_EVERY = 200
@@ -80,14 +79,16 @@ class Student(nn.Module):
     def __init__(self, network: DepthForge, basis: Basis) -> None:
         super().__init__()
         self.network = network
-        expand = basis.expand_Cc
-        self.to_teacher = nn.ModuleList(nn.Linear(expand.shape[1], expand.shape[0]) for _ in range(4))
+        expand = basis.expand
+        self.to_teacher = nn.ModuleList(
+            nn.Linear(expand.shape[1], expand.shape[0]) for _ in range(4)
+        )
         for layer in self.to_teacher:
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
-            layer.weight.data.copy_(expand)  # type: ignore[union-attr, operator]
+            layer.weight.data.copy_(expand)  # type: ignore[operator]
 
     def forward(self, image_BHW3: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Return guesses of the teacher's tapped features (B, N, C), and inverse depth (B, H, W)."""
+        """Guess the teacher's tapped features (B, N, C) and inverse depth (B, H, W)."""
         network = self.network
         image = network.normalize(image_BHW3)
         blocks = network.depth_blocks(image)

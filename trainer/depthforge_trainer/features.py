@@ -12,15 +12,14 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from depthforge_ros.model.network import DepthForge
+from depthforge_trainer.augment import Augment, view
+from depthforge_trainer.data import Labels, Loader, Rgb
 import numpy as np
 import numpy.typing as npt
 import torch
-from depthforge_ros.model.network import DepthForge
 from torch import Tensor
 from tqdm import tqdm
-
-from depthforge_trainer.augment import Augment, view
-from depthforge_trainer.data import Labels, Loader, Rgb
 
 
 class Batch(NamedTuple):
@@ -39,7 +38,7 @@ Batches = Callable[[int], Iterator[Batch]]
 def drawn(
     network: DepthForge, samples: Sequence[Loader], augment: Augment, rng: np.random.Generator
 ) -> Batches:
-    """New views every time; samples are gone through in shuffled rounds."""
+    """Draw new views every time; samples are gone through in shuffled rounds."""
 
     def batches(size: int) -> Iterator[Batch]:
         for chosen in rounds(len(samples), size, rng):
@@ -109,7 +108,7 @@ def build_cache(
     return Cache(folder)
 
 
-def create_array(path: Path, kind: type, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+def create_array(path: Path, kind: type, shape: tuple[int, ...]) -> np.memmap[Any, Any]:
     """Make an array in a .npy file of its own."""
     return np.lib.format.open_memmap(path, mode='w+', dtype=kind, shape=shape)
 

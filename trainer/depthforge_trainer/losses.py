@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from depthforge_ros.labels import UNLABELLED
 from depthforge_ros.model.mask2former import HeadOutput, LayerPrediction
 from scipy.optimize import linear_sum_assignment
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -55,7 +55,7 @@ def set_loss(output: HeadOutput, labels_BHW: Tensor, weights: LossWeights) -> Te
 
 
 def _draw_points(labels_BHW: Tensor, count: int) -> Tensor:
-    """Points (B, P, 2) as (x, y) in [0, 1]: half anywhere, half so that each class counts alike."""
+    """Draw points (B, P, 2) as (x, y) in [0, 1]: half anywhere, half in favour of rare classes."""
     batch, height, width = labels_BHW.shape
     drawn = []
     for labels in labels_BHW.view(batch, -1).long():
@@ -105,7 +105,11 @@ def _layer_loss(
         )
         targets[index, query] = truth.classes_G[target]
         mask_terms.append(
-            (logits_BMP[index, query], truth.masks_GP[target], known_BP[index].expand(len(query), -1))
+            (
+                logits_BMP[index, query],
+                truth.masks_GP[target],
+                known_BP[index].expand(len(query), -1),
+            )
         )
     class_weights = torch.ones(classes + 1)
     class_weights[-1] = weights.no_object
@@ -132,9 +136,7 @@ def _semantic(class_logits_BMK: Tensor, logits_BMP: Tensor, labels_BP: Tensor) -
     """Cross-entropy of the normalised semantic scores."""
     scores_BKP = class_logits_BMK.softmax(-1)[..., :-1].transpose(1, 2) @ logits_BMP.sigmoid()
     shares = scores_BKP / scores_BKP.sum(1, keepdim=True).clamp_min(1e-6)
-    return functional.nll_loss(
-        shares.clamp_min(1e-6).log(), labels_BP, ignore_index=UNLABELLED
-    )
+    return functional.nll_loss(shares.clamp_min(1e-6).log(), labels_BP, ignore_index=UNLABELLED)
 
 
 @torch.no_grad()

@@ -12,15 +12,15 @@ Shapes: N tokens, C teacher width, c student width, H heads, D and d head widths
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+import math
 from typing import NamedTuple
 
-import torch
 from depthforge_ros.errors import UserError
 from depthforge_ros.model.config import VitConfig
 from depthforge_ros.model.vit import Block, VisionTransformer
-from torch import Tensor, nn
+import torch
+from torch import nn, Tensor
 from torch.nn import functional
 
 
@@ -33,8 +33,8 @@ class Basis(NamedTuple):
     """Mean norm of the cut stream over the norm of the whole one."""
 
     @property
-    def expand_Cc(self) -> Tensor:
-        """Back from the student stream to the teacher's."""
+    def expand(self) -> Tensor:
+        """Map (C, c) back from the student stream to the teacher's."""
         return self.cut_cC.T
 
 
@@ -55,7 +55,8 @@ def slice_encoder(
     cut = basis.cut_cC
     projection = teacher.patch_embed.proj
     student.patch_embed.proj.weight.copy_(torch.einsum('cC,Cxyz->cxyz', cut, projection.weight))
-    student.patch_embed.proj.bias.copy_(cut @ projection.bias)  # type: ignore[arg-type, operator]
+    if projection.bias is not None and student.patch_embed.proj.bias is not None:
+        student.patch_embed.proj.bias.copy_(cut @ projection.bias)
     student.cls_token.copy_(teacher.cls_token @ cut.T)
     student.pos_embed.copy_(teacher.pos_embed @ cut.T)
     for block, index in zip(student.blocks, kept, strict=True):
@@ -94,7 +95,7 @@ def _slice_block(
     whole = stream_NC.shape[1]
     # The student's layer norm makes unit-variance tokens of width c out of tokens whose teacher
     # norm was sqrt(C): this factor undoes both the narrowing and the cut.
-    widen_Cc = basis.expand_Cc * (math.sqrt(whole / config.width) * basis.ratio)
+    widen_Cc = basis.expand * (math.sqrt(whole / config.width) * basis.ratio)
     for norm in (narrow.norm1, narrow.norm2):
         nn.init.ones_(norm.weight)
         nn.init.zeros_(norm.bias)
@@ -136,7 +137,7 @@ def _slice_attention(
 
 
 def _cut_logits(query_ND: Tensor, key_ND: Tensor, cut: int) -> tuple[Tensor, Tensor]:
-    """Maps (d, D) of queries and keys that keep their products best, in the least squares."""
+    """Find maps (d, D) of queries and keys that keep their products, in the least squares."""
     root_q, inverse_q = _roots(query_ND)
     root_k, inverse_k = _roots(key_ND)
     left, strength, right = torch.linalg.svd(root_q @ root_k)

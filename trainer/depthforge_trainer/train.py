@@ -4,29 +4,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 import csv
 import dataclasses
 import math
-import time
-from collections.abc import Iterable, Iterator
 from pathlib import Path
+import time
 
-import numpy as np
-import torch
 from depthforge_ros.errors import UserError
 from depthforge_ros.labels import CAMVID
 from depthforge_ros.model.checkpoint import load_network, save_checkpoint
-from depthforge_ros.model.network import FROZEN, DepthForge
-from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from tqdm import tqdm
-
+from depthforge_ros.model.network import DepthForge, FROZEN
 from depthforge_trainer.config import FitConfig, Phase
 from depthforge_trainer.data import loaders
-from depthforge_trainer.features import Batch, Batches, Cache, build_cache, drawn
+from depthforge_trainer.features import Batch, Batches, build_cache, Cache, drawn
 from depthforge_trainer.losses import set_loss
 from depthforge_trainer.schedule import cosine
 from depthforge_trainer.teacher import load_foundation
+import numpy as np
+import torch
+from torch import nn, Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from tqdm import tqdm
 
 NO_DECAY = ('norm', 'level_embed', 'tokens.a', 'tokens.b', 'tokens.scale')
 SAVE_EVERY = 200
@@ -164,11 +163,11 @@ def _loss(config: FitConfig, phase: Phase, network: DepthForge, batch: Batch) ->
     return set_loss(network.segment(taps, every_layer=True), batch.labels_BHW, config.loss)
 
 
-def _groups(
-    network: DepthForge, phase: Phase, weight_decay: float
-) -> Iterable[dict[str, object]]:
+def _groups(network: DepthForge, phase: Phase, weight_decay: float) -> Iterable[dict[str, object]]:
     """Optimiser groups: with and without decay, and the encoder where it is trained."""
-    decay, plain, encoder = [], [], []
+    decay: list[nn.Parameter] = []
+    plain: list[nn.Parameter] = []
+    encoder: list[nn.Parameter] = []
     for name, parameter in network.named_parameters():
         frozen = name.split('.', 1)[0] in FROZEN
         trains_encoder = phase.train == 'encoder' and name.startswith('visual_encoder.')
