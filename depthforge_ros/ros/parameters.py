@@ -21,7 +21,7 @@ OUTPUTS = {
     'depth': '~/depth/relative',
 }
 """Image topics that the node publishes."""
-REPLAY_DEPTH = 10
+REPLAY_DEPTH = 100
 
 
 def _parameter(

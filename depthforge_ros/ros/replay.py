@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 WAIT_STEP_S = 0.05
 ACKNOWLEDGE_TIMEOUT_S = 10.0
-DEPTH = 10
+DEPTH = 100
 """Messages per topic that the middleware keeps for slow subscribers."""
 
 

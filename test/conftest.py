@@ -1,0 +1,130 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""A DDS domain for this test session alone, and a peer that talks to the node over it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+import importlib.util
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+from hypothesis import settings
+import pytest
+
+# No deadline: how long an example takes says nothing on a busy machine.
+settings.register_profile('depthforge', deadline=None, max_examples=50)
+settings.load_profile('depthforge')
+# Read once, when the first context is created: before any test module imports rclpy.
+os.environ['ROS_DOMAIN_ID'] = str(random.SystemRandom().randrange(1, 101))
+os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
+
+WITHOUT_ROS = importlib.util.find_spec('rclpy') is None
+collect_ignore = ['test_node.py', 'test_replay.py', 'test_launch.py'] if WITHOUT_ROS else []
+
+TIMEOUT_S = 200.0
+"""Enough for a busy machine to start a process; nothing waits that long without a fault."""
+
+
+def pytest_report_header() -> str:
+    return f'rclpy is not installed, left out: {", ".join(collect_ignore)}' if WITHOUT_ROS else ''
+
+
+class Peer:
+    """A node with topics to publish and lists of what came."""
+
+    def __init__(self, node: Any, executor: Any) -> None:
+        self.node = node
+        self._executor = executor
+        self._clients: dict[str, Any] = {}
+
+    def publisher(self, kind: Any, topic: str, *, subscribers: int = 1) -> Any:
+        """Publish reliably, so that nothing is lost on the way; waits for the subscribers."""
+        publisher = self.node.create_publisher(kind, topic, 10)
+        self.spin_until(lambda: publisher.get_subscription_count() >= subscribers)
+        return publisher
+
+    def subscribe(self, kind: Any, topic: str) -> list[Any]:
+        """Return a list that grows with each message."""
+        messages: list[Any] = []
+        self.node.create_subscription(kind, topic, messages.append, 10)
+        self.spin_until(lambda: self.node.count_publishers(topic) > 0)
+        return messages
+
+    def client(self, kind: Any, name: str) -> Any:
+        """Return the client of a service that answers."""
+        if name not in self._clients:
+            client = self._clients[name] = self.node.create_client(kind, name)
+            self.spin_until(client.service_is_ready)
+            # An answer is lost if the server has not yet seen the client that asks.
+            self.spin_for(0.5)
+        return self._clients[name]
+
+    def spin_until(self, done: Callable[[], Any], timeout_s: float = TIMEOUT_S) -> None:
+        """Handle messages until the condition holds; fails the test if it never does."""
+        deadline_s = time.monotonic() + timeout_s
+        while not done():
+            assert time.monotonic() < deadline_s, f'waited {timeout_s} s in vain'
+            self._executor.spin_once(timeout_sec=0.05)
+
+    def spin_for(self, duration_s: float) -> None:
+        """Handle messages for a while, to see what does not come."""
+        deadline_s = time.monotonic() + duration_s
+        while time.monotonic() < deadline_s:
+            self._executor.spin_once(timeout_sec=0.05)
+
+
+@pytest.fixture
+def peer() -> Iterator[Peer]:
+    from depthforge_ros.ros.session import own_node
+    from rclpy.executors import SingleThreadedExecutor
+
+    with own_node('peer') as node:
+        executor = SingleThreadedExecutor(context=node.context)
+        executor.add_node(node)
+        yield Peer(node, executor)
+        executor.shutdown()
+
+
+class NodeProcess:
+    """The executable `depthforge_node` in a process of its own."""
+
+    def __init__(self, *arguments: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, '-m', 'depthforge_ros.ros.node', '--ros-args', *arguments],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def end(self, number: int | None = None) -> tuple[int, str]:
+        """Send a signal if one is given, and return exit code and stderr."""
+        if number is not None:
+            self.process.send_signal(number)
+        try:
+            _, errors = self.process.communicate(timeout=TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            _, errors = self.process.communicate()
+        return self.process.returncode, errors
+
+
+@contextmanager
+def running_node(*arguments: str) -> Iterator[NodeProcess]:
+    node = NodeProcess(*arguments)
+    try:
+        yield node
+    finally:
+        if node.process.poll() is None:
+            node.end(signal.SIGKILL)
+
+
+@pytest.fixture
+def start_node() -> Callable[..., Any]:
+    """Run the executable in a `with` block; the arguments are those after `--ros-args`."""
+    return running_node

@@ -1,0 +1,271 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Bags over real DDS: replayed, recorded, and both at once."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+import signal
+import threading
+import time
+from typing import Any
+
+from depthforge_ros.cli import node as node_command
+from depthforge_ros.cli import record as record_command
+from depthforge_ros.cli import replay as replay_command
+from depthforge_ros.errors import UserError
+from depthforge_ros.ros.parameters import lossless
+from depthforge_ros.ros.record import Recorder
+from depthforge_ros.ros.replay import replay
+import numpy as np
+import pytest
+from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
+from rosbags.rosbag2 import Reader, StoragePlugin, Writer
+from rosbags.typesys import get_types_from_msg, get_typestore, Stores
+from std_msgs.msg import String
+
+TYPESTORE = get_typestore(Stores.ROS2_JAZZY)
+TYPES = TYPESTORE.types
+PERIOD_NS = 50_000_000
+START_NS = 1_300_000_000_000_000_000
+
+
+def make_header(number: int) -> Any:
+    stamp = TYPES['builtin_interfaces/msg/Time'](1_300_000_000 + number, number)
+    return TYPES['std_msgs/msg/Header'](stamp, 'camera')
+
+
+def make_message(kind: str, number: int) -> Any:
+    if kind == 'std_msgs/msg/String':
+        return TYPES[kind](f'text {number}')
+    pixels = np.full(200 * 300 * 3, number, np.uint8)
+    return TYPES[kind](make_header(number), 200, 300, 'rgb8', 0, 900, pixels)
+
+
+def make_bag(
+    path: Path,
+    topics: dict[str, str],
+    *,
+    messages: int = 5,
+    storage: StoragePlugin = StoragePlugin.MCAP,
+) -> Path:
+    with Writer(path, version=9, storage_plugin=storage) as writer:
+        connections = [
+            writer.add_connection(topic, kind, typestore=TYPESTORE)
+            for topic, kind in topics.items()
+        ]
+        for number in range(messages):
+            for connection in connections:
+                data = TYPESTORE.serialize_cdr(
+                    make_message(connection.msgtype, number), connection.msgtype
+                )
+                writer.write(connection, START_NS + number * PERIOD_NS, data)
+    return path
+
+
+def read_bag(path: Path) -> dict[str, list[Any]]:
+    messages: dict[str, list[Any]] = {}
+    with Reader(path) as reader:
+        for connection, _, data in reader.messages(reader.connections):
+            message = TYPESTORE.deserialize_cdr(data, connection.msgtype)
+            messages.setdefault(connection.topic, []).append(message)
+    return messages
+
+
+def figures_of(reports: list[Any]) -> dict[str, str]:
+    return {pair.key: pair.value for pair in reports[-1].status[0].values} if reports else {}
+
+
+@pytest.mark.parametrize('storage', StoragePlugin)
+def test_every_byte_survives_replay_and_record(tmp_path: Path, storage: StoragePlugin) -> None:
+    topics = {'/image': 'sensor_msgs/msg/Image', '/text': 'std_msgs/msg/String'}
+    bag = make_bag(tmp_path / 'bag', topics, storage=storage)
+    with Recorder(tmp_path / 'again', list(topics)) as recorder:
+        counts = replay(bag, wait_for=dict.fromkeys(topics, 1), progress=False)
+        assert recorder.wait_until(lambda one: one.counts == counts, 60.0)
+        assert not recorder.missing
+    assert counts == {'/image': 5, '/text': 5}
+    before, after = read_bag(bag), read_bag(tmp_path / 'again')
+    assert [one.data for one in after['/text']] == [one.data for one in before['/text']]
+    for sent, came in zip(before['/image'], after['/image'], strict=True):
+        assert came.header == sent.header
+        np.testing.assert_array_equal(came.data, sent.data)
+
+
+def test_pace_is_the_recorded_one_divided_by_the_rate(tmp_path: Path) -> None:
+    bag = make_bag(tmp_path / 'bag', {'/text': 'std_msgs/msg/String'}, messages=11)
+    for rate in (1.0, 4.0):
+        begun_s = time.monotonic()
+        replay(bag, rate=rate, progress=False)
+        # Sleeping may take longer on a busy machine, but never shorter.
+        assert time.monotonic() - begun_s >= 10 * PERIOD_NS / 1e9 / rate
+
+
+def test_only_the_chosen_topics_are_published(peer: Any, tmp_path: Path) -> None:
+    topics = {'/text': 'std_msgs/msg/String', '/other': 'std_msgs/msg/String'}
+    bag = make_bag(tmp_path / 'bag', topics)
+    came: list[Any] = []
+    peer.node.create_subscription(String, '/text', came.append, 10)
+    counts = replay(bag, topics=['/text'], wait_for={'/text': 1}, progress=False)
+    peer.spin_until(lambda: len(came) == 5)
+    assert counts == {'/text': 5}
+
+
+def test_types_that_are_not_installed_are_named_and_skipped(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = get_typestore(Stores.ROS2_JAZZY)
+    store.register(get_types_from_msg('int32 value', 'nowhere_msgs/msg/Thing'))
+    bag = make_bag(tmp_path / 'bag', {'/text': 'std_msgs/msg/String'}, messages=1)
+    with Writer(tmp_path / 'odd', version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        odd = writer.add_connection('/odd', 'nowhere_msgs/msg/Thing', typestore=store)
+        text = writer.add_connection('/text', 'std_msgs/msg/String', typestore=TYPESTORE)
+        writer.write(odd, 0, b'\x00\x01\x00\x00\x01\x00\x00\x00')
+        with Reader(bag) as reader:
+            writer.write(text, 0, next(reader.messages(reader.connections))[2])
+    assert replay(tmp_path / 'odd', progress=False) == {'/text': 1}
+    assert 'nowhere_msgs/msg/Thing' in capsys.readouterr().err
+    with pytest.raises(UserError, match='no topic that can be published'):
+        replay(tmp_path / 'odd', topics=['/odd'], progress=False)
+
+
+def test_wrong_use_of_replay_is_refused_in_one_line(tmp_path: Path) -> None:
+    bag = make_bag(tmp_path / 'bag', {'/text': 'std_msgs/msg/String'}, messages=1)
+    (tmp_path / 'no_bag').mkdir()
+    (tmp_path / 'rubbish.mcap').write_bytes(b'rubbish' * 100)
+    (tmp_path / 'rubbish.db3').write_bytes(b'rubbish' * 100)
+    for arguments, text in (
+        ({'bag': tmp_path / 'missing'}, 'missing'),
+        ({'bag': tmp_path / 'no_bag'}, 'metadata.yaml'),
+        ({'bag': tmp_path / 'rubbish.mcap'}, 'rubbish.mcap'),
+        ({'bag': tmp_path / 'rubbish.db3'}, 'rubbish.db3'),
+        ({'bag': bag, 'rate': 0.0}, 'above 0'),
+        ({'bag': bag, 'topics': ['/image']}, 'it has /text'),
+        ({'bag': bag, 'wait_for': {'/image': 1}}, 'published are /text'),
+        ({'bag': bag, 'wait_for': {'/text': 1}, 'timeout_s': 0.2}, '0 subscribers after 0.2 s'),
+    ):
+        with pytest.raises(UserError, match=text) as refusal:
+            replay(progress=False, **arguments)
+        assert '\n' not in str(refusal.value)
+
+
+def test_record_hears_best_effort_and_latched_topics(peer: Any, tmp_path: Path) -> None:
+    fleeting = peer.node.create_publisher(
+        String, '/fleeting', QoSProfile(depth=5, reliability=QoSReliabilityPolicy.BEST_EFFORT)
+    )
+    latched_qos = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
+    peer.node.create_publisher(String, '/latched', latched_qos).publish(String(data='early'))
+    with Recorder(tmp_path / 'bag', ['/fleeting', '/latched', '/silent']) as recorder:
+        peer.spin_until(lambda: recorder.missing == ['/silent'])
+        peer.spin_until(lambda: fleeting.get_subscription_count() == 1)
+        fleeting.publish(String(data='late'))
+        peer.spin_until(lambda: recorder.counts == {'/fleeting': 1, '/latched': 1, '/silent': 0})
+    came = read_bag(recorder.output)
+    assert [one.data for one in came['/fleeting']] == ['late']
+    assert [one.data for one in came['/latched']] == ['early']
+    with Reader(recorder.output) as reader:
+        offered = {one.topic: one.ext.offered_qos_profiles[0] for one in reader.connections}
+    assert offered['/latched'].durability.name == 'TRANSIENT_LOCAL'
+    assert offered['/fleeting'].reliability.name == 'BEST_EFFORT'
+
+
+def test_latched_topics_are_latched_in_a_replay(peer: Any, tmp_path: Path) -> None:
+    latched_qos = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
+    publisher = peer.node.create_publisher(String, '/latched', latched_qos)
+    publisher.publish(String(data='early'))
+    with Recorder(tmp_path / 'bag', ['/latched']) as recorder:
+        peer.spin_until(lambda: recorder.counts['/latched'] == 1)
+    peer.node.destroy_publisher(publisher)
+    came: list[Any] = []
+    # A subscription like this one matches latched publishers only.
+    peer.node.create_subscription(String, '/latched', came.append, latched_qos)
+    replay(recorder.output, wait_for={'/latched': 1}, progress=False)
+    peer.spin_until(lambda: [one.data for one in came] == ['early'])
+
+
+def test_what_was_recorded_survives_an_error(peer: Any, tmp_path: Path) -> None:
+    publisher = peer.node.create_publisher(String, '/text', 10)
+
+    def record_and_fail() -> None:
+        with Recorder(tmp_path / 'bag', ['/text']) as recorder:
+            peer.spin_until(lambda: publisher.get_subscription_count() == 1)
+            publisher.publish(String(data='kept'))
+            peer.spin_until(lambda: recorder.counts['/text'] == 1)
+            raise RuntimeError('elsewhere')
+
+    with pytest.raises(RuntimeError, match='elsewhere'):
+        record_and_fail()
+    assert [one.data for one in read_bag(tmp_path / 'bag')['/text']] == ['kept']
+
+
+def test_wrong_use_of_record_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / 'there').mkdir()
+    with pytest.raises(UserError, match='exists'), Recorder(tmp_path / 'there', ['/text']):
+        pass
+    with pytest.raises(UserError, match='no topic'):
+        Recorder(tmp_path / 'bag', [])
+    options = argparse.Namespace(topics=['/nobody'], output=tmp_path / 'bag', duration_s=0.3)
+    with pytest.raises(UserError, match='nothing came on /nobody'):
+        record_command.run(options)
+
+
+def test_every_frame_of_a_replayed_drive_is_accounted_for(
+    peer: Any, tmp_path: Path, start_node: Any
+) -> None:
+    bag = make_bag(tmp_path / 'bag', {'/image': 'sensor_msgs/msg/Image'}, messages=20)
+    mask, depth = '/depthforge/segmentation/mask', '/depthforge/depth/relative'
+    overrides = lossless(image_topic='/image') | {'engine': 'null', 'diagnostics_period_s': 0.2}
+    arguments = [text for key, value in overrides.items() for text in ('-p', f'{key}:={value}')]
+    parser = argparse.ArgumentParser()
+    replay_command.add_arguments(parser)
+    options = parser.parse_args([str(bag), '--wait-for', '/image', '--timeout-s', '200'])
+
+    def finished(figures: dict[str, str]) -> bool:
+        return figures.get('received') == '20' and figures['in_flight'] == '0'
+
+    with (
+        start_node(*arguments) as process,
+        Recorder(tmp_path / 'answers', [mask, depth]) as recorder,
+    ):
+        reports = peer.subscribe(DiagnosticArray, '/diagnostics')
+        assert recorder.wait_until(lambda one: not one.missing, 200.0)
+        assert replay_command.run(options) == 0
+        peer.spin_until(lambda: finished(figures_of(reports)))
+        final = figures_of(reports)
+        published = int(final['published'])
+        assert recorder.wait_until(
+            lambda one: one.counts == {mask: published, depth: published}, 60.0
+        )
+        assert process.end(signal.SIGTERM)[0] == 0
+    # On a busy machine a newer frame may have replaced one; nothing else may have happened.
+    assert published + int(final.get('dropped.replaced', '0')) == 20
+    assert published > 0
+    answers = read_bag(tmp_path / 'answers')
+    sent = [message.header for message in read_bag(bag)['/image']]
+    answered = [message.header for message in answers[mask]]
+    assert [message.header for message in answers[depth]] == answered
+    assert answered == [header for header in sent if header in answered]
+    assert answered[-1] == sent[-1]
+
+
+def test_node_command_hands_ros_arguments_on() -> None:
+    parser = argparse.ArgumentParser()
+    node_command.add_arguments(parser)
+    options = parser.parse_args(['--ros-args', '-p', 'engine:=warp', '--log-level', 'fatal'])
+    assert node_command.run(options) == 2
+
+
+def test_recorders_and_replays_may_run_side_by_side(tmp_path: Path) -> None:
+    kind = 'std_msgs/msg/String'
+    bags = [make_bag(tmp_path / name, {f'/{name}': kind}) for name in ('left', 'right')]
+    with Recorder(tmp_path / 'both', ['/left', '/right']) as recorder:
+        threads = [
+            threading.Thread(target=replay, args=(bag,), kwargs={'wait_for': {f'/{bag.name}': 1}})
+            for bag in bags
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert recorder.wait_until(lambda one: one.counts == {'/left': 5, '/right': 5}, 60.0)
