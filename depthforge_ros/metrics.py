@@ -37,7 +37,8 @@ def iou_per_class(confusion: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     hits = np.diagonal(confusion).astype(np.float64)
     union = confusion.sum(axis=1) + confusion[:, :classes].sum(axis=0) - hits
     iou: npt.NDArray[np.float64] = np.full(classes, np.nan)
-    return np.divide(hits, union, out=iou, where=union > 0)
+    np.divide(hits, union, out=iou, where=union > 0)
+    return iou
 
 
 def mean_iou(confusion: npt.NDArray[np.int64]) -> float:

@@ -21,7 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         'label_space, depth_encoding: inverse and depth_scale')  # fmt: skip
     parser.add_argument('--output', type=Path, required=True, metavar='BAG', help='folder to make')
     parser.add_argument('--rate-hz', type=float, metavar='HZ',
-                        help='images per second; without it rate_hz of the camera file')  # fmt: skip
+                        help='images per second; by default rate_hz of the camera file'
+                        )  # fmt: skip
     parser.add_argument('--labels', type=Path, metavar='DIR',
                         help='8-bit images of train ids with the names of the images')  # fmt: skip
     parser.add_argument('--depth', type=Path, metavar='DIR',

@@ -22,7 +22,7 @@ GAP = 8
 MARGIN = 24
 LABEL_WIDTH = 96
 WIDTH = 2 * MARGIN + LABEL_WIDTH + COLUMNS * (TILE_WIDTH + GAP) - GAP
-TITLE_HEIGHT = 64
+TITLE_HEIGHT = 72
 LEGEND_ENTRY_WIDTH = 170
 LEGEND_LINE_HEIGHT = 30
 SWATCH = 18
@@ -51,8 +51,8 @@ def stack(sheets: Sequence[Canvas]) -> Canvas:
 
 def _title(title: str, subtitle: str) -> Canvas:
     canvas = _paper(TITLE_HEIGHT)
-    _write(canvas, title, x=MARGIN, y=32, scale=0.85)
-    _write(canvas, subtitle, x=MARGIN, y=56, scale=0.5)
+    _write(canvas, title, x=MARGIN, y=34, scale=0.9)
+    _write(canvas, subtitle, x=MARGIN, y=62, scale=0.6)
     return canvas
 
 
@@ -62,7 +62,7 @@ def _block(moments: Sequence[Moment], space: LabelSpace) -> Canvas:
     canvas = _paper(len(ROWS) * (height + GAP) + GAP)
     for row, name in enumerate(ROWS):
         top = GAP + row * (height + GAP)
-        _write(canvas, name, x=MARGIN, y=top + height // 2, scale=0.6)
+        _write(canvas, name, x=MARGIN, y=top + height // 2, scale=0.65)
         for index, column in enumerate(tiles):
             left = MARGIN + LABEL_WIDTH + index * (TILE_WIDTH + GAP)
             tile = column[row]
@@ -86,9 +86,9 @@ def _tiles(moment: Moment, space: LabelSpace) -> tuple[Canvas, Canvas, Canvas]:
 
 
 def _badge(tile: Canvas, text: str) -> None:
-    (width, height), _ = cv2.getTextSize(text, FONT, 0.5, 1)
+    (width, height), _ = cv2.getTextSize(text, FONT, 0.55, 1)
     cv2.rectangle(tile, (0, 0), (width + 14, height + 14), INK, cv2.FILLED)
-    cv2.putText(tile, text, (7, height + 7), FONT, 0.5, PAPER, 1, cv2.LINE_AA)
+    cv2.putText(tile, text, (7, height + 7), FONT, 0.55, PAPER, 1, cv2.LINE_AA)
 
 
 def _legend(space: LabelSpace) -> Canvas:
@@ -100,7 +100,7 @@ def _legend(space: LabelSpace) -> Canvas:
         line, column = divmod(index, per_line)
         left, top = MARGIN + column * LEGEND_ENTRY_WIDTH, GAP + line * LEGEND_LINE_HEIGHT
         cv2.rectangle(canvas, (left, top), (left + SWATCH, top + SWATCH), color, cv2.FILLED)
-        _write(canvas, name, x=left + SWATCH + GAP, y=top + 15, scale=0.5)
+        _write(canvas, name, x=left + SWATCH + GAP, y=top + 15, scale=0.55)
     line, column = divmod(len(space), per_line)
     if column > per_line - 2:
         line, column = line + 1, 0

@@ -21,7 +21,7 @@ from depthforge_ros.evaluation.answers import (
 from depthforge_ros.evaluation.bag import Bag
 from depthforge_ros.evaluation.planes import depth_from_message, labels_from_message
 from depthforge_ros.evaluation.prediction import percentile
-from depthforge_ros.evaluation.segmentation import SegmentationScore
+from depthforge_ros.evaluation.segmentation import common_space, SegmentationScore
 from depthforge_ros.labels import LabelSpace
 from depthforge_ros.metrics import depth_errors, DepthErrors
 from depthforge_ros.pipeline import Pipeline
@@ -44,7 +44,7 @@ class BagQuestion:
     mask_space: LabelSpace | None = None
     """Classes of recorded masks, by default those of the ground truth."""
     target: LabelSpace | None = None
-    """Classes to judge in, by default those of the ground truth."""
+    """Classes to judge in, by default the coarser of the ground truth's and the masks'."""
     topic: str | None = None
     """Camera topic, by default the only one."""
 
@@ -153,10 +153,11 @@ class _Truth:
         self._depths = Series(depths, depths.topic_ending(TRUE_DEPTH_ENDING))
         self._score = None
         if self.space is not None:
+            predicted = mask_space or self.space
             self._score = SegmentationScore(
                 truth=self.space,
-                predicted=mask_space or self.space,
-                target=question.target or self.space,
+                predicted=predicted,
+                target=question.target or common_space(self.space, predicted),
             )
 
     def add_labels(self, answer: Answer) -> None:

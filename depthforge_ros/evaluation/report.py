@@ -47,6 +47,7 @@ class Section:
     title: str
     judgement: Judgement
     figures: dict[str, Any]
+    """Those of the judgement, and more."""
     details: dict[str, Any] = field(default_factory=dict)
     """More rows for the table of figures, by caption."""
 
@@ -218,6 +219,7 @@ section { background: #fff; border-radius: 10px; padding: 22px; margin: 22px 0;
 .card b { display: block; font-size: 21px; color: #20242c; font-weight: 600; }
 img { width: 100%; border-radius: 6px; display: block; }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(480px, 1fr)); gap: 8px; }
+.plot { min-width: 0; }
 .plot:nth-child(3) { grid-column: 1 / -1; }
 table { border-collapse: collapse; font-size: 14px; }
 td { padding: 3px 18px 3px 0; border-bottom: 1px solid #e4e7ec; }

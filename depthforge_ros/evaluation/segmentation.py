@@ -31,6 +31,11 @@ def mapping(source: LabelSpace, target: LabelSpace) -> npt.NDArray[np.uint8]:
     )
 
 
+def common_space(first: LabelSpace, second: LabelSpace) -> LabelSpace:
+    """Return the coarser of two label spaces, to which the other can be mapped."""
+    return min(first, second, key=len)
+
+
 class SegmentationScore:
     """Adds up a confusion matrix over frames."""
 
@@ -81,11 +86,12 @@ def percent(share: float) -> float | None:
 def evaluate_images(
     pipeline: Pipeline, dataset: Dataset, *, target: LabelSpace | None = None
 ) -> dict[str, Any]:
-    """Run the model over a dataset; `target` defaults to the dataset's classes."""
+    """Run the model over a dataset; `target` defaults to the coarser of both label spaces."""
+    predicted = pipeline.engine.label_space
     score = SegmentationScore(
         truth=dataset.label_space,
-        predicted=pipeline.engine.label_space,
-        target=target or dataset.label_space,
+        predicted=predicted,
+        target=target or common_space(dataset.label_space, predicted),
     )
     for image, labels in tqdm(dataset.pairs, desc='evaluate', unit='image'):
         _add_image(score, pipeline, dataset.label_space, image=image, labels=labels)

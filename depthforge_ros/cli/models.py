@@ -1,0 +1,60 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""`depthforge models`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any, TYPE_CHECKING
+
+from depthforge_ros.cli.common import add_json_argument, write_json
+from depthforge_ros.errors import UserError
+
+if TYPE_CHECKING:
+    from depthforge_ros.model.registry import ModelEntry
+
+HELP = 'list models, their weights, licences and whether they are on this machine'
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    add_json_argument(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Load each model that can be loaded, and print all."""
+    from depthforge_ros.model.registry import MODELS
+
+    figures = {entry.name: _figures(entry) for entry in MODELS.values()}
+    for name, entry in MODELS.items():
+        _print(entry, figures[name])
+    write_json(args.json, figures)
+    return 0
+
+
+def _figures(entry: ModelEntry) -> dict[str, Any]:
+    from depthforge_ros.model.registry import load_model
+
+    figures: dict[str, Any] = {'licence': entry.licence, 'summary': entry.summary}
+    try:
+        network, _ = load_model(entry.name)
+    except UserError as error:
+        lacking = {'parameters': None, 'token_parameters': None}
+        return {**figures, **lacking, 'available': False, 'remedy': str(error)}
+    return {
+        **figures,
+        'parameters': sum(one.numel() for one in network.parameters()),
+        'token_parameters': sum(one.numel() for one in network.tokens.parameters()),
+        'available': True,
+    }
+
+
+def _print(entry: ModelEntry, figures: dict[str, Any]) -> None:
+    print(f'{entry.name}: {entry.summary}')
+    print(f'  licence     {entry.licence}')
+    if figures['available']:
+        print(f'  parameters  {figures["parameters"]:,}, of which {figures["token_parameters"]:,} '
+              'in tokens and their projections')  # fmt: skip
+        print('  available   yes')
+    else:
+        print(f'  available   no: {figures["remedy"]}')
