@@ -18,6 +18,7 @@ from depthforge_ros.errors import UserError
 from depthforge_ros.ros.parameters import lossless
 from depthforge_ros.ros.record import Recorder
 from depthforge_ros.ros.replay import replay
+from diagnostic_msgs.msg import DiagnosticArray
 import numpy as np
 import pytest
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy

@@ -1,0 +1,137 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""
+Launch and configuration files against the node's real parameters and topics.
+
+ROS's `launch` exists for no plain Python, so stand-ins record what the files ask of it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+import runpy
+import sys
+from types import ModuleType, SimpleNamespace
+from typing import Any
+import xml.etree.ElementTree as ET
+
+from depthforge_ros.ros.parameters import check, is_ours, NodeConfig, OUTPUTS
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+TOPICS = {topic.replace('~', '/depthforge') for topic in OUTPUTS.values()}
+
+
+class Action:
+    """Stands for any action: keeps what it was built from."""
+
+    def __init__(self, *positional: Any, **named: Any) -> None:
+        self.positional = positional
+        self.named = named
+
+
+@pytest.fixture(autouse=True)
+def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = {
+        'launch': ['LaunchDescription'],
+        'launch.actions': [
+            *('DeclareLaunchArgument', 'ExecuteProcess', 'OpaqueFunction'),
+            *('RegisterEventHandler', 'Shutdown', 'TimerAction'),
+        ],
+        'launch.event_handlers': ['OnProcessExit'],
+        'launch_ros': [],
+        'launch_ros.actions': ['Node'],
+    }
+    for module_name, classes in names.items():
+        module = ModuleType(module_name)
+        for name in classes:
+            setattr(module, name, type(name, (Action,), {}))
+        monkeypatch.setitem(sys.modules, module_name, module)
+
+
+def load(name: str) -> tuple[dict[str, Action], Any]:
+    """Return the declared arguments, and a function from given values to the actions."""
+    description = runpy.run_path(str(ROOT / 'launch' / name))['generate_launch_description']()
+    *arguments, opaque = description.positional[0]
+    declared = {argument.positional[0]: argument for argument in arguments}
+    defaults = {
+        key: argument.named['default_value']
+        for key, argument in declared.items()
+        if 'default_value' in argument.named
+    }
+
+    def start(**given: str) -> list[Action]:
+        context = SimpleNamespace(launch_configurations=defaults | given)
+        return list(opaque.named['function'](context))
+
+    return declared, start
+
+
+def parameters_of(path: Path | str) -> dict[str, Any]:
+    return dict(yaml.safe_load(Path(path).read_text())['/**']['ros__parameters'])
+
+
+@pytest.mark.parametrize('name', ['depthforge.launch.py', 'replay.launch.py'])
+def test_every_argument_is_described(name: str) -> None:
+    declared, _ = load(name)
+    assert declared
+    for argument in declared.values():
+        assert argument.named['description'].endswith('.')
+        default, choices = argument.named.get('default_value'), argument.named.get('choices')
+        assert choices is None or default in choices
+
+
+def test_node_is_started_with_what_was_given() -> None:
+    declared, start = load('depthforge.launch.py')
+    assert set(declared) == {
+        *('namespace', 'image_topic', 'params_file', 'model', 'engine'),
+        *('use_sim_time', 'rviz', 'log_level'),
+    }
+    (node,) = start(namespace='front', image_topic='/front/image_raw', engine='null')
+    assert node.named['executable'] == 'depthforge_node'
+    assert node.named['namespace'] == 'front'
+    assert node.named['remappings'] == [('image', '/front/image_raw')]
+    file, overrides = node.named['parameters']
+    assert parameters_of(file)['model'] == NodeConfig().model
+    assert overrides == {'use_sim_time': False, 'engine': 'null'}
+
+
+def test_rviz_shows_topics_that_the_node_has() -> None:
+    _, start = load('depthforge.launch.py')
+    _, rviz = start(rviz='true', namespace='/front')
+    file = Path(rviz.named['arguments'][1])
+    displays = yaml.safe_load(file.read_text())['Visualization Manager']['Displays']
+    shown = {display['Topic']['Value'] for display in displays}
+    assert shown < TOPICS
+    assert {display['Topic']['Reliability Policy'] for display in displays} == {'Reliable'}
+    assert set(rviz.named['remappings']) == {(topic, f'/front{topic}') for topic in shown}
+
+
+def test_replay_plays_into_the_node_and_records_it() -> None:
+    _, start = load('replay.launch.py')
+    node, record, wait, _ = start(bag='in', output='out', rate='2.0', image_topic='/camera')
+    overrides = node.named['parameters'][1]
+    assert overrides['use_sim_time'] is True
+    assert overrides['qos_overrides./camera.subscription.reliability'] == 'reliable'
+    command = record.named['cmd']
+    assert set(command[command.index('--topics') + 1 :]) == TOPICS | {'/diagnostics'}
+    assert command[command.index('--output') + 1] == 'out'
+    (play,) = wait.named['actions']
+    assert play.named['cmd'][:4] == ['ros2', 'bag', 'play', 'in']
+    assert play.named['cmd'][-2:] == ['--rate', '2.0']
+
+
+@pytest.mark.parametrize('name', ['depthforge.yaml', 'cpu.yaml'])
+def test_configurations_name_real_parameters_with_allowed_values(name: str) -> None:
+    for key, value in parameters_of(ROOT / 'config' / name).items():
+        assert is_ours(key)
+        check(key, value)
+
+
+def test_shared_memory_holds_large_images() -> None:
+    root = ET.parse(ROOT / 'config' / 'fastdds.xml').getroot()
+    namespace = {'dds': root.tag[1:].partition('}')[0]}
+    segment = root.find('.//dds:segment_size', namespace)
+    assert segment is not None
+    assert int(segment.text or 0) > 4 * 1920 * 1280 * 3
