@@ -111,6 +111,7 @@ def test_left_out_frozen_weights_are_taken_from_the_foundation(tmp_path: Path) -
 def test_digest_is_the_same_for_full_and_half_precision() -> None:
     tensors = {'a': torch.randn(5, 3)}
     assert digest(tensors) == digest({'a': tensors['a'].half()})
+    assert digest({'a': torch.tensor([0.0])}) == digest({'a': torch.tensor([-0.0])})
     assert digest(tensors) != digest({'b': tensors['a']})
 
 

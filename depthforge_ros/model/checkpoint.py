@@ -49,7 +49,8 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
     sha = hashlib.sha256()
     for name in sorted(tensors):
         sha.update(name.encode())
-        sha.update(tensors[name].detach().half().contiguous().numpy().tobytes())
+        # Adding zero makes minus zeros plain, which compare equal but differ in bits.
+        sha.update((tensors[name].detach().half() + 0.0).contiguous().numpy().tobytes())
     return sha.hexdigest()
 
 

@@ -144,6 +144,8 @@ def _student(config: DistillConfig, targets: Targets) -> Student:
     network.depth_encoder.load_state_dict(encoder.state_dict())
     for name, parameter in network.named_parameters():
         parameter.requires_grad_(name.startswith(('depth_encoder.', 'depth_head.')))
+    # The last ReLU has no weights; without it a guess below zero still has a gradient.
+    network.depth_head.scratch.output_conv2[3] = nn.Identity()
     return Student(network, basis)
 
 

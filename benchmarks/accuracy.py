@@ -1,0 +1,120 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""
+mIoU of the shipped checkpoints on seen and unseen domains, as a table and as JSON.
+
+Run from the repository root: python benchmarks/accuracy.py --shared ../shared
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+import datetime
+import json
+from pathlib import Path
+import platform
+import sys
+from typing import Any
+
+from depthforge_ros.engine import load_engine
+from depthforge_ros.errors import UserError
+from depthforge_ros.evaluation.datasets import Dataset, DatasetChoice, open_dataset
+from depthforge_ros.evaluation.segmentation import evaluate_images
+from depthforge_ros.labels import CAMVID
+from depthforge_ros.pipeline import Pipeline
+from depthforge_ros.resources import share_directory
+
+RESULTS = Path('benchmarks/results/accuracy.json')
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """One domain; `root` is below the shared data, or the bundled drive where it is empty."""
+
+    dataset: str
+    root: str = ''
+    split: str | None = None
+    match: str = '*'
+    labels: str | None = None
+
+    def open(self, shared: Path, limit: int | None) -> Dataset:
+        """Find the files."""
+        root = shared / 'data' / self.root if self.root else share_directory() / 'drive'
+        return open_dataset(
+            self.dataset,
+            DatasetChoice(
+                root=root, split=self.split, match=self.match, labels=self.labels, limit=limit
+            ),
+        )
+
+
+SETS: Mapping[str, TestSet] = {
+    'camvid_test_day': TestSet('camvid', 'camvid', 'test', 'Seq05VD*'),
+    'camvid_test_dusk': TestSet('camvid', 'camvid', 'test', '0001TP*'),
+    'camvid_test': TestSet('camvid', 'camvid', 'test'),
+    'kitti': TestSet('kitti_semantic', 'kitti_semantic'),
+    'bundled_drive': TestSet('folder', labels='camvid'),
+}
+
+
+def main() -> int:
+    """Evaluate and write the figures; 2 with one line for wrong input."""
+    args = _arguments()
+    rows = []
+    try:
+        for model in args.models:
+            pipeline = Pipeline(load_engine(model, device='cpu', threads=args.threads))
+            for name in args.sets:
+                print(f'{model} on {name}', file=sys.stderr)
+                dataset = SETS[name].open(args.shared, args.limit)
+                figures = evaluate_images(pipeline, dataset, target=CAMVID)
+                rows.append({'model': model, 'set': name, **figures})
+    except UserError as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    report = {
+        'command': ' '.join(sys.argv),
+        'date': datetime.date.today().isoformat(),
+        'machine': f'{platform.machine()}, {args.threads} threads',
+        'rows': rows,
+    }
+    args.json.parent.mkdir(parents=True, exist_ok=True)
+    args.json.write_text(json.dumps(report, indent=1) + '\n')
+    print(table(rows))
+    return 0
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Lay the figures out as Markdown: a column per model and set, a row per class."""
+    heads = [f'{row["model"]}: {row["set"]}' for row in rows]
+    lines = ['| IoU in % | ' + ' | '.join(heads) + ' |', '|---' * (len(rows) + 1) + '|']
+    for name in CAMVID.classes:
+        lines.append(f'| {name} | ' + ' | '.join(_cell(r['per_class'][name]) for r in rows) + ' |')
+    for name in ('miou', 'pixel_accuracy', 'images'):
+        lines.append(f'| **{name}** | ' + ' | '.join(_cell(row[name]) for row in rows) + ' |')
+    return '\n'.join(lines)
+
+
+def _cell(value: float | None) -> str:
+    if value is None:
+        return '-'
+    return str(value) if isinstance(value, int) else f'{value:.1f}'
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument('--shared', type=Path, default=Path('../shared'), help='real data')
+    parser.add_argument('--models', nargs='+', default=['depthforge_tiny', 'depthforge_small'])
+    parser.add_argument('--sets', nargs='+', choices=SETS, default=list(SETS))
+    parser.add_argument('--limit', type=int, help='first images of each set; all by default')
+    parser.add_argument('--threads', type=int, default=2, help='CPU threads')
+    parser.add_argument('--json', type=Path, default=RESULTS, help='where the figures go')
+    return parser.parse_args()
+
+
+if __name__ == '__main__':
+    sys.exit(main())
