@@ -5,10 +5,9 @@
 from __future__ import annotations
 
 import cv2
+from depthforge_trainer.street.camera import Uint8Array
 import numpy as np
 import numpy.typing as npt
-
-from depthforge_trainer.street.camera import Uint8Array
 
 Int32Array = npt.NDArray[np.int32]
 Uint64Array = npt.NDArray[np.uint64]
@@ -74,7 +73,9 @@ class Atlas:
         self.packed: Uint64Array = self.texels.view(np.uint64).reshape(-1)
         self.alpha = np.ascontiguousarray(self.texels[:, ALPHA])
 
-    def index(self, which: Int32Array, level: Int32Array, u: FloatArray, v: FloatArray) -> Int32Array:
+    def index(
+        self, which: Int32Array, level: Int32Array, u: FloatArray, v: FloatArray
+    ) -> Int32Array:
         """Return flat texel indices; u and v run over [0, 1) per repeat of the texture."""
         flat = which * LEVELS + level
         width = self.width.reshape(-1).take(flat)

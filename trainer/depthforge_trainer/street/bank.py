@@ -6,12 +6,11 @@ from __future__ import annotations
 
 import functools
 
-import numpy as np
-
 from depthforge_trainer.street import figures, textures
-from depthforge_trainer.street.atlas import GLOW, TINTED, Atlas, texture
+from depthforge_trainer.street.atlas import Atlas, GLOW, texture, TINTED
 from depthforge_trainer.street.camera import Float32Array, Uint8Array
 from depthforge_trainer.street.vehicles import vehicle_textures
+import numpy as np
 
 _SEED = 20260
 GROUND_TILE = 512

@@ -4,13 +4,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-
-import numpy as np
-import numpy.typing as npt
+import math
 
 from depthforge_ros.labels import CAMVID
+import numpy as np
+import numpy.typing as npt
 
 Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
@@ -35,7 +34,8 @@ def check_range(owner: str, name: str, value: float, low: float, high: float) ->
 
 @dataclass(frozen=True)
 class Camera:
-    """A pinhole camera over the street: no distortion, no roll, pixel centres at integers.
+    """
+    A pinhole camera over the street: no distortion, no roll, pixel centres at integers.
 
     World axes: x to the right of the street, y up from the road surface, z along the street.
     Lengths are metres, angles radians; pitch is positive downwards, yaw positive to the right.
@@ -97,7 +97,8 @@ class Camera:
 
 @dataclass(frozen=True)
 class Frame:
-    """One rendered view; the three arrays are aligned pixel by pixel.
+    """
+    One rendered view; the three arrays are aligned pixel by pixel.
 
     rgb: (H, W, 3) uint8 sRGB. labels: (H, W) uint8 train ids of CAMVID.
     depth_m: (H, W) float32, metres along the optical axis, +inf for the sky.

@@ -7,17 +7,16 @@ from __future__ import annotations
 import math
 
 import cv2
-import numpy as np
-
-from depthforge_trainer.street.atlas import ALPHA, GLOW, TINTED, texture
+from depthforge_trainer.street.atlas import ALPHA, GLOW, texture, TINTED
 from depthforge_trainer.street.camera import Uint8Array
 from depthforge_trainer.street.textures import (
     Color,
-    Generator,
     draw_box,
+    Generator,
     roughen,
     spectral_noise,
 )
+import numpy as np
 
 BARE_TREES = 6
 FENCES = 7
@@ -29,14 +28,18 @@ CYCLISTS = 5
 
 
 def _branch(
-    rng: Generator, canvas: Uint8Array, at: tuple[float, float], angle: float, length: float,
+    rng: Generator,
+    canvas: Uint8Array,
+    at: tuple[float, float],
+    angle: float,
+    length: float,
     width: float,
 ) -> None:
     """Draw a branch and what grows from it on a uint8 canvas (H, W)."""
     x, y = at
     bend = angle + float(rng.normal(0, 0.12))
     end = (x + length * math.sin(bend), y - length * math.cos(bend))
-    thickness = max(int(round(width)), 1)
+    thickness = max(round(width), 1)
     cv2.line(canvas, (int(x), int(y)), (int(end[0]), int(end[1])), 255, thickness)
     if length < 9:
         return
@@ -49,14 +52,20 @@ def _branch(
 
 
 def bare_tree_texture(rng: Generator) -> Uint8Array:
-    """A leafless tree with its trunk: (320, 288, 8), foot at the middle of the lower edge."""
+    """Return a leafless tree with trunk: (320, 288, 8), foot at the middle of the lower edge."""
     height, width = 320, 288
     canvas = np.zeros((height, width), np.uint8)
     stem = float(rng.uniform(60, 95))
     cv2.line(canvas, (144, 319), (144, int(318 - stem)), 255, 11)
     for _ in range(4):
-        _branch(rng, canvas, (144, 320 - stem * rng.uniform(0.8, 1.0)), rng.normal(0, 0.45),
-                rng.uniform(55, 80), 7.0)
+        _branch(
+            rng,
+            canvas,
+            (144, 320 - stem * rng.uniform(0.8, 1.0)),
+            rng.normal(0, 0.45),
+            rng.uniform(55, 80),
+            7.0,
+        )
     tone = int(rng.integers(52, 92))
     texels = texture(height, width, (tone + 4, tone, tone - 4))
     roughen(texels, spectral_noise(rng, height, width, 0.8), 0.2)
@@ -75,7 +84,7 @@ def bark_texture(rng: Generator) -> Uint8Array:
 
 
 def pole_texture() -> Uint8Array:
-    """A round metal pole: (16, 16, 8), tinted."""
+    """Return a round metal pole: (16, 16, 8), tinted."""
     texels = texture(16, 16, (255, 255, 255))
     texels[..., TINTED] = 255
     shade = np.sin(np.linspace(0.5, 3.0, 16)) * 0.7 - 0.6
@@ -110,7 +119,7 @@ def fence_texture(rng: Generator, kind: int) -> Uint8Array:
 
 
 def board_texture(rng: Generator, kind: int) -> Uint8Array:
-    """The face of a traffic sign or board: (64, 64, 8); kinds 0 to 3 round, 4, 5 triangles."""
+    """Return the face of a sign or board: (64, 64, 8); kinds 0 to 3 round, 4, 5 triangles."""
     texels = texture(64, 64, (225, 225, 222))
     face = np.ascontiguousarray(texels[..., :3])
     mask = np.zeros((64, 64), np.uint8)
@@ -143,7 +152,7 @@ def board_texture(rng: Generator, kind: int) -> Uint8Array:
 
 
 def light_texture(kind: int) -> Uint8Array:
-    """A traffic light head: (96, 40, 8); kinds red, amber, green and seen from behind."""
+    """Return a traffic light head: (96, 40, 8); kinds red, amber, green and seen from behind."""
     texels = texture(96, 40, (26, 27, 28))
     draw_box(texels, (0, 0, 40, 96), (14, 15, 16))
     draw_box(texels, (4, 3, 36, 93), (30, 31, 32))
@@ -184,7 +193,7 @@ _COAT: Color = (250, 251, 252)
 
 
 def _dark(rng: Generator, high: int = 80) -> Color:
-    """A dull random colour."""
+    """Return a dull random colour."""
     base = int(rng.integers(14, high))
     shift = rng.integers(-8, 12, 3)
     return (max(base + int(shift[0]), 5), max(base + int(shift[1]), 5), base + int(shift[2]) + 5)
@@ -219,8 +228,14 @@ def walker_textures(rng: Generator) -> list[Uint8Array]:
             cv2.circle(canvas, (int(hand[0]), int(hand[1]) + 3), 4, (*skin, 255), -1)
         low = 122 if long_coat else 104
         wide = 15 + build
-        torso = [(48 - wide, 40), (42, 30), (54, 30), (48 + wide, 40), (48 + wide - 3, low),
-                 (48 - wide + 3, low)]
+        torso = [
+            (48 - wide, 40),
+            (42, 30),
+            (54, 30),
+            (48 + wide, 40),
+            (48 + wide - 3, low),
+            (48 - wide + 3, low),
+        ]
         cv2.fillPoly(canvas, [np.array(torso, np.int32)], (*_COAT, 255))
         cv2.ellipse(canvas, (48, 16), (9, 13), 0, 0, 360, (*hair, 255), -1)
         if hood:
@@ -231,7 +246,7 @@ def walker_textures(rng: Generator) -> list[Uint8Array]:
 
 
 def cyclist_side_texture(rng: Generator) -> Uint8Array:
-    """A cyclist seen from the side, riding to the right: (192, 192, 8), 1.85 m square."""
+    """Return a cyclist seen from the side, riding to the right: (192, 192, 8), 1.85 m square."""
     canvas = np.zeros((192, 192, 4), np.uint8)
     frame, trousers, skin, hair = _dark(rng, 130), _dark(rng), _skin(rng), _dark(rng, 60)
     for x in (38, 150):
@@ -253,7 +268,7 @@ def cyclist_side_texture(rng: Generator) -> Uint8Array:
 
 
 def cyclist_back_texture(rng: Generator) -> Uint8Array:
-    """A cyclist seen along the road: (192, 72, 8), 0.7 m by 1.85 m."""
+    """Return a cyclist seen along the road: (192, 72, 8), 0.7 m by 1.85 m."""
     canvas = np.zeros((192, 72, 4), np.uint8)
     trousers, skin, hair = _dark(rng), _skin(rng), _dark(rng, 60)
     cv2.rectangle(canvas, (33, 118), (38, 191), (20, 20, 22, 255), -1)

@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 import functools
+import itertools
 
+from depthforge_trainer.street.camera import Float32Array, PAVEMENT, ROAD, TREE, Uint8Array
+from depthforge_trainer.street.scene import SideStreet, Street
 import numpy as np
 import numpy.typing as npt
-
-from depthforge_trainer.street.camera import PAVEMENT, ROAD, TREE, Float32Array, Uint8Array
-from depthforge_trainer.street.scene import SideStreet, Street
 
 HALF_WIDTH_M = 24.0
 """The map of materials covers this much on either side; beyond, its edge goes on."""
@@ -30,8 +30,16 @@ def material_colors(street: Street) -> Float32Array:
     """Linear albedo of the materials: (8, 3) float32."""
     asphalt, paving = np.array(street.asphalt), np.array(street.paving)
     display = np.array(
-        [asphalt, (0.72, 0.72, 0.7), (0.62, 0.55, 0.3), asphalt * 0.82, (0.2, 0.19, 0.18),
-         paving, paving * 1.12, (0.36, 0.41, 0.22)]
+        [
+            asphalt,
+            (0.72, 0.72, 0.7),
+            (0.62, 0.55, 0.3),
+            asphalt * 0.82,
+            (0.2, 0.19, 0.18),
+            paving,
+            paving * 1.12,
+            (0.36, 0.41, 0.22),
+        ]
     )
     return (display**2.2).astype(np.float32)
 
@@ -64,7 +72,7 @@ def _kerb_run(street: Street, begin_m: float, end_m: float, edge_m: float) -> li
     count = 1 if street.curvature_per_m == 0.0 else int((end_m - begin_m) / _KERB_STEP_M) + 1
     places = [begin_m + (end_m - begin_m) * index / count for index in range(count + 1)]
     points = [(street.x_m(s_m, edge_m), s_m) for s_m in places]
-    return list(zip(points[:-1], points[1:], strict=True))
+    return list(itertools.pairwise(points))
 
 
 class _Canvas:
@@ -72,8 +80,9 @@ class _Canvas:
 
     def __init__(self, street: Street) -> None:
         rows = int((street.end_m - street.begin_m) / CELL_S_M)
-        self.cells: Uint8Array = np.full((rows, int(2 * HALF_WIDTH_M / CELL_LATERAL_M)), PAVING,
-                                         np.uint8)
+        self.cells: Uint8Array = np.full(
+            (rows, int(2 * HALF_WIDTH_M / CELL_LATERAL_M)), PAVING, np.uint8
+        )
         self._begin_m = street.begin_m
 
     def fill(
@@ -87,7 +96,8 @@ class _Canvas:
 
 @functools.lru_cache(maxsize=2)
 def material_map(street: Street) -> Uint8Array:
-    """Materials in cells of CELL_S_M by CELL_LATERAL_M: (rows, columns) uint8.
+    """
+    Materials in cells of CELL_S_M by CELL_LATERAL_M: (rows, columns) uint8.
 
     Row 0 is at street.begin_m, column 0 at lateral -HALF_WIDTH_M.
     """

@@ -4,21 +4,20 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+import math
 
 import cv2
-import numpy as np
-import numpy.typing as npt
-
 from depthforge_trainer.street import bank
 from depthforge_trainer.street.atlas import Atlas
 from depthforge_trainer.street.camera import Camera, Float32Array, Float64Array
 from depthforge_trainer.street.movers import place
+from depthforge_trainer.street.profiles import PROFILES
 from depthforge_trainer.street.quads import Quads
 from depthforge_trainer.street.raster import Buffer, project_sun, rasterise
 from depthforge_trainer.street.scene import Conditions, Scene
-from depthforge_trainer.street.vehicles import PROFILES
+import numpy as np
+import numpy.typing as npt
 
 SHADOW_SIZE = 512
 SHADOW_SAMPLE_M = 0.16
@@ -31,7 +30,8 @@ _MAP_AHEAD_M = 120.0
 
 @dataclass(frozen=True)
 class Light:
-    """Linear light of a moment, in units where a white wall in the open day is about 1.
+    """
+    Linear light of a moment, in units where a white wall in the open day is about 1.
 
     sun: (3,) colour of direct light. sky: (3,) colour of the ambient light. toward_sun: (3,)
     unit vector. dusk in [0, 1]: how much lamps are on. horizon, zenith: (3,) sky colours.
@@ -70,14 +70,20 @@ def light_of(conditions: Conditions) -> Light:
     share = min(max(day * 1.6 - 0.3, 0.0), 1.0)
     elevation, azimuth = conditions.sun_elevation_rad, conditions.sun_azimuth_rad
     toward = np.array(
-        [math.cos(elevation) * math.sin(azimuth), math.sin(elevation),
-         math.cos(elevation) * math.cos(azimuth)]
+        [
+            math.cos(elevation) * math.sin(azimuth),
+            math.sin(elevation),
+            math.cos(elevation) * math.cos(azimuth),
+        ]
     )
     gray = _mix(_color(1.35, 1.33, 1.3), _color(0.75, 0.78, 0.82), cloudy)
     return Light(
-        sun.astype(np.float32), evening * (level * (0.5 + 0.25 * cloudy)), toward,
+        sun.astype(np.float32),
+        evening * (level * (0.5 + 0.25 * cloudy)),
+        toward,
         min(max(1.0 - 1.7 * day, 0.0), 1.0),
-        _mix(glow, bright, share) * level, _mix(night, blue, share) * level,
+        _mix(glow, bright, share) * level,
+        _mix(night, blue, share) * level,
         _mix(night * 0.6, gray, share) * level,
     )
 
@@ -92,7 +98,7 @@ def sky_color(
     color = light.zenith + share[:, None] * (light.horizon - light.zenith)
     tile = bank.cloud_tile()
     size = bank.CLOUD_TILE
-    reach = 55.0 / (up + 0.25) / norm
+    reach = 150.0 / (up + 0.2) / norm
     shift = conditions.cloud_seed * 37
     column = (x * reach + shift).astype(np.int32) % size
     row = (z * reach + shift * 3).astype(np.int32) % size
@@ -132,8 +138,9 @@ class Shadows:
             for row in self._axes.astype(np.float32)
         ]
         column, row = (
-            np.clip(place * np.float32(1.0 / SHADOW_SAMPLE_M) + SHADOW_SIZE / 2, 1,
-                    SHADOW_SIZE - 2)
+            np.clip(
+                place * np.float32(1.0 / SHADOW_SAMPLE_M) + SHADOW_SIZE / 2, 1, SHADOW_SIZE - 2
+            )
             for place in places[:2]
         )
         limit = _SHADOW_BIAS_M - places[2]
@@ -160,8 +167,11 @@ class GroundLight:
             x, z, heading = place(scene.street, vehicle, time_s)
             profile = PROFILES[vehicle.kind]
             size = ((profile.front_m - profile.rear_m) * 0.97, profile.width_m * 0.95)
-            box = (self._cell(x, z), (size[0] / _MAP_CELL_M, size[1] / _MAP_CELL_M),
-                   90.0 - math.degrees(heading))
+            box = (
+                self._cell(x, z),
+                (size[0] / _MAP_CELL_M, size[1] / _MAP_CELL_M),
+                90.0 - math.degrees(heading),
+            )
             corners = cv2.boxPoints(box)
             cv2.fillPoly(shade, [corners.astype(np.int32)], 0.1)
         for walker in scene.walkers:

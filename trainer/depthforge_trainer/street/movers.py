@@ -8,16 +8,14 @@ import math
 
 from depthforge_trainer.street import figures
 from depthforge_trainer.street.camera import BICYCLIST, CAR, PEDESTRIAN
+from depthforge_trainer.street.profiles import INSET_M, Profile, PROFILES
 from depthforge_trainer.street.quads import Look, QuadList, Vector
 from depthforge_trainer.street.scene import Scene, Street, Vehicle, Walker
-from depthforge_trainer.street.vehicles import INSET_M, PROFILES, Profile
 
 _STEPS_PER_M = 2.4
 
 
-def place(
-    street: Street, mover: Vehicle | Walker, time_s: float
-) -> tuple[float, float, float]:
+def place(street: Street, mover: Vehicle | Walker, time_s: float) -> tuple[float, float, float]:
     """World x, z in metres and heading in radians of a mover at time_s."""
     way_m = mover.speed_m_s * time_s
     s_m = mover.s_m + way_m * math.cos(mover.heading_rad)
@@ -78,7 +76,7 @@ def _add_vehicle(
 def _add_skins(
     quads: QuadList, body: _Body, profile: Profile, vehicle: Vehicle, on: float
 ) -> None:
-    """The strips from the front over the roof to the rear."""
+    """Add the strips from the front over the roof to the rear."""
     points = profile.outline
     tall = profile.top_m > 2.0
     for first, second, skin in zip(points[:-1], points[1:], profile.skins, strict=True):
@@ -97,7 +95,8 @@ def _add_skins(
         quads.add(
             body.point(upper[0], upper[1], -half),
             body.vector(0.0, 0.0, 2 * half),
-            body.vector(lower[0] - upper[0], lower[1] - upper[1], 0.0), look,
+            body.vector(lower[0] - upper[0], lower[1] - upper[1], 0.0),
+            look,
         )
 
 

@@ -6,19 +6,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
 from depthforge_trainer.street import bank
 from depthforge_trainer.street.camera import Float64Array
 from depthforge_trainer.street.scene import Tint
+import numpy as np
+import numpy.typing as npt
 
 Vector = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
 class Look:
-    """What a parallelogram looks like.
+    """
+    What a parallelogram looks like.
 
     texture: name in the bank. repeats: of the texture along right and down. glow: light of its
     own in units of daylight white. lit: share of the repeats whose lit texels glow.
@@ -36,7 +36,8 @@ class Look:
 
 @dataclass(frozen=True)
 class Quads:
-    """N parallelograms as arrays; point(u, v) = corner + u * right + v * down, u, v in [0, 1].
+    """
+    N parallelograms as arrays; point(u, v) = corner + u * right + v * down, u, v in [0, 1].
 
     corner, right, down: (N, 3) float64 metres. label, texture: (N,) int32. tint: (N, 3) float32
     linear. repeats: (N, 2) float32. glow, lit: (N,) float32. soft: (N,) bool.
@@ -68,7 +69,11 @@ class QuadList:
         self._looks.append(look)
 
     def upright(
-        self, begin: tuple[float, float], end: tuple[float, float], low_m: float, high_m: float,
+        self,
+        begin: tuple[float, float],
+        end: tuple[float, float],
+        low_m: float,
+        high_m: float,
         look: Look,
     ) -> None:
         """Add an upright rectangle over the ground line from begin to end, both (x, z)."""

@@ -1,6 +1,7 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Z-buffered rasteriser of parallelograms, for the camera and for the sun's shadow map.
+"""
+Z-buffered rasteriser of parallelograms, for the camera and for the sun's shadow map.
 
 A parallelogram corner + u * right + v * down maps to samples q = (x, y, 1) so that u * w, v * w
 and nearness are linear in q: for the camera w is nearness is 1 / depth, for the sun w is 1 and
@@ -10,13 +11,13 @@ nearness falls with the distance along the light.
 from __future__ import annotations
 
 from dataclasses import dataclass
+import itertools
 
-import numpy as np
-import numpy.typing as npt
-
-from depthforge_trainer.street.atlas import LEVELS, Atlas, Int32Array
+from depthforge_trainer.street.atlas import Atlas, Int32Array, LEVELS
 from depthforge_trainer.street.camera import Camera, Float32Array, Float64Array
 from depthforge_trainer.street.quads import Quads
+import numpy as np
+import numpy.typing as npt
 
 NEAR_M = 0.25
 _OPAQUE_ALPHA = 128
@@ -26,7 +27,8 @@ _BATCH = 40000
 
 @dataclass(frozen=True)
 class Buffer:
-    """What each sample sees: nearness, quad index (-1 for nothing) and texture place.
+    """
+    What each sample sees: nearness, quad index (-1 for nothing) and texture place.
 
     All (H, W); nearness, u, v float32, quad int32. The rasteriser writes into the arrays.
     """
@@ -38,7 +40,7 @@ class Buffer:
 
     @classmethod
     def empty(cls, height: int, width: int, nearness: float) -> Buffer:
-        """A buffer that nothing was drawn to."""
+        """Return a buffer that nothing was drawn to."""
         return cls(
             np.full((height, width), nearness, np.float32),
             np.full((height, width), -1, np.int32),
@@ -49,7 +51,8 @@ class Buffer:
 
 @dataclass(frozen=True)
 class Projection:
-    """Linear maps of N parallelograms and their boxes on the sample grid.
+    """
+    Linear maps of N parallelograms and their boxes on the sample grid.
 
     rows: (N, 4, 3) float32, maps q to u * w, v * w, w, nearness. boxes: (N, 4) int32 as
     x0, y0, x1, y1, empty where nothing is visible. order: indices, nearest first.
@@ -109,13 +112,19 @@ def project(quads: Quads, camera: Camera, scale: int, atlas: Atlas) -> Projectio
     boxes = _boxes(points, valid, camera.height * scale, camera.width * scale)
     nearest = np.where(valid, everything[..., 2], np.inf).min(1)
     return Projection(
-        np.concatenate([inverse, inverse[:, 2:]], 1).astype(np.float32), boxes,
-        np.argsort(nearest), (_texel_size(quads, atlas) / matrix[0, 0]).astype(np.float32),
+        np.concatenate([inverse, inverse[:, 2:]], 1).astype(np.float32),
+        boxes,
+        np.argsort(nearest),
+        (_texel_size(quads, atlas) / matrix[0, 0]).astype(np.float32),
     )
 
 
 def project_sun(
-    quads: Quads, axes: Float64Array, center_m: Float64Array, size: int, sample_m: float,
+    quads: Quads,
+    axes: Float64Array,
+    center_m: Float64Array,
+    size: int,
+    sample_m: float,
     atlas: Atlas,
 ) -> Projection:
     """Project along the light; rows of axes (3, 3) are right, up and the way of the light."""
@@ -138,14 +147,17 @@ def project_sun(
     boxes = _boxes(points, valid, size, size)
     density = _texel_size(quads, atlas) * sample_m
     return Projection(
-        rows.astype(np.float32), boxes, np.argsort(corners[..., 2].min(1)),
+        rows.astype(np.float32),
+        boxes,
+        np.argsort(corners[..., 2].min(1)),
         density.astype(np.float32),
     )
 
 
 @dataclass(frozen=True)
 class _Spans:
-    """The samples of all parallelograms, as runs on rows of the grid in drawing order.
+    """
+    The samples of all parallelograms, as runs on rows of the grid in drawing order.
 
     quad, y, begin, count: (R,) int32; the run covers columns begin to begin + count.
     slope, base: (4, R) float32; a row of Projection.rows at column x is slope * x + base.
@@ -173,7 +185,8 @@ def _spans(projection: Projection) -> _Spans:
     high = boxes[rank, 2].astype(np.float32)
     for row in (0, 1):
         for edge_slope, edge_base in (
-            (slope[row], base[row]), (slope[2] - slope[row], base[2] - base[row])
+            (slope[row], base[row]),
+            (slope[2] - slope[row], base[2] - base[row]),
         ):
             with np.errstate(divide='ignore', invalid='ignore'):
                 cross = np.ceil(-edge_base / edge_slope)
@@ -183,8 +196,12 @@ def _spans(projection: Projection) -> _Spans:
     some = np.flatnonzero(high > low)
     begin = low[some].astype(np.int32)
     return _Spans(
-        quad[some], y[some], begin, high[some].astype(np.int32) - begin,
-        np.ascontiguousarray(slope[:, some]), np.ascontiguousarray(base[:, some]),
+        quad[some],
+        y[some],
+        begin,
+        high[some].astype(np.int32) - begin,
+        np.ascontiguousarray(slope[:, some]),
+        np.ascontiguousarray(base[:, some]),
     )
 
 
@@ -196,13 +213,18 @@ def rasterise(buffer: Buffer, projection: Projection, quads: Quads, atlas: Atlas
         return
     cuts = np.searchsorted(total, np.arange(_BATCH, int(total[-1]), _BATCH))
     bounds = np.unique(np.concatenate([[0], cuts, [len(total)]]))
-    for first, last in zip(bounds[:-1], bounds[1:], strict=True):
+    for first, last in itertools.pairwise(bounds):
         _draw(buffer, projection, quads, atlas, spans, int(first), int(last))
 
 
 def _draw(
-    buffer: Buffer, projection: Projection, quads: Quads, atlas: Atlas, spans: _Spans,
-    first: int, last: int,
+    buffer: Buffer,
+    projection: Projection,
+    quads: Quads,
+    atlas: Atlas,
+    spans: _Spans,
+    first: int,
+    last: int,
 ) -> None:
     """Draw the runs from first to last, which may belong to several parallelograms."""
     count = spans.count[first:last]

@@ -4,11 +4,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from depthforge_trainer.street import bank
-from depthforge_trainer.street.camera import SKY, Camera, Frame
-from depthforge_trainer.street.lighting import GroundLight, Shadows, light_of
+from depthforge_trainer.street.camera import Camera, Frame, SKY
+from depthforge_trainer.street.lighting import GroundLight, light_of, Shadows
 from depthforge_trainer.street.movers import add_movers
 from depthforge_trainer.street.quads import QuadList
 from depthforge_trainer.street.raster import Buffer, project, rasterise
@@ -16,7 +14,8 @@ from depthforge_trainer.street.scene import Scene
 from depthforge_trainer.street.sensor import expose
 from depthforge_trainer.street.shading import shade
 from depthforge_trainer.street.statics import add_statics
-from depthforge_trainer.street.surface import SAMPLES, paint
+from depthforge_trainer.street.surface import paint, SAMPLES
+import numpy as np
 
 _FARTHEST_M = 2000.0
 _WEAKEST_SUN = 0.02

@@ -6,16 +6,14 @@ from __future__ import annotations
 
 import math
 
+from depthforge_trainer.street.camera import Camera, check_range, Frame
+from depthforge_trainer.street.layout import random_scene
+from depthforge_trainer.street.render import render
+from depthforge_trainer.street.traffic import own_lateral_m
 import numpy as np
 
-from depthforge_trainer.street.camera import Camera, Frame, check_range
-from depthforge_trainer.street.layout import own_lateral_m, random_scene
-from depthforge_trainer.street.render import render
 
-
-def _random_camera(
-    rng: np.random.Generator, height: int, width: int, lateral_m: float
-) -> Camera:
+def _random_camera(rng: np.random.Generator, height: int, width: int, lateral_m: float) -> Camera:
     fov_rad = math.radians(float(rng.uniform(50.0, 90.0)))
     focal_px = 0.5 * width / math.tan(0.5 * fov_rad)
     return Camera(

@@ -1,6 +1,7 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The description of a street: frozen, validated, in street coordinates.
+"""
+The description of a street: frozen, validated, in street coordinates.
 
 Street coordinates of a point are (s_m, lateral_m): metres along the street and metres to the
 right of the centre line. World x = lateral_m + curvature * s_m^2 / 2, world z = s_m.

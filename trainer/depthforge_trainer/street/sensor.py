@@ -5,10 +5,9 @@
 from __future__ import annotations
 
 import cv2
-import numpy as np
-
 from depthforge_trainer.street.camera import Float32Array, Uint8Array
 from depthforge_trainer.street.scene import Conditions
+import numpy as np
 
 _METERING = 0.6
 """How far exposure follows the brightness of the view: 0 not at all, 1 fully."""
@@ -20,22 +19,19 @@ def _glare(linear: Float32Array, exposure: float) -> Float32Array:
     height, width = linear.shape[:2]
     small = cv2.resize(linear, (max(width // 4, 1), max(height // 4, 1)), None, 0, 0, 3)
     bright = np.clip(small * exposure - 1.0, 0.0, 6.0) / exposure
-    halo = cv2.GaussianBlur(bright, (0, 0), 2.0) * 0.25
-    halo += cv2.GaussianBlur(bright, (0, 0), width / 60.0) * 0.06
-    result: Float32Array = linear + cv2.resize(halo, (width, height))
-    return result
+    near = cv2.GaussianBlur(bright, (0, 0), 2.0)
+    far = cv2.GaussianBlur(bright, (0, 0), width / 60.0)
+    halo = 0.25 * near + 0.06 * far
+    return (linear + cv2.resize(halo, (width, height))).astype(np.float32, copy=False)
 
 
 def _vignette(height: int, width: int, amount: float) -> Float32Array:
     y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
     x = np.linspace(-1, 1, width, dtype=np.float32)[None, :]
-    result: Float32Array = 1.0 - amount * 0.5 * (x * x + y * y)
-    return result
+    return (1.0 - amount * 0.5 * (x * x + y * y)).astype(np.float32)
 
 
-def expose(
-    linear: Float32Array, conditions: Conditions, rng: np.random.Generator
-) -> Uint8Array:
+def expose(linear: Float32Array, conditions: Conditions, rng: np.random.Generator) -> Uint8Array:
     """Return the sRGB image (H, W, 3) uint8 of linear light (H, W, 3) float32."""
     height, width = linear.shape[:2]
     lower = linear[height // 4 :: 4, ::4, 1]

@@ -4,14 +4,13 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from depthforge_trainer.street.camera import Camera, Float32Array
 from depthforge_trainer.street.lighting import GroundLight, Light, Shadows, sky_color
 from depthforge_trainer.street.quads import Quads
 from depthforge_trainer.street.raster import Buffer
 from depthforge_trainer.street.scene import Scene
-from depthforge_trainer.street.surface import SAMPLES, Rays, Surface
+from depthforge_trainer.street.surface import Rays, SAMPLES, Surface
+import numpy as np
 
 _SKY_DISTANCE_M = 60.0
 _MIRROR = 0.2
@@ -31,8 +30,14 @@ def facing(quads: Quads, light: Light) -> tuple[Float32Array, Float32Array]:
 
 
 def shade(
-    surface: Surface, quads: Quads, scene: Scene, camera: Camera, light: Light, buffer: Buffer,
-    shadows: Shadows | None, ground_light: GroundLight,
+    surface: Surface,
+    quads: Quads,
+    scene: Scene,
+    camera: Camera,
+    light: Light,
+    buffer: Buffer,
+    shadows: Shadows | None,
+    ground_light: GroundLight,
 ) -> Float32Array:
     """Linear light (H, W, 3) float32 that reaches the camera; a sample lights its pixel."""
     rays = Rays.of(camera, 1)
@@ -74,7 +79,5 @@ def _headlights(
     side = (points[0] - np.float32(camera.x_m)) / np.maximum(depth_m, 1.0)
     low = np.exp(-np.maximum(points[1] - 0.9, 0.0) * 1.5)
     beam = np.exp(-6.0 * side * side) * depth_m**2 / (40.0 + depth_m**2)
-    result: Float32Array = (
-        np.float32(0.5 * light.dusk) * low * beam * 60.0 / (60.0 + depth_m**2)
-    )
+    result: Float32Array = np.float32(0.5 * light.dusk) * low * beam * 60.0 / (60.0 + depth_m**2)
     return result

@@ -53,8 +53,12 @@ def _add_building(quads: QuadList, street: Street, building: Building, dusk: flo
         quads.upright(near, far, 0.0, low, look)
     floors = max(round((top - low) / storey), 1)
     wall = Look(
-        BUILDING, f'{building.style if building.style != "shop" else "house"}{tile}',
-        building.tint, (max(round(length / storey), 1), floors), glow, building.lit,
+        BUILDING,
+        f'{building.style if building.style != "shop" else "house"}{tile}',
+        building.tint,
+        (max(round(length / storey), 1), floors),
+        glow,
+        building.lit,
     )
     if top > low:
         quads.upright(near, far, low, top, wall)
@@ -66,29 +70,40 @@ def _add_building(quads: QuadList, street: Street, building: Building, dusk: flo
 
 
 def _add_roof(
-    quads: QuadList, building: Building, near: tuple[float, float], far: tuple[float, float],
+    quads: QuadList,
+    building: Building,
+    near: tuple[float, float],
+    far: tuple[float, float],
     back_m: float,
 ) -> None:
-    """A pitched roof whose ridge is parallel to the street, gables and chimneys."""
+    """Add a pitched roof whose ridge is parallel to the street, gables and chimneys."""
     top, rise, half = building.height_m, building.roof_m, back_m / 2
     length = building.end_m - building.begin_m
-    roof = Look(BUILDING, f'roof{building.variant % textures.SHOP_TILES}',
-                repeats=(length / 2.5, 2.5))
+    roof = Look(
+        BUILDING, f'roof{building.variant % textures.SHOP_TILES}', repeats=(length / 2.5, 2.5)
+    )
     eaves = -0.3 if back_m > 0 else 0.3
     quads.add(
         (near[0] + half, top + rise, near[1]),
         (far[0] - near[0], 0.0, far[1] - near[1]),
-        (eaves - half, -rise, 0.0), roof,
+        (eaves - half, -rise, 0.0),
+        roof,
     )
     gable = Look(BUILDING, 'gable', building.tint)
     stack = Look(BUILDING, f'wall{building.variant % 2}', (0.55, 0.42, 0.36), (0.2, 0.4))
     for x, z in (near, far):
         quads.upright((x, z), (x + back_m, z), top, top + rise, gable)
         if building.variant % 3:
-            quads.upright((x + half - 0.45, z), (x + half + 0.45, z), top + 0.7 * rise,
-                          top + rise + 1.1, stack)
-            quads.upright((x + half, z - 0.4), (x + half, z + 0.4), top + 0.7 * rise,
-                          top + rise + 1.1, stack)
+            quads.upright(
+                (x + half - 0.45, z),
+                (x + half + 0.45, z),
+                top + 0.7 * rise,
+                top + rise + 1.1,
+                stack,
+            )
+            quads.upright(
+                (x + half, z - 0.4), (x + half, z + 0.4), top + 0.7 * rise, top + rise + 1.1, stack
+            )
 
 
 def _add_tree(quads: QuadList, street: Street, tree: Tree) -> None:

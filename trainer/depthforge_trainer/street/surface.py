@@ -7,21 +7,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import cv2
-import numpy as np
-import numpy.typing as npt
-
 from depthforge_trainer.street import bank
 from depthforge_trainer.street.atlas import BLUE, GLOSS, GLOW, GREEN, LIT, RED, TINTED, Uint64Array
-from depthforge_trainer.street.camera import SKY, Camera, Float32Array, Uint8Array
+from depthforge_trainer.street.camera import Camera, Float32Array, SKY, Uint8Array
 from depthforge_trainer.street.ground import (
+    material_colors,
     MATERIAL_LABEL,
     MATERIAL_TILE,
-    material_colors,
     materials_at,
 )
 from depthforge_trainer.street.quads import Quads
-from depthforge_trainer.street.raster import Buffer, Projection, mip_level
+from depthforge_trainer.street.raster import Buffer, mip_level, Projection
 from depthforge_trainer.street.scene import Street
+import numpy as np
+import numpy.typing as npt
 
 SAMPLES = 2
 """Samples per pixel in both directions; colours are averaged, labels and depth are not."""
@@ -57,7 +56,8 @@ class Rays:
 
 @dataclass(frozen=True)
 class Surface:
-    """Per pixel, averaged over its samples, all float32 and linear.
+    """
+    Per pixel, averaged over its samples, all float32 and linear.
 
     albedo: (H, W, 3). gloss: (H, W). glow: (H, W, 3), light of its own. open_sky: (H, W), the
     share of the pixel where the sky is seen; albedo, gloss and glow are 0 there.
@@ -80,9 +80,14 @@ def paint(
     _paint_ground(street, camera, buffer, labels, look)
     _paint_quads(quads, projection, buffer, look, own)
     own[..., 3] = labels == SKY
-    look, own = (cv2.sepFilter2D(part, -1, _TENT, _TENT)[::SAMPLES, ::SAMPLES]
-                 for part in (look, own))
+    look, own = _per_pixel(look), _per_pixel(own)
     return labels, Surface(look[..., :3], look[..., 3], own[..., :3], own[..., 3])
+
+
+def _per_pixel(samples: Float32Array) -> Float32Array:
+    """Average samples around each pixel's own sample: (2H, 2W, C) to (H, W, C)."""
+    smooth = cv2.sepFilter2D(samples, -1, _TENT, _TENT)
+    return smooth[::SAMPLES, ::SAMPLES].astype(np.float32, copy=False)
 
 
 def _paint_ground(
@@ -138,7 +143,8 @@ def _paint_quads(
     atlas = bank.atlas()
     packed: Uint64Array = atlas.packed.take(atlas.index(quads.texture.take(index), level, u, v))
     texels = packed.view(np.uint8).reshape(-1, 8)
-    color = cv2.LUT(np.ascontiguousarray(texels[:, None, _LOOK_CHANNELS]), _LINEAR_OR_SHARE)[:, 0]
+    chosen = np.ascontiguousarray(texels[:, None, _LOOK_CHANNELS])
+    color: Float32Array = cv2.LUT(chosen, _LINEAR_OR_SHARE)[:, 0].astype(np.float32, copy=False)
     glowing = np.flatnonzero((quads.glow.take(index) > 0) & (texels[:, GLOW] > 0))
     if glowing.size:
         strength = _glow(quads, index[glowing], texels[glowing], u[glowing], v[glowing])
@@ -149,7 +155,10 @@ def _paint_quads(
 
 
 def _glow(
-    quads: Quads, index: npt.NDArray[np.int32], texels: Uint8Array, u: Float32Array,
+    quads: Quads,
+    index: npt.NDArray[np.int32],
+    texels: Uint8Array,
+    u: Float32Array,
     v: Float32Array,
 ) -> Float32Array:
     """Strength (N,) of own light; of lit texels only in some repeats of the texture."""
@@ -157,7 +166,7 @@ def _glow(
     choosy = texels[:, LIT] >= 128
     on = ~choosy | (_HASH[cell] < quads.lit[index])
     strength = np.where(choosy, 0.4 + _HASH[(cell * 7) % len(_HASH)], 1.0)
-    result: Float32Array = (
-        quads.glow[index] * texels[:, GLOW] * (on * strength) / 255.0
-    ).astype(np.float32)
+    result: Float32Array = (quads.glow[index] * texels[:, GLOW] * (on * strength) / 255.0).astype(
+        np.float32
+    )
     return result

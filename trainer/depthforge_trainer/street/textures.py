@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+import itertools
+
 import cv2
+from depthforge_trainer.street.atlas import ALPHA, GLOSS, GLOW, LIT, texture, TINTED
+from depthforge_trainer.street.camera import Float32Array, Uint8Array
 import numpy as np
 import numpy.typing as npt
-
-from depthforge_trainer.street.atlas import ALPHA, GLOSS, GLOW, LIT, TINTED, texture
-from depthforge_trainer.street.camera import Float32Array, Uint8Array
 
 Generator = np.random.Generator
 Color = tuple[int, int, int]
@@ -19,9 +20,7 @@ SHOP_TILES = 14
 CROWNS = 8
 
 
-def spectral_noise(
-    rng: Generator, height: int, width: int, slope: float
-) -> Float32Array:
+def spectral_noise(rng: Generator, height: int, width: int, slope: float) -> Float32Array:
     """Return tileable noise (height, width), mean 0 and deviation 1; slope 0 is white."""
     fy = np.fft.fftfreq(height)[:, None] * height
     fx = np.fft.rfftfreq(width)[None, :] * width
@@ -100,7 +99,7 @@ def _glass(rng: Generator, texels: Uint8Array, box: tuple[int, int, int, int]) -
 
 
 def _window(rng: Generator, texels: Uint8Array, box: tuple[int, int, int, int]) -> None:
-    """A framed window with sill, lintel and glazing bars."""
+    """Draw a framed window with sill, lintel and glazing bars."""
     x0, y0, x1, y1 = box
     trim = int(rng.integers(120, 245))
     draw_box(texels, (x0 - 3, y0 - 5, x1 + 3, y0), (trim, trim, trim - 6), tinted=120)
@@ -110,8 +109,8 @@ def _window(rng: Generator, texels: Uint8Array, box: tuple[int, int, int, int]) 
     bars, rows = int(rng.integers(1, 4)), int(rng.integers(1, 4))
     xs = np.linspace(x0, x1, bars + 1).astype(int)
     ys = np.linspace(y0, y1, rows + 1).astype(int)
-    for left, right in zip(xs[:-1], xs[1:], strict=True):
-        for top, bottom in zip(ys[:-1], ys[1:], strict=True):
+    for left, right in itertools.pairwise(xs):
+        for top, bottom in itertools.pairwise(ys):
             _glass(rng, texels, (int(left) + 1, int(top) + 1, int(right) - 1, int(bottom) - 1))
 
 
@@ -134,7 +133,7 @@ def storey_tile(rng: Generator) -> Uint8Array:
 
 
 def office_tile(rng: Generator) -> Uint8Array:
-    """A bay of a glazed or panelled office front: (96, 96, 8)."""
+    """Return a bay of a glazed or panelled office front: (96, 96, 8)."""
     texels = wall_texture(rng, 96, 96, 2)
     top = int(rng.integers(8, 36))
     columns = int(rng.integers(2, 6))
@@ -160,7 +159,7 @@ def _letters(
 
 
 def shop_tile(rng: Generator) -> Uint8Array:
-    """A shop front, about 6 m by 3.6 m: (112, 192, 8)."""
+    """Return a shop front, about 6 m by 3.6 m: (112, 192, 8)."""
     height, width = 112, 192
     texels = wall_texture(rng, height, width, int(rng.integers(0, 4)))
     fascia = tuple(int(value) for value in rng.integers(20, 200, 3))
@@ -197,7 +196,7 @@ def ground_tile(rng: Generator) -> Uint8Array:
 
 
 def gable_texture(rng: Generator) -> Uint8Array:
-    """A triangle of wall under a roof: (96, 192, 8)."""
+    """Return a triangle of wall under a roof: (96, 192, 8)."""
     texels = wall_texture(rng, 96, 192, 0)
     reach = np.abs(np.arange(192) - 95.5)[None, :]
     texels[..., ALPHA] = np.where(np.arange(96)[:, None] >= reach, 255, 0)
@@ -225,7 +224,7 @@ def leaf_texture(rng: Generator, height: int, width: int) -> Uint8Array:
 
 
 def hedge_texture(rng: Generator) -> Uint8Array:
-    """A hedge with an uneven top: (96, 256, 8), tinted."""
+    """Return a hedge with an uneven top: (96, 256, 8), tinted."""
     texels = leaf_texture(rng, 96, 256)
     top = 6 + 4 * spectral_noise(rng, 1, 256, 1.2)[0]
     rows = np.arange(96)[:, None]
@@ -236,7 +235,7 @@ def hedge_texture(rng: Generator) -> Uint8Array:
 
 
 def crown_texture(rng: Generator, conifer: bool) -> Uint8Array:
-    """A leafy crown with holes: (160, 160, 8), tinted."""
+    """Return a leafy crown with holes: (160, 160, 8), tinted."""
     size = 160
     texels = leaf_texture(rng, size, size)
     mask = np.zeros((size, size), np.float32)

@@ -1,102 +1,17 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Shapes and textures of vehicles: a profile per kind, skinned with parallelograms."""
+"""Procedural textures of vehicles."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
+from depthforge_trainer.street.atlas import ALPHA, GLOSS, texture, TINTED
+from depthforge_trainer.street.camera import Uint8Array
+from depthforge_trainer.street.profiles import INSET_M, Point, Profile, PROFILES
+from depthforge_trainer.street.textures import draw_box, Generator, roughen, spectral_noise
 import numpy as np
 
-from depthforge_trainer.street.atlas import ALPHA, GLOSS, GLOW, TINTED, texture
-from depthforge_trainer.street.camera import Uint8Array
-from depthforge_trainer.street.textures import Generator, draw_box, roughen, spectral_noise
-
 SIDE_PX_PER_M = 56
-INSET_M = 0.16
-"""How much narrower than the body the roof is on each side."""
-
-Point = tuple[float, float]
-
-
-@dataclass(frozen=True)
-class Profile:
-    """The outline of a vehicle seen from its left side, in metres.
-
-    outline: (forward, up) points from the lower front over the roof to the lower rear.
-    skins: texture names of the outline's segments. belt_m: where the windows begin.
-    panes: side windows as (rear, front) spans at the belt, each widening towards the belt.
-    """
-
-    width_m: float
-    belt_m: float
-    outline: tuple[Point, ...]
-    skins: tuple[str, ...]
-    wheels: tuple[float, ...]
-    wheel_radius_m: float
-    panes: tuple[tuple[float, float], ...]
-
-    @property
-    def top_m(self) -> float:
-        """Height of the roof."""
-        return max(point[1] for point in self.outline)
-
-    @property
-    def rear_m(self) -> float:
-        """Forward coordinate of the rear end."""
-        return min(point[0] for point in self.outline)
-
-    @property
-    def front_m(self) -> float:
-        """Forward coordinate of the front end."""
-        return max(point[0] for point in self.outline)
-
-
-_CAR_SKINS = ('front', 'paint', 'screen', 'paint', 'rear_screen', 'rear')
-
-PROFILES = {
-    'hatchback': Profile(
-        1.72, 0.9,
-        ((1.95, 0.22), (1.9, 0.76), (1.05, 0.93), (0.3, 1.43), (-1.35, 1.42), (-1.82, 0.92),
-         (-1.9, 0.24)),
-        _CAR_SKINS, (1.22, -1.25), 0.31, ((-1.6, -0.55), (-0.48, 0.8)),
-    ),
-    'saloon': Profile(
-        1.78, 0.9,
-        ((2.25, 0.22), (2.2, 0.74), (1.2, 0.92), (0.4, 1.4), (-0.95, 1.38), (-1.6, 0.99),
-         (-2.2, 0.93), (-2.25, 0.25)),
-        ('front', 'paint', 'screen', 'paint', 'rear_screen', 'paint', 'rear'),
-        (1.4, -1.35), 0.32, ((-1.4, -0.4), (-0.33, 0.95)),
-    ),
-    'estate': Profile(
-        1.85, 0.98,
-        ((2.3, 0.25), (2.25, 0.85), (1.25, 1.02), (0.5, 1.62), (-1.85, 1.58), (-2.2, 1.0),
-         (-2.25, 0.27)),
-        _CAR_SKINS, (1.4, -1.4), 0.35, ((-2.0, -1.15), (-1.08, -0.2), (-0.13, 1.0)),
-    ),
-    'van': Profile(
-        1.95, 1.2,
-        ((2.6, 0.28), (2.5, 1.05), (1.95, 1.25), (1.2, 2.1), (-2.55, 2.2), (-2.62, 1.2),
-         (-2.65, 0.3)),
-        _CAR_SKINS, (1.7, -1.5), 0.35, ((0.4, 1.7),),
-    ),
-    'bus': Profile(
-        2.5, 1.25,
-        ((5.2, 0.3), (5.22, 1.2), (5.1, 2.7), (4.9, 2.95), (-5.1, 2.98), (-5.2, 1.3),
-         (-5.2, 0.35)),
-        ('front', 'screen', 'paint', 'paint', 'rear_screen', 'rear'),
-        (3.6, -2.8), 0.48,
-        ((-5.0, -3.5), (-3.4, -1.9), (-1.8, -0.3), (-0.2, 1.3), (1.4, 2.9), (3.0, 4.9)),
-    ),
-    'truck': Profile(
-        2.4, 1.5,
-        ((4.0, 0.4), (4.0, 1.45), (3.8, 2.5), (2.6, 2.6), (2.55, 3.4), (-4.0, 3.4),
-         (-4.0, 1.0), (-4.0, 0.5)),
-        ('front', 'screen', 'paint', 'paint', 'paint', 'paint', 'rear'),
-        (3.0, -2.2, -3.2), 0.48, ((2.75, 3.7),),
-    ),
-}
 
 
 def _paint(rng: Generator, height: int, width: int) -> Uint8Array:
@@ -109,19 +24,20 @@ def _paint(rng: Generator, height: int, width: int) -> Uint8Array:
 
 
 def _side(rng: Generator, profile: Profile) -> Uint8Array:
-    """The side of a vehicle, front to the right, ground at the lower edge."""
+    """Return the side of a vehicle, front to the right, ground at the lower edge."""
     scale = SIDE_PX_PER_M
     rear, top = profile.rear_m, profile.top_m
     height, width = int(top * scale), int((profile.front_m - rear) * scale)
 
     def pixels(points: list[Point]) -> np.ndarray[tuple[int, int], np.dtype[np.int32]]:
-        return np.array(
-            [((x - rear) * scale, (top - y) * scale) for x, y in points]
-        ).astype(np.int32)
+        return np.array([((x - rear) * scale, (top - y) * scale) for x, y in points]).astype(
+            np.int32
+        )
 
     texels = _paint(rng, height, width)
-    shade = np.interp(np.arange(height), [0, height * 0.45, height * 0.62, height], [0.1, 0.0,
-                                                                                    -0.12, -0.5])
+    shade = np.interp(
+        np.arange(height), [0, height * 0.45, height * 0.62, height], [0.1, 0.0, -0.12, -0.5]
+    )
     roughen(texels, np.broadcast_to(shade[:, None], (height, width)), 1.0)
     body = np.zeros((height, width), np.uint8)
     cv2.fillPoly(body, [pixels(list(profile.outline))], 255)
@@ -133,8 +49,12 @@ def _side(rng: Generator, profile: Profile) -> Uint8Array:
         slope_end = 2.2 * lean if index == len(profile.panes) - 1 else 0.0
         if profile.top_m > 2.0:
             slope_begin, slope_end, head = 0.0, min(slope_end, 0.3), min(top - 0.25, 2.5)
-        quad = [(begin, profile.belt_m + 0.02), (end, profile.belt_m + 0.02),
-                (end - slope_end, head), (begin + slope_begin, head)]
+        quad = [
+            (begin, profile.belt_m + 0.02),
+            (end, profile.belt_m + 0.02),
+            (end - slope_end, head),
+            (begin + slope_begin, head),
+        ]
         cv2.fillPoly(glass, [pixels(quad)], 255)
     texels[glass > 0, :3] = (26, 29, 33)
     texels[glass > 0, TINTED] = 0
@@ -142,10 +62,18 @@ def _side(rng: Generator, profile: Profile) -> Uint8Array:
     for begin, _ in profile.panes:
         x = int((begin - rear) * scale)
         texels[int((top - profile.belt_m) * scale) : int((top - 0.35) * scale), x, :3] //= 3
-    draw_box(texels, (0, int((top - 0.8) * scale), 9, int((top - 0.62) * scale)), (150, 20, 20),
-             glow=180)
-    draw_box(texels, (width - 12, int((top - 0.74) * scale), width - 2,
-                      int((top - 0.6) * scale)), (205, 208, 210), glow=100)
+    draw_box(
+        texels,
+        (0, int((top - 0.8) * scale), 9, int((top - 0.62) * scale)),
+        (150, 20, 20),
+        glow=180,
+    )
+    draw_box(
+        texels,
+        (width - 12, int((top - 0.74) * scale), width - 2, int((top - 0.6) * scale)),
+        (205, 208, 210),
+        glow=100,
+    )
     _wheels(texels, body, profile, pixels)
     texels[..., ALPHA] = body
     return texels
@@ -170,7 +98,7 @@ def _wheels(texels: Uint8Array, body: Uint8Array, profile: Profile, pixels: obje
 
 
 def _front(rng: Generator, rear: bool) -> Uint8Array:
-    """The front or the rear below the windows: (64, 160, 8), tyres at the lower edge."""
+    """Return the front or the rear below the windows: (64, 160, 8), tyres at the lower edge."""
     texels = _paint(rng, 64, 160)
     lamp = (170, 18, 18) if rear else (215, 218, 220)
     glow = 200 if rear else 255
@@ -195,7 +123,7 @@ def _front(rng: Generator, rear: bool) -> Uint8Array:
 
 
 def _screen(rng: Generator, inset_m: float) -> Uint8Array:
-    """A wind screen, inset_m narrower at the top on each side: (48, 160, 8)."""
+    """Return a wind screen, inset_m narrower at the top on each side: (48, 160, 8)."""
     texels = _paint(rng, 48, 160)
     rows = np.arange(48)[:, None]
     inset = (1.0 - rows / 48.0) * 160 * inset_m / 1.75
