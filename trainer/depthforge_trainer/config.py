@@ -58,7 +58,7 @@ class FitConfig:
     foundation: str = ''
     """Depth Anything V2 weights (.safetensors) for the frozen parts."""
     start_from: str = ''
-    """A checkpoint of ours to start from, instead of a foundation."""
+    """A checkpoint of ours to go on from; the foundation is then only read if it leaves it out."""
     foundation_name: str = ''
     """Set: the saved checkpoint refers to this name and leaves the frozen parts out."""
     cached_views: int = 0

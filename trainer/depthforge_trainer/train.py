@@ -73,7 +73,8 @@ def fit(config: FitConfig) -> Path:
 def build_network(config: FitConfig) -> DepthForge:
     """Make the network of a run, with its foundation or starting weights."""
     if config.start_from:
-        network, _ = load_network(Path(config.start_from))
+        foundation = Path(config.foundation) if config.foundation else None
+        network, _ = load_network(Path(config.start_from), foundation)
         if network.config != config.model:
             raise UserError(
                 f'{config.start_from} holds another model than the configuration asks for; make '
