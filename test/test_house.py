@@ -45,10 +45,14 @@ def test_every_code_file_names_copyright_and_licence() -> None:
     assert [str(path) for path in code_files() if not HEADER.search(text_of(path)[:300])] == []
 
 
+def python_files() -> list[Path]:
+    return [path for path in files() if path.suffix == '.py']
+
+
 def test_lines_are_at_most_99_columns() -> None:
     long = [
         f'{path}:{number}'
-        for path in code_files()
+        for path in python_files()
         for number, line in enumerate(text_of(path).splitlines(), start=1)
         if len(line) > MAX_COLUMNS
     ]
@@ -56,8 +60,8 @@ def test_lines_are_at_most_99_columns() -> None:
 
 
 def test_python_files_are_short() -> None:
-    python = [path for path in files() if path.suffix == '.py']
-    assert [str(path) for path in python if text_of(path).count('\n') > MAX_LINES] == []
+    long = [str(path) for path in python_files() if text_of(path).count('\n') > MAX_LINES]
+    assert long == []
 
 
 def test_no_file_names_a_place_of_one_machine() -> None:
