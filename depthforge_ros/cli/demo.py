@@ -124,7 +124,8 @@ def run_drive(
         _replay_and_record(source, recording, process, folder / 'node.log')
     judgement = judge_bag(BagQuestion(bag=recording, truth=source, mask_space=space))
     node = node_figures(recording)
-    figures = {'sent': sent, **judgement.figures(), **_counts(node)}
+    judged = judgement.figures()
+    figures = {'sent': sent, **judged, **_counts(node), 'recorded': judged['published']}
     figures['not_delivered'] = sent - figures['received']
     details = {f'node: {name}': value for name, value in node.items()}
     return Section(drive.title, judgement, figures, details)
@@ -154,9 +155,8 @@ def _await_node(recorder: Recorder, process: subprocess.Popen[bytes], log: Path)
     )
     if process.poll() is not None or not ready:
         lines = log.read_text(encoding='utf-8', errors='replace').strip().splitlines()
-        raise UserError(
-            f'the node did not start: {lines[-1] if lines else "it said nothing"}; its log is {log}'
-        )
+        last = lines[-1] if lines else 'it said nothing'
+        raise UserError(f'the node did not start: {last}; its log is {log}')
 
 
 def _settle(recorder: Recorder) -> None:

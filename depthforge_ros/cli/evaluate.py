@@ -56,6 +56,9 @@ def _add_bag(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--mask-labels', choices=LABEL_SPACES,
                         help='classes of recorded masks, by default those of the ground truth'
                         )  # fmt: skip
+    parser.add_argument('--truth-labels', choices=LABEL_SPACES,
+                        help='classes of the labels, if their bag does not say them'
+                        )  # fmt: skip
     parser.add_argument('--report', type=Path, metavar='HTML', help='write a report with plots')
     _add_target(parser)
     add_engine_arguments(parser, default_model=None)
@@ -100,6 +103,7 @@ def _run_bag(args: argparse.Namespace) -> int:
         bag=args.bag,
         truth=args.truth or args.bag,
         mask_space=_space(args.mask_labels),
+        truth_space=_space(args.truth_labels),
         target=_space(args.label_space),
         topic=args.topic,
     )

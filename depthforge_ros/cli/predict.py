@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+import sys
 
 from depthforge_ros.cli.common import add_engine_arguments, add_json_argument, write_json
 
@@ -36,14 +37,13 @@ def run(args: argparse.Namespace) -> int:
     from depthforge_ros.evaluation.prediction import check_output, predict
     from depthforge_ros.evaluation.sources import open_source
     from depthforge_ros.pipeline import Pipeline
-    from tqdm import tqdm
 
     sources = [open_source(path, args.topic) for path in args.inputs]
     check_output(args.output, args.inputs)
     engine = load_engine(
         args.model, engine=args.engine, device=args.device, short_side=args.short_side
     )
-    predicted = predict(Pipeline(engine), sources, args.output, report=tqdm.write)
+    predicted = predict(Pipeline(engine), sources, args.output, report=_report)
     figures = predicted.figures()
     print(
         f'{figures["frames"]} frames, {figures["skipped"]} skipped, '
@@ -52,3 +52,10 @@ def run(args: argparse.Namespace) -> int:
     print(f'results: {args.output}')
     write_json(args.json, figures)
     return 0
+
+
+def _report(line: str) -> None:
+    """Print a line above the progress bar."""
+    from tqdm import tqdm
+
+    tqdm.write(line, file=sys.stderr)

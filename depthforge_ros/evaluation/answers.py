@@ -42,7 +42,7 @@ class Series:
     """
 
     def __init__(self, bag: Bag, topic: str | None) -> None:
-        self._items = _decoded(bag, topic) if topic else iter(())
+        self._items = decoded(bag, topic) if topic else iter(())
         self._next = next(self._items, None)
 
     def at(self, wanted_ns: int) -> tuple[int, Any] | None:
@@ -54,7 +54,8 @@ class Series:
         return self._next
 
 
-def _decoded(bag: Bag, topic: str) -> Iterator[tuple[int, Any]]:
+def decoded(bag: Bag, topic: str) -> Iterator[tuple[int, Any]]:
+    """Yield (received_ns, message) of a topic; nothing where the bag lacks it."""
     for recorded in bag.recorded(topic):
         yield recorded.received_ns, bag.decode(recorded)
 
@@ -70,7 +71,7 @@ def recorded_answers(
     """
     mask_series = Series(masks, mask_topic)
     depth_series = Series(depths, depths.topic_ending(DEPTH_ENDING))
-    for received_ns, message in _decoded(images, topic):
+    for received_ns, message in decoded(images, topic):
         stamp = stamp_ns(message)
         mask, depth = mask_series.at(stamp), depth_series.at(stamp)
         yield Answer(
@@ -84,7 +85,7 @@ def recorded_answers(
 
 def predicted_answers(*, images: Bag, topic: str, pipeline: Pipeline) -> Iterator[Answer]:
     """Run the model over the images; a broken one is answered with None."""
-    for _, message in _decoded(images, topic):
+    for _, message in decoded(images, topic):
         yield _predicted(message, pipeline)
 
 

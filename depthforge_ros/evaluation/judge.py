@@ -13,12 +13,13 @@ from typing import Any
 from depthforge_ros.errors import UserError
 from depthforge_ros.evaluation.answers import (
     Answer,
+    decoded,
     MASK_ENDING,
     predicted_answers,
     recorded_answers,
     Series,
 )
-from depthforge_ros.evaluation.bag import Bag
+from depthforge_ros.evaluation.bag import Bag, stamp_ns
 from depthforge_ros.evaluation.planes import depth_from_message, labels_from_message
 from depthforge_ros.evaluation.prediction import percentile
 from depthforge_ros.evaluation.segmentation import common_space, SegmentationScore
@@ -43,6 +44,8 @@ class BagQuestion:
     """Bag with the ground truth by the same stamps; may be the same one."""
     mask_space: LabelSpace | None = None
     """Classes of recorded masks, by default those of the ground truth."""
+    truth_space: LabelSpace | None = None
+    """Classes of the ground truth, if the bag does not say them."""
     target: LabelSpace | None = None
     """Classes to judge in, by default the coarser of the ground truth's and the masks'."""
     topic: str | None = None
@@ -106,7 +109,6 @@ def judge_bag(question: BagQuestion, pipeline: Pipeline | None = None) -> Judgem
     with ExitStack() as stack:
         images = stack.enter_context(Bag(question.bag))
         topic = images.camera_topic(question.topic)
-        total = images.count(topic)
         if pipeline is not None:
             answers = predicted_answers(images=images, topic=topic, pipeline=pipeline)
             mask_space: LabelSpace | None = pipeline.engine.label_space
@@ -115,9 +117,9 @@ def judge_bag(question: BagQuestion, pipeline: Pipeline | None = None) -> Judgem
             mask_space = question.mask_space
         truth = _Truth(stack, question, mask_space)
         judgement = Judgement(mask_space=mask_space or truth.space)
-        due = [total * part // MOMENTS for part in range(MOMENTS)]
-        for answer in tqdm(answers, desc='judge', unit='frame', total=total):
-            _add(judgement, answer, truth, due)
+        shown = _spread(question.bag, topic if pipeline else images.topic_ending(MASK_ENDING))
+        for answer in tqdm(answers, desc='judge', unit='frame', total=images.count(topic)):
+            _add(judgement, answer, truth, shown)
         judgement.segmentation = truth.segmentation()
         return judgement
 
@@ -148,8 +150,14 @@ class _Truth:
     ) -> None:
         labels = stack.enter_context(Bag(question.truth))
         depths = stack.enter_context(Bag(question.truth))
-        self.space = labels.label_space
-        self._labels = Series(labels, labels.topic_ending(LABELS_ENDING) if self.space else None)
+        topic = labels.topic_ending(LABELS_ENDING)
+        self.space = labels.label_space or question.truth_space
+        if topic is not None and self.space is None:
+            raise UserError(
+                f'{question.truth} holds labels on {topic} but not what their classes are; say it '
+                'by --truth-labels'
+            )
+        self._labels = Series(labels, topic)
         self._depths = Series(depths, depths.topic_ending(TRUE_DEPTH_ENDING))
         self._score = None
         if self.space is not None:
@@ -175,7 +183,16 @@ class _Truth:
         return self._score.figures() if self._score is not None else None
 
 
-def _add(judgement: Judgement, answer: Answer, truth: _Truth, due: list[int]) -> None:
+def _spread(path: Path, topic: str | None) -> set[int]:
+    """Choose stamps of a topic, from the first to the last, that are as far apart as can be."""
+    with Bag(path) as bag:
+        stamps = sorted(stamp_ns(message) for _, message in decoded(bag, topic or ''))
+    if not stamps:
+        return set()
+    return {stamps[round(one)] for one in np.linspace(0, len(stamps) - 1, MOMENTS)}
+
+
+def _add(judgement: Judgement, answer: Answer, truth: _Truth, shown: set[int]) -> None:
     judgement.stamps_ns.append(answer.stamp_ns)
     judgement.latencies_ms.append(answer.latency_ms)
     truth.add_labels(answer)
@@ -183,10 +200,7 @@ def _add(judgement: Judgement, answer: Answer, truth: _Truth, due: list[int]) ->
     if errors is not None:
         judgement.depth.append(errors)
     labels, inverse_depth = answer.labels, answer.inverse_depth
-    if labels is None or inverse_depth is None or not due:
-        return
-    if len(judgement.stamps_ns) > due[0]:
-        due.pop(0)
+    if answer.stamp_ns in shown and labels is not None and inverse_depth is not None:
         time_s = judgement.times_s[-1]
         judgement.moments.append(Moment(time_s, answer.rgb(), labels, inverse_depth))
 

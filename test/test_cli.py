@@ -1,0 +1,81 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+from pathlib import Path
+import subprocess
+import sys
+
+from depthforge_ros.cli.main import COMMANDS, main
+from depthforge_ros.model.registry import MODELS
+import pytest
+
+
+def test_help_lists_every_command_and_needs_neither_torch_nor_ros() -> None:
+    code = (
+        'import sys; from depthforge_ros.cli.main import main; main(["--help"]); '
+        'print(sorted({"torch", "rclpy", "cv2", "plotly", "rosbags"} & set(sys.modules)))'
+    )
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    lines = done.stdout.splitlines()
+    assert lines[-1] == '[]'
+    for name in COMMANDS:
+        assert any(line.split()[:1] == [name] for line in lines)
+
+
+@pytest.mark.parametrize('name', COMMANDS)
+def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([name, '--help'])
+    assert ended.value.code == 0
+    assert f'usage: depthforge {name}' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'expected'),
+    [
+        (['fly'], "'fly' is not known; choose one of models"),
+        (['predict'], 'required: INPUT'),
+        (['make-bag', 'x', '--speed', '3'], 'required: --camera-info, --output'),
+        (['models', '--json'], 'expected one argument'),
+    ],
+)
+def test_wrong_words_are_one_line(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], expected: str
+) -> None:
+    assert main(arguments) == 2
+    errors = capsys.readouterr().err.splitlines()
+    assert len(errors) == 1
+    assert errors[0].startswith('depthforge: error: ')
+    assert expected in errors[0]
+
+
+def test_an_interrupt_ends_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr('depthforge_ros.cli.models.run', interrupt)
+    assert main(['models']) == 130
+
+
+def test_models_says_what_is_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv('DEPTHFORGE_WEIGHTS', str(tmp_path))
+    assert main(['models', '--json', str(tmp_path / 'models.json')]) == 0
+    figures = json.loads((tmp_path / 'models.json').read_text())
+    assert set(figures) == set(MODELS)
+    for name, model in figures.items():
+        assert model['licence'] == MODELS[name].licence
+        assert model['available'] == (model['parameters'] is not None)
+    assert not figures['depthforge_small']['available']
+    assert 'depthforge_small: ' in capsys.readouterr().out
+
+
+def test_figures_that_cannot_be_written_are_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / 'file').write_text('')
+    assert main(['models', '--json', str(tmp_path / 'file' / 'models.json')]) == 2
+    assert 'cannot be written' in capsys.readouterr().err
