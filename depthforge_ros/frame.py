@@ -174,6 +174,7 @@ def _rgb_from_compressed(data: bytes, *, max_pixels: int) -> npt.NDArray[np.uint
         )
     else:
         raise _bad_compressed(f'{len(data)} bytes that begin with {data[:8]!r}')
+    # OpenCV before 5 paints what is missing of a JPEG grey.
     if size is None or end not in data[-END_WITHIN:]:
         raise _bad_compressed(f'{len(data)} bytes that break off')
     _check_size(height=size[0], width=size[1], max_pixels=max_pixels)

@@ -240,7 +240,8 @@ def test_diagnostics_report_a_hanging_engine(peer: Any, engine: FaultyEngine) ->
 
 
 def test_diagnostics_report_a_silent_camera(peer: Any) -> None:
-    with node_in_process(stall_after_s=0.2):
+    # Nobody publishes /clock either: simulated time stands still, the report must not.
+    with node_in_process(stall_after_s=0.2, use_sim_time=True):
         reports = peer.subscribe(DiagnosticArray, '/diagnostics')
         peer.spin_until(lambda: reports and reports[-1].status[0].level == DiagnosticStatus.WARN)
         assert 'no image on /image' in reports[-1].status[0].message
