@@ -32,23 +32,23 @@ class Engine(Protocol):
 
     @property
     def name(self) -> str:
-        """Name in the engine mapping, e.g. `eager`."""
+        """Return the name in the engine mapping, e.g. `eager`."""
 
     @property
     def model(self) -> str:
-        """Name of the model that it runs."""
+        """Return the name of the model that it runs."""
 
     @property
     def label_space(self) -> LabelSpace:
-        """Classes of `NetworkOutput.labels`."""
+        """Return the classes of `NetworkOutput.labels`."""
 
     @property
     def preprocess(self) -> Preprocess:
-        """The input size that the engine was made for."""
+        """Return the input size that the engine was made for."""
 
     @property
     def fingerprint(self) -> str:
-        """Short hash of weights and options; equal fingerprints give equal results."""
+        """Return a short hash of weights and options; equal fingerprints give equal results."""
 
     def __call__(self, images: npt.NDArray[np.uint8]) -> NetworkOutput:
         """Run a batch of network inputs, uint8 (B, h, w, 3) RGB."""

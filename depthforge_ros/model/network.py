@@ -59,14 +59,14 @@ class DepthForge(nn.Module):
 
     @staticmethod
     def normalisation() -> tuple[Tensor, Tensor]:
-        """ImageNet mean and standard deviation for 8-bit values, each (3, 1, 1) on the CPU."""
+        """Return ImageNet's mean and deviation for 8-bit values, (3, 1, 1) each, on CPU."""
         mean = torch.tensor(MEAN, device='cpu').view(3, 1, 1)
         std = torch.tensor(STD, device='cpu').view(3, 1, 1)
         return 255.0 * mean, 255.0 * std
 
     @property
     def visual(self) -> VisionTransformer:
-        """The visual stream's encoder."""
+        """Return the visual stream's encoder."""
         return self.depth_encoder if self.config.shared_encoder else self.visual_encoder
 
     def normalize(self, image_BHW3: Tensor) -> Tensor:

@@ -54,7 +54,7 @@ class DepthAwareTokens(nn.Module):
         nn.init.kaiming_uniform_(self.to_delta.weight, a=math.sqrt(5))
 
     def tokens(self) -> Tensor:
-        """T (L, M, C)."""
+        """Multiply out T (L, M, C)."""
         return self.a @ self.b
 
     def fold(self) -> Folded:

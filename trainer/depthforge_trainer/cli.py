@@ -19,6 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name, text in (
         ('fit', 'train tokens, decoder and heads on labelled images'),
         ('distill', 'distil a foundation model into a small encoder and depth head'),
+        ('depth-head', 'distil the depth head further, on the encoder as it is'),
     ):
         command = commands.add_parser(name, help=text, description=text)
         command.add_argument('config', type=Path, help='YAML file; see trainer/configs')
@@ -41,9 +42,9 @@ def _run(command: str, path: Path) -> Path:
         from depthforge_trainer.train import fit
 
         return fit(read_config(path, FitConfig))
-    from depthforge_trainer.distill import distill, DistillConfig
+    from depthforge_trainer.distill import distill, DistillConfig, tune_depth_head
 
-    return distill(read_config(path, DistillConfig))
+    return (distill if command == 'distill' else tune_depth_head)(read_config(path, DistillConfig))
 
 
 if __name__ == '__main__':

@@ -104,6 +104,7 @@ def _build(kind: Any, value: Any, where: str) -> Any:
             hint = f'did you mean {near[0]}?' if near else f'known: {", ".join(hints)}'
             raise UserError(f'{where}: {type_name} has no key {name!r}; {hint}')
     try:
-        return kind(**{name: _build(hints[name], v, where) for name, v in value.items()})  # type: ignore[operator]
+        fields = {name: _build(hints[name], v, where) for name, v in value.items()}
+        return kind(**fields)  # type: ignore[operator]
     except TypeError as error:
         raise UserError(f'{where}: {error}') from error

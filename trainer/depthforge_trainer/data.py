@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 import fnmatch
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -74,10 +75,8 @@ def loaders(source: Source) -> list[Loader]:
         )
     mapping = _MAPPINGS[source.kind]
     chosen = files[: source.count] if source.count else files
-    return [
-        lambda path=path: _read(path, root / 'labels' if labelled else None, mapping)  # type: ignore[misc]
-        for path in chosen
-    ]
+    label_folder = root / 'labels' if labelled else None
+    return [partial(_read, path, label_folder, mapping) for path in chosen]
 
 
 def _camvid_mapping() -> Labels:

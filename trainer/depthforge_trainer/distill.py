@@ -8,6 +8,7 @@ Shapes: B batch, N patches, C teacher width, c student width.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import csv
 import dataclasses
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ import time
 from typing import NamedTuple
 
 from depthforge_ros.labels import CAMVID
-from depthforge_ros.model.checkpoint import save_checkpoint
+from depthforge_ros.model.checkpoint import load_network, save_checkpoint
 from depthforge_ros.model.config import NetworkConfig
 from depthforge_ros.model.network import DepthForge
 from depthforge_trainer.augment import Augment, distort, view
@@ -50,9 +51,10 @@ class DistillConfig:
     """Teacher blocks from which the student's are cut; the taps must match the teacher's."""
     sources: tuple[Source, ...]
     iterations: int
+    start_from: str = ''
+    """Checkpoint whose depth head `depthforge-train depth-head` trains further."""
     batch: int = 8
     learning_rate: float = 5e-4
-    depth_weight: float = 1.0
     views: int = 1
     """Views per image, drawn once; the teacher's answers are kept on disk."""
     augment: Augment = field(default_factory=Augment)
@@ -107,29 +109,53 @@ def distill(config: DistillConfig) -> Path:
     samples = [loader for source in config.sources for loader in loaders(source)]
     targets = _targets(output / 'teacher', config, samples, rng)
     student = _student(config, targets)
+    patch = config.model.encoder.patch
+
+    def step(indices: npt.NDArray[np.int64]) -> dict[str, Tensor]:
+        rgb, taps, depth = _views(targets, indices, patch, config, rng)
+        guesses, guessed_depth = student(torch.from_numpy(rgb))
+        return {
+            'feature_loss': _feature_loss(guesses, taps),
+            'depth_loss': _depth_loss(guessed_depth, depth),
+        }
+
     parameters = [p for p in student.parameters() if p.requires_grad]
+    return _optimize(config, student.network, parameters, len(targets.rgb), step)
+
+
+def _optimize(
+    config: DistillConfig,
+    network: DepthForge,
+    parameters: list[nn.Parameter],
+    views: int,
+    losses: Callable[[npt.NDArray[np.int64]], dict[str, Tensor]],
+) -> Path:
+    """Minimise the sum of the losses of batches of views; log, save and return the path."""
     optimizer = torch.optim.AdamW(parameters, config.learning_rate, weight_decay=0.02)
+    output = Path(config.output)
     path = output / 'last.safetensors'
     start = time.perf_counter()
+    rng = np.random.default_rng(config.seed)
     with (output / 'log.csv').open('w', newline='') as log:
         writer = csv.writer(log)
-        writer.writerow(('iteration', 'feature_loss', 'depth_loss', 'seconds'))
         progress = tqdm(range(1, config.iterations + 1), desc='distil', mininterval=5.0)
-        chosen = rounds(len(targets.rgb), config.batch, rng)
-        for step, indices in zip(progress, chosen, strict=False):
+        for step, indices in zip(progress, rounds(views, config.batch, rng), strict=False):
             for group in optimizer.param_groups:
                 group['lr'] = config.learning_rate * cosine(step / config.iterations)
-            features, depth = _losses(student, targets, indices, config, rng)
+            parts = losses(indices)
             optimizer.zero_grad()
-            (features + config.depth_weight * depth).backward()
+            torch.stack(list(parts.values())).sum().backward()
             nn.utils.clip_grad_norm_(parameters, 1.0)
             optimizer.step()
+            figures = {name: f'{value.item():.4f}' for name, value in parts.items()}
             seconds = time.perf_counter() - start
-            writer.writerow((step, f'{features:.4f}', f'{depth:.4f}', f'{seconds:.1f}'))
-            progress.set_postfix(features=f'{features:.3f}', depth=f'{depth:.3f}', refresh=False)
+            if step == 1:
+                writer.writerow(('iteration', *figures, 'seconds'))
+            writer.writerow((step, *figures.values(), f'{seconds:.1f}'))
+            progress.set_postfix(figures, refresh=False)
             if step % SAVE_EVERY == 0 or step == config.iterations:
                 log.flush()
-                _save(path, student.network, config, seconds)
+                _save(path, network, config, seconds)
     return path
 
 
@@ -144,44 +170,78 @@ def _student(config: DistillConfig, targets: Targets) -> Student:
     network.depth_encoder.load_state_dict(encoder.state_dict())
     for name, parameter in network.named_parameters():
         parameter.requires_grad_(name.startswith(('depth_encoder.', 'depth_head.')))
-    # The last ReLU has no weights; without it a guess below zero still has a gradient.
-    network.depth_head.scratch.output_conv2[3] = nn.Identity()
+    _open_depth_head(network)
     return Student(network, basis)
 
 
-def _losses(
-    student: Student,
+def tune_depth_head(config: DistillConfig) -> Path:
+    """Train the depth head of `start_from` further, on its own encoder, and return the path."""
+    torch.manual_seed(config.seed)
+    torch.set_num_threads(config.threads)
+    rng = np.random.default_rng(config.seed)
+    samples = [loader for source in config.sources for loader in loaders(source)]
+    targets = _targets(Path(config.output) / 'teacher', config, samples, rng)
+    network, _ = load_network(Path(config.start_from))
+    network.requires_grad_(False)
+    network.depth_head.requires_grad_(True)
+    _open_depth_head(network)
+
+    def step(indices: npt.NDArray[np.int64]) -> dict[str, Tensor]:
+        rgb, _, depth = _views(targets, indices, network.config.encoder.patch, config, rng)
+        image = network.normalize(torch.from_numpy(rgb))
+        with torch.no_grad():
+            blocks = network.depth_blocks(image)
+        maps = [network.to_map(blocks[index], image) for index in network.config.taps]
+        guess = network.estimate_depth(maps, (image.shape[2], image.shape[3]))
+        return {'depth_loss': _depth_loss(guess, depth)}
+
+    return _optimize(
+        config, network, list(network.depth_head.parameters()), len(targets.rgb), step
+    )
+
+
+def _open_depth_head(network: DepthForge) -> None:
+    """Leave out the last ReLU, which has no weights: a guess below zero still has a gradient."""
+    network.depth_head.scratch.output_conv2[3] = nn.Identity()
+
+
+def _views(
     targets: Targets,
     indices: npt.NDArray[np.int64],
+    patch: int,
     config: DistillConfig,
     rng: np.random.Generator,
-) -> tuple[Tensor, Tensor]:
-    """Feature loss (of layer-normalised taps) and depth loss (relative to the mean)."""
+) -> tuple[npt.NDArray[np.uint8], Tensor, Tensor]:
+    """Distorted, flipped views: RGB (B, H, W, 3), the teacher's taps and its inverse depth."""
     rgb = np.stack([distort(targets.rgb[index], config.distortion, rng) for index in indices])
     taps = torch.from_numpy(targets.taps[indices]).float()
     depth = torch.from_numpy(targets.inverse_depth[indices]).float()
     if rng.random() < 0.5:
-        grid = (rgb.shape[1] // student.network.config.encoder.patch, -1)
+        grid = (rgb.shape[1] // patch, -1)
         rgb = np.ascontiguousarray(rgb[:, :, ::-1])
         taps = taps.unflatten(2, grid).flip(3).flatten(2, 3)
         depth = depth.flip(2)
-    guesses, guessed_depth = student(torch.from_numpy(rgb))
-    width = (taps.shape[-1],)
-    features = torch.stack(
+    return rgb, taps, depth
+
+
+def _feature_loss(guesses: list[Tensor], taps_B4NC: Tensor) -> Tensor:
+    """Mean squared error of the layer-normalised features."""
+    width = (taps_B4NC.shape[-1],)
+    return torch.stack(
         [
             functional.mse_loss(
-                functional.layer_norm(guess, width), functional.layer_norm(taps[:, index], width)
+                functional.layer_norm(guess, width),
+                functional.layer_norm(taps_B4NC[:, index], width),
             )
             for index, guess in enumerate(guesses)
         ]
     ).mean()
-    mean = depth.mean((1, 2), keepdim=True).clamp_min(1e-3)
-    return features, _depth_loss(guessed_depth / mean, depth / mean)
 
 
 def _depth_loss(guess_BHW: Tensor, truth_BHW: Tensor) -> Tensor:
-    """Mean absolute error plus that of the gradients at four scales (MiDaS)."""
-    error = guess_BHW - truth_BHW
+    """Mean absolute error and that of the gradients at four scales (MiDaS), over the mean."""
+    mean = truth_BHW.mean((1, 2), keepdim=True).clamp_min(1e-3)
+    error = (guess_BHW - truth_BHW) / mean
     loss = error.abs().mean()
     for step in (1, 2, 4, 8):
         part = error[:, ::step, ::step]
@@ -225,7 +285,7 @@ def _ask_teacher(
 
 
 def _save(path: Path, network: DepthForge, config: DistillConfig, seconds: float) -> None:
-    if not config.model.shared_encoder:
+    if not network.config.shared_encoder:
         network.visual_encoder.load_state_dict(network.depth_encoder.state_dict())
     save_checkpoint(
         path,

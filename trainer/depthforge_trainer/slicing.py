@@ -60,7 +60,8 @@ def slice_encoder(
     student.cls_token.copy_(teacher.cls_token @ cut.T)
     student.pos_embed.copy_(teacher.pos_embed @ cut.T)
     for block, index in zip(student.blocks, kept, strict=True):
-        _slice_block(teacher.blocks[index], block, inputs[index], basis, config)  # type: ignore[arg-type]
+        wide = teacher.blocks[index]
+        _slice_block(wide, block, inputs[index], basis, config)  # type: ignore[arg-type]
     return student, basis
 
 
