@@ -104,7 +104,7 @@ def random_character(rng: Generator) -> Character:
 
 
 def vary(rng: Generator, tint: Tint, amount: float) -> Tint:
-    values = np.clip(np.array(tint) * (1 + rng.normal(0, amount)) + rng.normal(0, 0.03, 3), 0, 1)
+    values = np.clip(np.array(tint) * (1 + rng.normal(0, amount)) + rng.normal(0, 0.018, 3), 0, 1)
     return (float(values[0]), float(values[1]), float(values[2]))
 
 

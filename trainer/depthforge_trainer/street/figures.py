@@ -51,6 +51,18 @@ def _branch(
         _branch(rng, canvas, point, bend * 0.9 + spread, length * factor, width * 0.62)
 
 
+def _twigs(rng: Generator, canvas: Uint8Array, lowest: int) -> None:
+    """Add thin short lines around the branches above row lowest of a canvas, in place."""
+    density = cv2.GaussianBlur(canvas, (0, 0), 5.0)
+    density[lowest:] = 0
+    rows, columns = np.nonzero((density > 20) & (density < 170))
+    for index in rng.integers(0, len(rows), len(rows) // 11):
+        angle, reach = rng.uniform(0.0, 6.283), rng.uniform(4.0, 9.0)
+        start = (int(columns[index]), int(rows[index]))
+        end = (int(start[0] + reach * math.cos(angle)), int(start[1] + reach * math.sin(angle)))
+        cv2.line(canvas, start, end, 255, 1)
+
+
 def bare_tree_texture(rng: Generator) -> Uint8Array:
     """Return a leafless tree with trunk: (320, 288, 8), foot at the middle of the lower edge."""
     height, width = 320, 288
@@ -69,9 +81,8 @@ def bare_tree_texture(rng: Generator) -> Uint8Array:
     tone = int(rng.integers(52, 92))
     texels = texture(height, width, (tone + 4, tone, tone - 4))
     roughen(texels, spectral_noise(rng, height, width, 0.8), 0.2)
-    density = cv2.GaussianBlur(canvas, (0, 0), 5.0)
-    twigs = (density > 24) & (rng.random((height, width)) < 0.45)
-    texels[..., ALPHA] = np.where((canvas > 0) | twigs, 255, 0)
+    _twigs(rng, canvas, int(height - stem))
+    texels[..., ALPHA] = canvas
     return texels
 
 

@@ -40,7 +40,7 @@ def random_conditions(rng: Generator) -> Conditions:
         sun_elevation_rad=float(rng.uniform(0.25, 0.95)),
         cloudiness=float(np.clip(rng.normal(0.5, 0.35), 0.0, 1.0)),
         haze_per_m=float(rng.choice([0.0003, 0.001, 0.0025])),
-        exposure=float(math.exp(rng.normal(0.1, 0.4))),
+        exposure=float(math.exp(rng.normal(0.2, 0.4))),
         contrast=float(rng.uniform(0.9, 1.5)),
         white_balance=(gain[0], gain[1], gain[2]),
         noise=float(rng.uniform(0.4, 2.0)),

@@ -22,6 +22,7 @@ import numpy.typing as npt
 SHADOW_SIZE = 512
 SHADOW_SAMPLE_M = 0.16
 _SHADOW_BIAS_M = 0.25
+_SHADOW_AHEAD_M = 32.0
 _SHADOW_TAPS = ((-0.5, -0.2), (0.2, -0.5), (0.5, 0.2), (-0.2, 0.5))
 _MAP_CELL_M = 0.2
 _MAP_HALF_M = 24.0
@@ -117,13 +118,15 @@ class Shadows:
     """The sun's shadow map around the camera."""
 
     def __init__(self, quads: Quads, light: Light, camera: Camera, atlas: Atlas) -> None:
-        """Draw the map, seen from the sun."""
+        """Draw the map, seen from the sun, on cells that stay in place as the camera moves."""
         way = -light.toward_sun
         right = np.cross(np.array([0.0, 1.0, 0.0]), way)
         right /= np.linalg.norm(right)
         self._axes = np.stack([right, np.cross(way, right), way])
         forward = camera.rotation()[2]
-        self._center = camera.position_m + 32.0 * forward
+        center = self._axes @ (camera.position_m + _SHADOW_AHEAD_M * forward)
+        center = np.round(center / SHADOW_SAMPLE_M) * SHADOW_SAMPLE_M
+        self._center = self._axes.T @ center
         self._buffer = Buffer.empty(SHADOW_SIZE, SHADOW_SIZE, -1e9)
         projection = project_sun(
             quads, self._axes, self._center, SHADOW_SIZE, SHADOW_SAMPLE_M, atlas
