@@ -5,6 +5,7 @@
 from pathlib import Path
 
 from depthforge_ros.ros.parameters import lossless, OUTPUTS
+from launch import LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument,
     ExecuteProcess,
@@ -15,8 +16,6 @@ from launch.actions import (
 )
 from launch.event_handlers import OnProcessExit
 from launch_ros.actions import Node
-
-from launch import LaunchDescription
 
 CONFIG = Path(__file__).resolve().parents[1] / 'config'
 SETTLE_S = 10.0

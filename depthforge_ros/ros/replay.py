@@ -48,9 +48,9 @@ def replay(
         publishers = {one.topic: _publisher(node, one) for one in connections}
         _await_subscribers(node, publishers, wait_for or {}, timeout_s)
         counts: Counter[str] = Counter(dict.fromkeys(publishers, 0))
-        paced = _paced(reader.messages(connections), rate)
+        messages = paced(reader.messages(connections), rate)
         total = sum(one.msgcount for one in connections)
-        for topic, data in tqdm(paced, 'replay', total, unit='msg', disable=not progress):
+        for topic, data in tqdm(messages, 'replay', total, unit='msg', disable=not progress):
             publishers[topic].publish(data)
             counts[topic] += 1
         for publisher in publishers.values():
@@ -124,7 +124,7 @@ def _await_subscribers(
             time.sleep(WAIT_STEP_S)
 
 
-def _paced(messages: Iterator[tuple[Any, int, bytes]], rate: float) -> Iterator[tuple[str, bytes]]:
+def paced(messages: Iterator[tuple[Any, int, bytes]], rate: float) -> Iterator[tuple[str, bytes]]:
     """Yield topic and bytes of each message when it is due."""
     start_s = time.monotonic()
     first_ns: int | None = None
