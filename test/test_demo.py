@@ -15,6 +15,8 @@ from drives import write_drive
 import pytest
 
 pytest.importorskip('rclpy', reason='the demo needs ROS or its wheels')
+# Three processes over DDS, twice: on a busy machine mostly their start.
+pytestmark = pytest.mark.timeout(900)
 
 
 def drive_in(folder: Path) -> Drive:
