@@ -64,6 +64,8 @@ class FitConfig:
     cached_views: int = 0
     """Views per image whose frozen depth features are computed once and kept on disk; 0 draws a
     new view every time and computes them with it."""
+    rare_classes: bool = False
+    """Half of each batch by rare class sampling; with cached views only."""
     augment: Augment = field(default_factory=Augment)
     loss: LossWeights = field(default_factory=LossWeights)
     weight_decay: float = 0.05

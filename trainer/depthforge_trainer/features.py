@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from depthforge_ros.labels import UNLABELLED
 from depthforge_ros.model.network import DepthForge
 from depthforge_trainer.augment import Augment, view
 from depthforge_trainer.data import Labels, Loader, Rgb
@@ -20,6 +21,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 from tqdm import tqdm
+
+RARE_PIXELS = 100
+"""A view shows a class of which it has so many pixels."""
+RARE_TEMPERATURE = 0.1
 
 
 class Batch(NamedTuple):
@@ -60,11 +65,22 @@ class Cache:
         self.labels: npt.NDArray[np.uint8] = np.load(folder / 'labels.npy', mmap_mode='r')
         self.blocks: npt.NDArray[np.float16] = np.load(folder / 'blocks.npy', mmap_mode='r')
 
-    def batches(self, rng: np.random.Generator, blocks: Sequence[int]) -> Batches:
-        """Read random views; only the named blocks are read, the others are left out."""
+    def batches(
+        self, rng: np.random.Generator, blocks: Sequence[int], *, rare_classes: bool
+    ) -> Batches:
+        """
+        Read random views; only the named blocks are read, the others are left out.
+
+        With `rare_classes` half of each batch is drawn by rare class sampling.
+        """
+        chances = rare_class_chances(self.labels) if rare_classes else None
 
         def read(size: int) -> Iterator[Batch]:
-            for chosen in rounds(len(self.rgb), size, rng):
+            for drawn_evenly in rounds(len(self.rgb), size, rng):
+                chosen = drawn_evenly
+                if chances is not None:
+                    rare = rng.choice(len(chances), size // 2, p=chances)
+                    chosen = np.concatenate((chosen[: size - size // 2], rare))
                 yield Batch(
                     torch.from_numpy(self.rgb[chosen]),
                     torch.from_numpy(self.labels[chosen]),
@@ -72,6 +88,23 @@ class Cache:
                 )
 
         return read
+
+
+def rare_class_chances(labels: Labels) -> npt.NDArray[np.float64]:
+    """
+    Chance of every view under rare class sampling (DAFormer, arXiv 2111.14887, equation 7).
+
+    A class is drawn, the rarer the likelier, then one of the views (V, H, W) that show it.
+    """
+    counts = np.stack([np.bincount(view.ravel(), minlength=256) for view in labels])
+    counts = counts[:, :UNLABELLED]
+    shown = counts >= RARE_PIXELS
+    classes = np.flatnonzero(shown.any(0))
+    frequency = counts.sum(0)[classes] / counts.sum()
+    chance = np.exp((1.0 - frequency) / RARE_TEMPERATURE)
+    views = shown[:, classes] / shown[:, classes].sum(0)
+    chances: npt.NDArray[np.float64] = views @ (chance / chance.sum())
+    return chances
 
 
 def build_cache(

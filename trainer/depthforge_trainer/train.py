@@ -120,7 +120,7 @@ def _batches(
         return None
     taps = network.config.taps
     blocks = taps if phase.train == 'head' else tuple(range(network.config.encoder.depth))
-    return cache.batches(rng, blocks)
+    return cache.batches(rng, blocks, rare_classes=config.rare_classes)
 
 
 def _run(
