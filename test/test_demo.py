@@ -41,6 +41,7 @@ def test_a_drive_goes_through_the_node_twice(tmp_path: Path) -> None:
     assert figures['received'] + figures['not_delivered'] == 12
     assert figures['received'] == figures['published'] + figures['dropped']
     assert 0 < figures['recorded'] <= figures['published']
+    assert 0.0 < figures['node_latency_ms_p50'] <= figures['node_latency_ms_p99']
     assert figures['miou'] is not None
     assert figures['absrel'] is not None
     with Bag(output / 'street' / 'output_bag') as bag:

@@ -37,6 +37,8 @@ DIAGNOSTICS_TOPIC = '/diagnostics'
 RECORDED = (IMAGE_TOPIC, INFO_TOPIC, MASK_TOPIC, DEPTH_TOPIC, DIAGNOSTICS_TOPIC)
 KITTI_CAMERA = {'fx': 721.5377, 'fy': 721.5377, 'cx': 609.5593, 'cy': 172.854}
 KITTI_RATE_HZ = 10.0
+NODE_COUNTS = ('received', 'published', 'dropped')
+NODE_LATENCY = ('latency_ms_p50', 'latency_ms_p99')
 DOMAINS = (1, 101)
 """ROS_DOMAIN_IDs whose ports no system hands out otherwise."""
 START_TIMEOUT_S = 180.0
@@ -125,7 +127,7 @@ def run_drive(
     judgement = judge_bag(BagQuestion(bag=recording, truth=source, mask_space=space))
     node = node_figures(recording)
     judged = judgement.figures()
-    figures = {'sent': sent, **judged, **_counts(node), 'recorded': judged['published']}
+    figures = {'sent': sent, **judged, **_own_figures(node), 'recorded': judged['published']}
     figures['not_delivered'] = sent - figures['received']
     details = {f'node: {name}': value for name, value in node.items()}
     return Section(drive.title, judgement, figures, details)
@@ -203,10 +205,11 @@ def _use_own_domain() -> None:
     os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
 
 
-def _counts(node: dict[str, str]) -> dict[str, int]:
-    """Take the node's own count of frames, which lacks those that never reached it."""
-    names = ('received', 'published', 'dropped')
-    return {name: int(node[name]) for name in names if name in node}
+def _own_figures(node: dict[str, str]) -> dict[str, Any]:
+    """Take the node's latency and its count of frames, without those that never reached it."""
+    counts = {name: int(node[name]) for name in NODE_COUNTS if name in node}
+    latency = {f'node_{name}': float(node[name]) for name in NODE_LATENCY if name in node}
+    return {**counts, **latency}
 
 
 def _bundled_drive() -> Drive:

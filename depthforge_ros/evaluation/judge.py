@@ -14,6 +14,7 @@ from depthforge_ros.errors import UserError
 from depthforge_ros.evaluation.answers import (
     Answer,
     decoded,
+    DEPTH_ENDING,
     MASK_ENDING,
     predicted_answers,
     recorded_answers,
@@ -117,7 +118,8 @@ def judge_bag(question: BagQuestion, pipeline: Pipeline | None = None) -> Judgem
             mask_space = question.mask_space
         truth = _Truth(stack, question, mask_space)
         judgement = Judgement(mask_space=mask_space or truth.space)
-        shown = _spread(question.bag, topic if pipeline else images.topic_ending(MASK_ENDING))
+        endings = () if pipeline else (MASK_ENDING, DEPTH_ENDING)
+        shown = _spread(question.bag, topic, *map(images.topic_ending, endings))
         for answer in tqdm(answers, desc='judge', unit='frame', total=images.count(topic)):
             _add(judgement, answer, truth, shown)
         judgement.segmentation = truth.segmentation()
@@ -183,10 +185,13 @@ class _Truth:
         return self._score.figures() if self._score is not None else None
 
 
-def _spread(path: Path, topic: str | None) -> set[int]:
-    """Choose stamps of a topic, from the first to the last, that are as far apart as can be."""
+def _spread(path: Path, *topics: str | None) -> set[int]:
+    """Choose stamps that all topics have, first to last and as far apart as can be."""
     with Bag(path) as bag:
-        stamps = sorted(stamp_ns(message) for _, message in decoded(bag, topic or ''))
+        of_each = [
+            {stamp_ns(message) for _, message in decoded(bag, topic or '')} for topic in topics
+        ]
+    stamps = sorted(set.intersection(*of_each))
     if not stamps:
         return set()
     return {stamps[round(one)] for one in np.linspace(0, len(stamps) - 1, MOMENTS)}

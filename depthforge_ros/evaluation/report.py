@@ -36,6 +36,7 @@ CARDS = (
     ('received', 'frames received', '{}'),
     ('published', 'published', '{}'),
     ('dropped', 'dropped', '{}'),
+    ('not_delivered', 'never reached the node', '{}'),
 )
 """Figures shown large: key, caption, format."""
 
@@ -78,7 +79,7 @@ def _sheet(section: Section) -> npt.NDArray[np.uint8]:
     known = [
         f'{caption} {style.format(figures[key])}'
         for key, caption, style in CARDS
-        if figures[key] is not None
+        if figures.get(key) is not None
     ]
     subtitle = '   |   '.join(known)
     return contact_sheet(
@@ -96,7 +97,7 @@ def _section(section: Section) -> str:
     cards = ''.join(
         f'<div class="card"><b>{style.format(section.figures[key])}</b>{escape(caption)}</div>'
         for key, caption, style in CARDS
-        if section.figures[key] is not None
+        if section.figures.get(key) is not None
     )
     plots = [_latency_over_time(section.judgement), _latency_histogram(section.judgement)]
     if section.figures['per_class']:
@@ -131,7 +132,7 @@ def _table(section: Section) -> str:
 def _latency_over_time(judgement: Judgement) -> Any:
     pairs = list(zip(judgement.times_s, judgement.latencies_ms, strict=True))
     answered = [(time, latency) for time, latency in pairs if latency is not None]
-    dropped = [time for time, latency in pairs if latency is None]
+    unanswered = [time for time, latency in pairs if latency is None]
     plot = _plot('Latency over the drive', 'time in the drive, s', 'latency, ms')
     plot.add_scatter(
         x=[time for time, _ in answered],
@@ -141,12 +142,12 @@ def _latency_over_time(judgement: Judgement) -> Any:
         line={'color': ACCENT, 'width': 1.5},
         marker={'size': 5},
     )
-    if dropped:
+    if unanswered:
         plot.add_scatter(
-            x=dropped,
-            y=[0.0] * len(dropped),
+            x=unanswered,
+            y=[0.0] * len(unanswered),
             mode='markers',
-            name='dropped',
+            name='no answer',
             marker={'color': WARNING, 'symbol': 'x', 'size': 8},
         )
     plot.update_yaxes(rangemode='tozero')
@@ -218,8 +219,8 @@ section { background: #fff; border-radius: 10px; padding: 22px; margin: 22px 0;
   color: #5a6270; }
 .card b { display: block; font-size: 21px; color: #20242c; font-weight: 600; }
 img { width: 100%; border-radius: 6px; display: block; }
-.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(480px, 1fr)); gap: 8px; }
-.plot { min-width: 0; }
+.plots { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 8px; }
+@media (max-width: 800px) { .plots { grid-template-columns: minmax(0, 1fr); } }
 .plot:nth-child(3) { grid-column: 1 / -1; }
 table { border-collapse: collapse; font-size: 14px; }
 td { padding: 3px 18px 3px 0; border-bottom: 1px solid #e4e7ec; }
