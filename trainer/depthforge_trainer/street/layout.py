@@ -61,11 +61,13 @@ def random_street(rng: Generator, curvature_per_m: float) -> Street:
             sides.append(SideStreet(begin, begin + float(rng.uniform(5.0, 9.0)), side))
     gray = float(rng.uniform(0.3, 0.46))
     pave = float(rng.uniform(0.34, 0.58))
+    widths_m = (float(rng.uniform(1.5, 4.5)), float(rng.uniform(1.5, 4.5)))
+    verges_m = rng.choice([0.0, 0.0, 0.0, 1.0, 2.0], 2)
     return Street(
         left_m=-half,
         right_m=half + shift,
-        pavement_m=(float(rng.uniform(1.5, 4.5)), float(rng.uniform(1.5, 4.5))),
-        verge_m=tuple(float(v) for v in rng.choice([0.0, 0.0, 0.0, 1.0, 2.0], 2)),  # type: ignore[arg-type]
+        pavement_m=widths_m,
+        verge_m=(float(verges_m[0]), float(verges_m[1])),
         kerb_m=float(rng.uniform(0.08, 0.15)),
         curvature_per_m=curvature_per_m,
         side_streets=tuple(sides),
