@@ -26,7 +26,8 @@ os.environ['ROS_DOMAIN_ID'] = str(random.SystemRandom().randrange(1, 101))
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
 
 WITHOUT_ROS = importlib.util.find_spec('rclpy') is None
-collect_ignore = ['test_node.py', 'test_replay.py', 'test_launch.py'] if WITHOUT_ROS else []
+NEED_ROS = ['test_launch.py', 'test_lifecycle.py', 'test_node.py', 'test_replay.py']
+collect_ignore = NEED_ROS if WITHOUT_ROS else []
 
 TIMEOUT_S = 200.0
 """Enough for a busy machine to start a process; nothing waits that long without a fault."""
@@ -42,29 +43,22 @@ class Peer:
     def __init__(self, node: Any, executor: Any) -> None:
         self.node = node
         self._executor = executor
-        self._clients: dict[str, Any] = {}
+        self.clients: dict[Any, Any] = {}
 
-    def publisher(self, kind: Any, topic: str, *, subscribers: int = 1) -> Any:
-        """Publish reliably, so that nothing is lost on the way; waits for the subscribers."""
+    def publisher(self, kind: Any, topic: str, *, seen_by: Any = None) -> Any:
+        """Publish reliably, once subscriber and publisher know each other."""
         publisher = self.node.create_publisher(kind, topic, 10)
-        self.spin_until(lambda: publisher.get_subscription_count() >= subscribers)
+        self.spin_until(lambda: publisher.get_subscription_count() > 0)
+        self.spin_until(lambda: seen_by is None or seen_by.count_publishers(topic) > 0)
         return publisher
 
-    def subscribe(self, kind: Any, topic: str) -> list[Any]:
-        """Return a list that grows with each message."""
+    def subscribe(self, kind: Any, topic: str, *, seen_by: Any = None) -> list[Any]:
+        """Return a list that grows with each message, once both sides know each other."""
         messages: list[Any] = []
         self.node.create_subscription(kind, topic, messages.append, 10)
         self.spin_until(lambda: self.node.count_publishers(topic) > 0)
+        self.spin_until(lambda: seen_by is None or seen_by.count_subscribers(topic) > 0)
         return messages
-
-    def client(self, kind: Any, name: str) -> Any:
-        """Return the client of a service that answers."""
-        if name not in self._clients:
-            client = self._clients[name] = self.node.create_client(kind, name)
-            self.spin_until(client.service_is_ready)
-            # An answer is lost if the server has not yet seen the client that asks.
-            self.spin_for(0.5)
-        return self._clients[name]
 
     def spin_until(self, done: Callable[[], Any], timeout_s: float = TIMEOUT_S) -> None:
         """Handle messages until the condition holds; fails the test if it never does."""
@@ -128,3 +122,16 @@ def running_node(*arguments: str) -> Iterator[NodeProcess]:
 def start_node() -> Callable[..., Any]:
     """Run the executable in a `with` block; the arguments are those after `--ros-args`."""
     return running_node
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Give the node an engine that breaks on purpose."""
+    from depthforge_ros.ros import camera, node
+    from node_support import FaultyEngine
+
+    faulty = FaultyEngine()
+    monkeypatch.setattr(node, 'load_engine', lambda *_, **__: faulty)
+    monkeypatch.setattr(camera, 'DRAIN_TIMEOUT_S', 0.2)
+    yield faulty
+    faulty.released.set()

@@ -4,140 +4,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 import signal
-import threading
 from typing import Any
 
 import cv2
-from depthforge_ros.engine import load_engine
 from depthforge_ros.labels import CAMVID
 from depthforge_ros.postprocess import overlay
-from depthforge_ros.ros import camera, parameters
+from depthforge_ros.ros import camera
 from depthforge_ros.ros import node as node_module
-from depthforge_ros.ros.messages import image_message
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from lifecycle_msgs.msg import State, Transition
-from lifecycle_msgs.srv import ChangeState, GetState
+from node_support import (
+    count,
+    DEPTH,
+    FaultyEngine,
+    figures,
+    identity,
+    latest,
+    make_image,
+    MASK,
+    node_in_process,
+    OVERLAY,
+    RELIABLE,
+)
 import numpy as np
 import pytest
-import rclpy
-from rclpy.context import Context
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.parameter import Parameter
 from sensor_msgs.msg import CompressedImage, Image
-from std_msgs.msg import Header
 
-MASK = '/depthforge/segmentation/mask'
-OVERLAY = '/depthforge/segmentation/overlay'
-DEPTH = '/depthforge/depth/relative'
 NULL = ('-p', 'engine:=null')
-RELIABLE = {'qos_overrides./image.subscription.reliability': 'reliable'}
-
-
-def make_image(number: int, *, height: int = 48, width: int = 64) -> Any:
-    header = Header(frame_id='front_camera')
-    header.stamp.sec, header.stamp.nanosec = 1000 + number, 123_456_789
-    pixels = np.full((height, width, 3), number % 256, np.uint8)
-    return image_message(header, encoding='rgb8', pixels=pixels)
-
-
-def identity(message: Any) -> tuple[int, int, str]:
-    header = message.header
-    return header.stamp.sec, header.stamp.nanosec, header.frame_id
-
-
-def figures(status: Any) -> dict[str, str]:
-    return {pair.key: pair.value for pair in status.values}
-
-
-def latest(reports: list[Any]) -> dict[str, str]:
-    return figures(reports[-1].status[0]) if reports else {}
-
-
-def count(node: Any) -> Any:
-    return node._camera.statistics.snapshot()
-
-
-def change_state(peer: Any, transition: int) -> bool:
-    request = ChangeState.Request(transition=Transition(id=transition))
-    return bool(call(peer, ChangeState, 'change_state', request).success)
-
-
-def get_state(peer: Any) -> int:
-    return int(call(peer, GetState, 'get_state', GetState.Request()).current_state.id)
-
-
-def call(peer: Any, kind: Any, name: str, request: Any) -> Any:
-    future = peer.client(kind, f'/depthforge/{name}').call_async(request)
-    peer.spin_until(future.done)
-    return future.result()
-
-
-class FaultyEngine:
-    """The null engine, which raises on frames of 13s and hangs on 14s until released."""
-
-    def __init__(self) -> None:
-        self.released = threading.Event()
-        self._engine = load_engine('depthforge_tiny', engine='null')
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._engine, name)
-
-    def __call__(self, images: Any) -> Any:
-        if images[0, 0, 0, 0] == 13:
-            raise RuntimeError('the engine\nbroke')
-        if images[0, 0, 0, 0] == 14:
-            assert self.released.wait(60.0)
-        return self._engine(images)
-
-
-@contextmanager
-def node_in_process(**values: Any) -> Iterator[Any]:
-    """Run the node in a thread of this process, with these parameters."""
-    given = {'engine': 'null', 'diagnostics_period_s': 0.1} | RELIABLE | values
-    context = Context()
-    rclpy.init(args=[], context=context)
-    node = node_module.DepthforgeNode(
-        context=context,
-        parameter_overrides=[Parameter(name, value=value) for name, value in given.items()],
-    )
-    executor = SingleThreadedExecutor(context=context)
-    executor.add_node(node)
-    thread = threading.Thread(target=executor.spin, daemon=True)
-    try:
-        node.start()
-        thread.start()
-        yield node
-    finally:
-        executor.shutdown()
-        node.close()
-        context.try_shutdown()
-
-
-@pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyEngine]:
-    faulty = FaultyEngine()
-    monkeypatch.setattr(node_module, 'load_engine', lambda *_, **__: faulty)
-    monkeypatch.setattr(camera, 'DRAIN_TIMEOUT_S', 0.2)
-    yield faulty
-    faulty.released.set()
 
 
 def test_executable_answers_with_the_header_of_the_image(
     peer: Any, start_node: Callable[..., Any]
 ) -> None:
-    reliable = [f'{name}:={value}' for name, value in RELIABLE.items()]
-    with start_node(*NULL, '-p', reliable[0]) as process:
+    reliable = [text for pair in RELIABLE.items() for text in ('-p', ':='.join(pair))]
+    with start_node(*NULL, *reliable) as process:
         masks, depths = peer.subscribe(Image, MASK), peer.subscribe(Image, DEPTH)
         publisher = peer.publisher(Image, '/image')
-        for number in range(3):
+
+        def is_answered() -> bool:
+            publisher.publish(make_image(0))
+            peer.spin_for(0.2)
+            return bool(masks and depths)
+
+        peer.spin_until(is_answered)
+        for number in range(1, 4):
             publisher.publish(make_image(number))
-            peer.spin_until(lambda: len(masks) == len(depths) == number + 1)  # noqa: B023
-        expected = [identity(make_image(number)) for number in range(3)]
-        assert [identity(mask) for mask in masks] == expected
-        assert [identity(depth) for depth in depths] == expected
+            asked = identity(make_image(number))
+            peer.spin_until(lambda: asked == identity(masks[-1]) == identity(depths[-1]))  # noqa: B023
         assert process.end(signal.SIGINT)[0] == 0
     mask = np.frombuffer(masks[0].data, np.uint8).reshape(48, 64)
     assert (masks[0].encoding, masks[0].step) == ('mono8', 64)
@@ -177,8 +91,8 @@ def test_wrong_arguments_are_refused_in_one_line(
 def test_frames_of_all_kinds_are_counted_exactly(peer: Any, engine: FaultyEngine) -> None:
     del engine
     with node_in_process(max_pixels=10_000) as node:
-        masks = peer.subscribe(Image, MASK)
-        publisher = peer.publisher(Image, '/image')
+        masks = peer.subscribe(Image, MASK, seen_by=node)
+        publisher = peer.publisher(Image, '/image', seen_by=node)
         empty, short, odd = make_image(1), make_image(2), make_image(3)
         empty.height = empty.width = 0
         short.data = short.data[:-1]
@@ -204,8 +118,8 @@ def test_frames_of_all_kinds_are_counted_exactly(peer: Any, engine: FaultyEngine
 
 def test_a_burst_is_answered_newest_first_and_counted(peer: Any, engine: FaultyEngine) -> None:
     with node_in_process(**{'qos_overrides./image.subscription.depth': 10}) as node:
-        masks = peer.subscribe(Image, MASK)
-        publisher = peer.publisher(Image, '/image')
+        masks = peer.subscribe(Image, MASK, seen_by=node)
+        publisher = peer.publisher(Image, '/image', seen_by=node)
         publisher.publish(make_image(14))
         peer.spin_until(lambda: node._camera.busy_s > 0.0)
         for number in range(20, 25):
@@ -221,9 +135,9 @@ def test_a_burst_is_answered_newest_first_and_counted(peer: Any, engine: FaultyE
 
 
 def test_diagnostics_report_a_hanging_engine(peer: Any, engine: FaultyEngine) -> None:
-    with node_in_process(stall_after_s=0.3):
-        reports = peer.subscribe(DiagnosticArray, '/diagnostics')
-        publisher = peer.publisher(Image, '/image')
+    with node_in_process(stall_after_s=0.3) as node:
+        reports = peer.subscribe(DiagnosticArray, '/diagnostics', seen_by=node)
+        publisher = peer.publisher(Image, '/image', seen_by=node)
         publisher.publish(make_image(1))
         peer.spin_until(lambda: latest(reports).get('published') == '1')
         status = reports[-1].status[0]
@@ -241,103 +155,10 @@ def test_diagnostics_report_a_hanging_engine(peer: Any, engine: FaultyEngine) ->
 
 def test_diagnostics_report_a_silent_camera(peer: Any) -> None:
     # Nobody publishes /clock either: simulated time stands still, the report must not.
-    with node_in_process(stall_after_s=0.2, use_sim_time=True):
-        reports = peer.subscribe(DiagnosticArray, '/diagnostics')
+    with node_in_process(stall_after_s=0.2, use_sim_time=True) as node:
+        reports = peer.subscribe(DiagnosticArray, '/diagnostics', seen_by=node)
         peer.spin_until(lambda: reports and reports[-1].status[0].level == DiagnosticStatus.WARN)
         assert 'no image on /image' in reports[-1].status[0].message
-
-
-def test_lifecycle_goes_down_and_up_again(peer: Any) -> None:
-    with node_in_process() as node:
-        masks = peer.subscribe(Image, MASK)
-        publisher = peer.publisher(Image, '/image')
-        publisher.publish(make_image(1))
-        peer.spin_until(lambda: len(masks) == 1)
-        assert change_state(peer, Transition.TRANSITION_DEACTIVATE)
-        assert get_state(peer) == State.PRIMARY_STATE_INACTIVE
-        peer.spin_until(lambda: publisher.get_subscription_count() == 0)
-        assert change_state(peer, Transition.TRANSITION_ACTIVATE)
-        peer.spin_until(lambda: publisher.get_subscription_count() == 1)
-        publisher.publish(make_image(2))
-        peer.spin_until(lambda: len(masks) == 2)
-        assert count(node).received == 2
-        assert change_state(peer, Transition.TRANSITION_DEACTIVATE)
-        assert change_state(peer, Transition.TRANSITION_CLEANUP)
-        assert get_state(peer) == State.PRIMARY_STATE_UNCONFIGURED
-        peer.spin_until(lambda: peer.node.count_publishers(MASK) == 0)
-        assert change_state(peer, Transition.TRANSITION_CONFIGURE)
-        assert change_state(peer, Transition.TRANSITION_ACTIVATE)
-        peer.spin_until(lambda: publisher.get_subscription_count() == 1)
-        publisher.publish(make_image(3))
-        peer.spin_until(lambda: len(masks) == 3)
-        assert change_state(peer, Transition.TRANSITION_ACTIVE_SHUTDOWN)
-        assert get_state(peer) == State.PRIMARY_STATE_FINALIZED
-
-
-def test_deactivation_leaves_a_hanging_frame_behind(peer: Any, engine: FaultyEngine) -> None:
-    with node_in_process() as node:
-        masks = peer.subscribe(Image, MASK)
-        publisher = peer.publisher(Image, '/image')
-        publisher.publish(make_image(14))
-        peer.spin_until(lambda: node._camera.busy_s > 0.0)
-        publisher.publish(make_image(15))
-        peer.spin_until(lambda: count(node).received == 2)
-        assert change_state(peer, Transition.TRANSITION_DEACTIVATE)
-        assert count(node).dropped == {'deactivated': 1}
-        assert not change_state(peer, Transition.TRANSITION_ACTIVATE)
-        engine.released.set()
-        peer.spin_until(lambda: count(node).in_flight == 0)
-        assert count(node).dropped == {'deactivated': 2}
-        assert change_state(peer, Transition.TRANSITION_ACTIVATE)
-        peer.spin_until(lambda: publisher.get_subscription_count() == 1)
-        publisher.publish(make_image(16))
-        peer.spin_until(lambda: masks)
-        assert masks[0].header.stamp.sec == 1016
-
-
-def test_autostart_can_be_left_to_a_manager(peer: Any) -> None:
-    with node_in_process(autostart=False):
-        assert get_state(peer) == State.PRIMARY_STATE_UNCONFIGURED
-        assert change_state(peer, Transition.TRANSITION_CONFIGURE)
-        assert get_state(peer) == State.PRIMARY_STATE_INACTIVE
-
-
-def test_failed_configure_can_be_mended(peer: Any) -> None:
-    with node_in_process(autostart=False, engine='warp') as node:
-        assert not change_state(peer, Transition.TRANSITION_CONFIGURE)
-        assert get_state(peer) == State.PRIMARY_STATE_UNCONFIGURED
-        assert node.set_parameters([Parameter('engine', value='null')])[0].successful
-        assert change_state(peer, Transition.TRANSITION_CONFIGURE)
-
-
-def test_parameters_are_checked_when_set() -> None:
-    with node_in_process(autostart=False) as node:
-        for name, value, text in (
-            ('image_transport', 'zip', 'raw, compressed'),
-            ('short_side', -1, '8192'),
-            ('overlay_alpha', 1.5, '1.0'),
-        ):
-            result = node.set_parameters([Parameter(name, value=value)])[0]
-            assert not result.successful
-            assert name in result.reason
-            assert text in result.reason
-        node.trigger_configure()
-        result = node.set_parameters([Parameter('overlay_alpha', value=0.7)])[0]
-        assert not result.successful
-        assert 'clean the node up first' in result.reason
-
-
-def test_parameters_are_described() -> None:
-    with node_in_process(autostart=False) as node:
-        for name in parameters.NodeConfig.__dataclass_fields__:
-            descriptor = node.describe_parameter(name)
-            assert descriptor.description
-            assert descriptor.additional_constraints
-        assert node.describe_parameter('short_side').integer_range[0].to_value == 8192
-        assert node.describe_parameter('overlay_alpha').floating_point_range[0].to_value == 1.0
-        assert parameters.read(node) == parameters.NodeConfig(
-            engine='null', diagnostics_period_s=0.1, autostart=False
-        )
 
 
 def test_overlay_is_painted_only_for_subscribers(
@@ -350,15 +171,15 @@ def test_overlay_is_painted_only_for_subscribers(
         return overlay(*arguments)
 
     monkeypatch.setattr(camera, 'overlay', paint)
-    with node_in_process():
-        masks = peer.subscribe(Image, MASK)
-        publisher = peer.publisher(Image, '/image')
+    with node_in_process() as node:
+        masks = peer.subscribe(Image, MASK, seen_by=node)
+        publisher = peer.publisher(Image, '/image', seen_by=node)
         publisher.publish(make_image(100))
         peer.spin_until(lambda: len(masks) == 1)
         assert not painted
-        overlays = peer.subscribe(Image, OVERLAY)
-        confidences = peer.subscribe(Image, '/depthforge/segmentation/confidence')
-        entropies = peer.subscribe(Image, '/depthforge/segmentation/entropy')
+        overlays = peer.subscribe(Image, OVERLAY, seen_by=node)
+        confidences = peer.subscribe(Image, '/depthforge/segmentation/confidence', seen_by=node)
+        entropies = peer.subscribe(Image, '/depthforge/segmentation/entropy', seen_by=node)
         publisher.publish(make_image(200))
         peer.spin_until(lambda: overlays and confidences and entropies)
     assert len(painted) == 1
@@ -375,8 +196,8 @@ def test_overlay_is_painted_only_for_subscribers(
 
 def test_compressed_images_are_answered(peer: Any) -> None:
     with node_in_process(image_transport='compressed') as node:
-        masks = peer.subscribe(Image, MASK)
-        publisher = peer.publisher(CompressedImage, '/image')
+        masks = peer.subscribe(Image, MASK, seen_by=node)
+        publisher = peer.publisher(CompressedImage, '/image', seen_by=node)
         message = CompressedImage(header=make_image(7).header, format='jpeg')
         message.data = b'no picture'
         publisher.publish(message)

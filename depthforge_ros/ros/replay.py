@@ -20,6 +20,7 @@ from rosbags.rosbag2 import Reader, ReaderError
 from tqdm import tqdm
 
 WAIT_STEP_S = 0.05
+SETTLE_S = 1.0
 ACKNOWLEDGE_TIMEOUT_S = 10.0
 DEPTH = 100
 """Messages per topic that the middleware keeps for slow subscribers."""
@@ -122,6 +123,8 @@ def _await_subscribers(
                     'awaited; start them first and check ROS_DOMAIN_ID'
                 )
             time.sleep(WAIT_STEP_S)
+    # The subscribers must know the publishers too, which nobody but themselves can tell.
+    time.sleep(SETTLE_S if wait_for else 0.0)
 
 
 def paced(messages: Iterator[tuple[Any, int, bytes]], rate: float) -> Iterator[tuple[str, bytes]]:

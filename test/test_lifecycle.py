@@ -1,0 +1,114 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Transitions and parameters of the node over real DDS."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from depthforge_ros.ros import parameters
+from lifecycle_msgs.msg import State, Transition
+from node_support import (
+    change_state,
+    count,
+    FaultyEngine,
+    get_state,
+    make_image,
+    MASK,
+    node_in_process,
+)
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import Image
+
+
+def test_lifecycle_goes_down_and_up_again(peer: Any) -> None:
+    with node_in_process() as node:
+        masks = peer.subscribe(Image, MASK, seen_by=node)
+        publisher = peer.publisher(Image, '/image', seen_by=node)
+        publisher.publish(make_image(1))
+        peer.spin_until(lambda: len(masks) == 1)
+        assert change_state(peer, Transition.TRANSITION_DEACTIVATE)
+        assert get_state(peer) == State.PRIMARY_STATE_INACTIVE
+        peer.spin_until(lambda: publisher.get_subscription_count() == 0)
+        assert change_state(peer, Transition.TRANSITION_ACTIVATE)
+        peer.spin_until(lambda: publisher.get_subscription_count() == 1)
+        publisher.publish(make_image(2))
+        peer.spin_until(lambda: len(masks) == 2)
+        assert count(node).received == 2
+        assert change_state(peer, Transition.TRANSITION_DEACTIVATE)
+        assert change_state(peer, Transition.TRANSITION_CLEANUP)
+        assert get_state(peer) == State.PRIMARY_STATE_UNCONFIGURED
+        peer.spin_until(lambda: peer.node.count_publishers(MASK) == 0)
+        assert change_state(peer, Transition.TRANSITION_CONFIGURE)
+        assert change_state(peer, Transition.TRANSITION_ACTIVATE)
+        peer.spin_until(lambda: publisher.get_subscription_count() == 1)
+        publisher.publish(make_image(3))
+        peer.spin_until(lambda: len(masks) == 3)
+        assert change_state(peer, Transition.TRANSITION_ACTIVE_SHUTDOWN)
+        assert get_state(peer) == State.PRIMARY_STATE_FINALIZED
+
+
+def test_deactivation_leaves_a_hanging_frame_behind(peer: Any, engine: FaultyEngine) -> None:
+    with node_in_process() as node:
+        masks = peer.subscribe(Image, MASK, seen_by=node)
+        publisher = peer.publisher(Image, '/image', seen_by=node)
+        publisher.publish(make_image(14))
+        peer.spin_until(lambda: node._camera.busy_s > 0.0)
+        publisher.publish(make_image(15))
+        peer.spin_until(lambda: count(node).received == 2)
+        assert change_state(peer, Transition.TRANSITION_DEACTIVATE)
+        assert count(node).dropped == {'deactivated': 1}
+        assert not change_state(peer, Transition.TRANSITION_ACTIVATE)
+        engine.released.set()
+        peer.spin_until(lambda: count(node).in_flight == 0)
+        assert count(node).dropped == {'deactivated': 2}
+        assert change_state(peer, Transition.TRANSITION_ACTIVATE)
+        peer.spin_until(lambda: publisher.get_subscription_count() == 1)
+        publisher.publish(make_image(16))
+        peer.spin_until(lambda: masks)
+        assert masks[0].header.stamp.sec == 1016
+
+
+def test_autostart_can_be_left_to_a_manager(peer: Any) -> None:
+    with node_in_process(autostart=False):
+        assert get_state(peer) == State.PRIMARY_STATE_UNCONFIGURED
+        assert change_state(peer, Transition.TRANSITION_CONFIGURE)
+        assert get_state(peer) == State.PRIMARY_STATE_INACTIVE
+
+
+def test_failed_configure_can_be_mended(peer: Any) -> None:
+    with node_in_process(autostart=False, engine='warp') as node:
+        assert not change_state(peer, Transition.TRANSITION_CONFIGURE)
+        assert get_state(peer) == State.PRIMARY_STATE_UNCONFIGURED
+        assert node.set_parameters([Parameter('engine', value='null')])[0].successful
+        assert change_state(peer, Transition.TRANSITION_CONFIGURE)
+
+
+def test_parameters_are_checked_when_set() -> None:
+    with node_in_process(autostart=False) as node:
+        for name, value, text in (
+            ('image_transport', 'zip', 'raw, compressed'),
+            ('short_side', -1, '8192'),
+            ('overlay_alpha', 1.5, '1.0'),
+        ):
+            result = node.set_parameters([Parameter(name, value=value)])[0]
+            assert not result.successful
+            assert name in result.reason
+            assert text in result.reason
+        node.trigger_configure()
+        result = node.set_parameters([Parameter('overlay_alpha', value=0.7)])[0]
+        assert not result.successful
+        assert 'clean the node up first' in result.reason
+
+
+def test_parameters_are_described() -> None:
+    with node_in_process(autostart=False) as node:
+        for name in parameters.NodeConfig.__dataclass_fields__:
+            descriptor = node.describe_parameter(name)
+            assert descriptor.description
+            assert descriptor.additional_constraints
+        assert node.describe_parameter('short_side').integer_range[0].to_value == 8192
+        assert node.describe_parameter('overlay_alpha').floating_point_range[0].to_value == 1.0
+        assert parameters.read(node) == parameters.NodeConfig(
+            engine='null', diagnostics_period_s=0.1, autostart=False
+        )
