@@ -71,9 +71,16 @@ def main() -> int:
                 dataset = SETS[name].open(args.shared, args.limit)
                 figures = evaluate_images(pipeline, dataset, target=CAMVID)
                 rows.append({'model': model, 'set': name, **figures})
+                _write(args, rows)
     except UserError as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
+    print(table(rows))
+    return 0
+
+
+def _write(args: argparse.Namespace, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write after every set, so that an interrupted run keeps what it has."""
     report = {
         'command': ' '.join(sys.argv),
         'date': datetime.date.today().isoformat(),
@@ -82,8 +89,6 @@ def main() -> int:
     }
     args.json.parent.mkdir(parents=True, exist_ok=True)
     args.json.write_text(json.dumps(report, indent=1) + '\n')
-    print(table(rows))
-    return 0
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
