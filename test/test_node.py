@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 import signal
 from typing import Any
 
@@ -47,11 +48,13 @@ def test_executable_answers_with_the_header_of_the_image(
             peer.spin_for(0.2)
             return bool(masks and depths)
 
+        def answers(asked: Any) -> bool:
+            return bool(asked == identity(masks[-1]) == identity(depths[-1]))
+
         peer.spin_until(is_answered)
         for number in range(1, 4):
             publisher.publish(make_image(number))
-            asked = identity(make_image(number))
-            peer.spin_until(lambda: asked == identity(masks[-1]) == identity(depths[-1]))  # noqa: B023
+            peer.spin_until(partial(answers, identity(make_image(number))))
         assert process.end(signal.SIGINT)[0] == 0
     mask = np.frombuffer(masks[0].data, np.uint8).reshape(48, 64)
     assert (masks[0].encoding, masks[0].step) == ('mono8', 64)
