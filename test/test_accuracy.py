@@ -42,9 +42,7 @@ def test_bundled_model_on_the_bundled_drive() -> None:
 
 @needs_shared
 def test_bundled_model_on_real_day_frames() -> None:
-    choice = DatasetChoice(
-        root=SHARED / 'data/camvid', split='test', match='Seq05VD*', limit=8
-    )
+    choice = DatasetChoice(root=SHARED / 'data/camvid', split='test', match='Seq05VD*', limit=8)
     assert miou('depthforge_tiny', 'camvid', choice) > TINY_ON_DAY
 
 
