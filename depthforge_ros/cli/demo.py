@@ -42,8 +42,8 @@ NODE_LATENCY = ('latency_ms_p50', 'latency_ms_p99')
 DOMAINS = (1, 101)
 """ROS_DOMAIN_IDs whose ports no system hands out otherwise."""
 START_TIMEOUT_S = 180.0
-SETTLE_TIMEOUT_S = 30.0
-QUIET_S = 2.0
+SETTLE_TIMEOUT_S = 120.0
+QUIET_S = 5.0
 """The node is done with the drive when no mask has come for so long."""
 
 
@@ -169,7 +169,7 @@ def _settle(recorder: Recorder) -> None:
         nonlocal last
         if one.counts[MASK_TOPIC] != last[0]:
             last = (one.counts[MASK_TOPIC], time.monotonic())
-        return time.monotonic() - last[1] > QUIET_S
+        return last[0] > 0 and time.monotonic() - last[1] > QUIET_S
 
     recorder.wait_until(quiet, SETTLE_TIMEOUT_S)
     seen = recorder.counts[DIAGNOSTICS_TOPIC]
