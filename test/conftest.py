@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 import importlib.util
 import os
@@ -89,9 +89,9 @@ def peer() -> Iterator[Peer]:
 class NodeProcess:
     """The executable `depthforge_node` in a process of its own."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, program: Sequence[str]) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, '-m', 'depthforge_ros.ros.node', '--ros-args', *arguments],
+            [sys.executable, *program, '--ros-args', *arguments],
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -109,8 +109,10 @@ class NodeProcess:
 
 
 @contextmanager
-def running_node(*arguments: str) -> Iterator[NodeProcess]:
-    node = NodeProcess(*arguments)
+def running_node(
+    *arguments: str, program: Sequence[str] = ('-m', 'depthforge_ros.ros.node')
+) -> Iterator[NodeProcess]:
+    node = NodeProcess(*arguments, program=program)
     try:
         yield node
     finally:

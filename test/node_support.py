@@ -123,5 +123,7 @@ def node_in_process(**values: Any) -> Iterator[Any]:
         yield node
     finally:
         executor.shutdown()
+        if thread.is_alive():
+            thread.join()
         node.close()
         context.try_shutdown()

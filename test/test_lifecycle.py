@@ -4,15 +4,18 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Any
 
 from depthforge_ros.ros import parameters
+from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import State, Transition
 from node_support import (
     change_state,
     count,
     FaultyEngine,
     get_state,
+    latest,
     make_image,
     MASK,
     node_in_process,
@@ -67,6 +70,39 @@ def test_deactivation_leaves_a_hanging_frame_behind(peer: Any, engine: FaultyEng
         publisher.publish(make_image(16))
         peer.spin_until(lambda: masks)
         assert masks[0].header.stamp.sec == 1016
+
+
+NODE_THAT_HANGS = """
+import sys
+from depthforge_ros.engine.null import NullEngine
+from depthforge_ros.ros import camera, node
+import torch
+
+def hang(self, images, answer=NullEngine.__call__):
+    while images.any():
+        torch.ones(64, 64) @ torch.ones(64, 64)
+    return answer(self, images)
+
+NullEngine.__call__ = hang
+camera.DRAIN_TIMEOUT_S = 0.2
+sys.exit(node.main())
+"""
+
+
+def test_executable_ends_well_while_a_frame_hangs(peer: Any, start_node: Any) -> None:
+    with start_node('-p', 'engine:=null', program=('-c', NODE_THAT_HANGS)) as process:
+        publisher = peer.publisher(Image, '/image')
+        reports = peer.subscribe(DiagnosticArray, '/diagnostics')
+
+        def is_hanging() -> bool:
+            publisher.publish(make_image(1))
+            peer.spin_for(0.2)
+            return latest(reports).get('in_flight') in ('1', '2')
+
+        peer.spin_until(is_hanging)
+        code, errors = process.end(signal.SIGTERM)
+    assert code == 0, errors
+    assert 'left behind' in errors
 
 
 def test_autostart_can_be_left_to_a_manager(peer: Any) -> None:

@@ -72,9 +72,14 @@ class Camera:
         """Seconds that the frame in work has taken so far, 0 if there is none."""
         return 0.0 if self._worker is None else self._worker.busy_s
 
+    @property
+    def is_working(self) -> bool:
+        """Whether the worker's thread runs; after `stop` only while a frame hangs in it."""
+        return self._worker is not None and self._worker.is_alive
+
     def start(self) -> None:
         """Subscribe; refused with UserError while a frame of an earlier start still hangs."""
-        if self._worker is not None and self._worker.is_alive:
+        if self.is_working:
             raise UserError(
                 f'a frame has been in work for {self.busy_s:.0f} s and cannot be ended; restart '
                 'the node'
@@ -97,7 +102,7 @@ class Camera:
             return
         if self._worker.stop(DRAIN_TIMEOUT_S) is not None:
             self.statistics.dropped('deactivated')
-        if self._worker.is_alive:
+        if self.is_working:
             self._node.get_logger().error(
                 f'a frame has been in work for {self.busy_s:.0f} s and was left behind'
             )
@@ -189,6 +194,8 @@ def _create(create: Callable[..., Any], *args: Any, reliability: Any) -> Any:
             *args, qos, qos_overriding_options=QoSOverridingOptions.with_default_policies()
         )
     except RuntimeError as error:
+        if 'QoS override' not in str(error):
+            raise
         raise UserError(
             f'{error} for topic {args[1]}; under qos_overrides, history is keep_last or keep_all, '
             'depth an integer and reliability reliable or best_effort'

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+import os
 import sys
 import time
 from typing import Any
@@ -51,11 +52,13 @@ class DepthforgeNode(LifecycleNode):
             if trigger() != TransitionCallbackReturn.SUCCESS:
                 raise UserError(self._failure)
 
-    def close(self) -> None:
-        """Stop the work and free everything, in whatever state the node is."""
+    def close(self) -> bool:
+        """Stop and free everything, in whatever state; False if a frame hangs in the engine."""
         self._stop()
+        is_idle = self._camera is None or not self._camera.is_working
         self._free()
         self.destroy_node()
+        return is_idle
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load and warm the engine, and create the publishers."""
@@ -98,7 +101,8 @@ class DepthforgeNode(LifecycleNode):
             action()
         except Exception as error:  # rclpy would swallow it without a word
             self._failure = one_line(error)
-            self.get_logger().error(f'{name} failed: {self._failure}')
+            if self.context.ok():  # or else it was interrupted
+                self.get_logger().error(f'{name} failed: {self._failure}')
             return TransitionCallbackReturn.FAILURE
         return TransitionCallbackReturn.SUCCESS
 
@@ -202,9 +206,12 @@ def main(args: Sequence[str] | None = None) -> int:
         if rclpy.ok():
             return _refuse(error)
     finally:
-        if node is not None:
-            node.close()
+        is_idle = node is None or node.close()
         rclpy.try_shutdown()
+    if not is_idle:
+        # A thread inside the engine's native code would abort the interpreter at its end.
+        sys.stderr.flush()
+        os._exit(0)
     return 0
 
 
