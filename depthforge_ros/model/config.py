@@ -14,7 +14,7 @@ from depthforge_ros.errors import UserError
 
 @dataclass(frozen=True)
 class VitConfig:
-    """A DINOv2-style vision transformer; both streams use one."""
+    """A DINOv2 vision transformer: the depth stream's encoder, and mostly the visual one's."""
 
     width: int = 384
     depth: int = 12
@@ -23,6 +23,8 @@ class VitConfig:
     patch: int = 14
     position_grid: int = 37
     """Side of the square grid that the position embedding is stored for."""
+    registers: int = 0
+    """Register tokens after the class token; with any, positions are resized antialiased."""
 
     def __post_init__(self) -> None:
         if self.width % self.heads:
@@ -30,6 +32,35 @@ class VitConfig:
                 f'encoder width {self.width} does not divide into {self.heads} heads; choose a '
                 'multiple'
             )
+
+
+@dataclass(frozen=True)
+class Eva02Config:
+    """An EVA02 vision transformer for the visual stream; the defaults are EVA02-L."""
+
+    width: int = 1024
+    depth: int = 24
+    heads: int = 16
+    mlp_ratio: float = 8.0 / 3.0
+    patch: int = 14
+    position_grid: int = 16
+    """Side of the square grid that the position embedding is stored for."""
+    rope_grid: int = 16
+    """Side of the pre-training grid, onto which rotary positions of any grid are scaled."""
+
+    def __post_init__(self) -> None:
+        if self.width % (4 * self.heads):
+            raise UserError(
+                f'EVA02 width {self.width} does not divide into {self.heads} heads of a multiple '
+                'of 4 channels (rotary pairs for rows and columns); choose a multiple'
+            )
+
+
+VISUAL_KINDS: Mapping[str, type[VitConfig] | type[Eva02Config]] = {
+    'dinov2': VitConfig,
+    'eva02': Eva02Config,
+}
+"""The `kind` by which stored configurations name the visual encoder's class."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +120,19 @@ class DptConfig:
 
     features: int = 64
     out_channels: tuple[int, int, int, int] = (48, 96, 192, 384)
+    taps: tuple[int, int, int, int] | None = None
+    """Blocks whose maps the head takes; None: those of the segmentation. Depth Anything V2 Large
+    was trained on other ones."""
+    max_depth_m: float = 0.0
+    """Range of a metric head, which gives metres: 20 for Depth Anything V2's indoor (Hypersim)
+    weights, 80 for its outdoor (Virtual KITTI) ones. 0: relative inverse depth."""
+
+    def __post_init__(self) -> None:
+        if self.max_depth_m < 0.0:
+            raise UserError(
+                f'max_depth_m {self.max_depth_m} is negative; give metres, or 0 for a relative '
+                'head'
+            )
 
 
 @dataclass(frozen=True)
@@ -96,11 +140,13 @@ class NetworkConfig:
     """The whole DepthForge network."""
 
     encoder: VitConfig = field(default_factory=VitConfig)
-    """Shape of the visual and of the depth encoder."""
+    """Shape of the depth encoder, and of the visual one unless `visual` says otherwise."""
+    visual: VitConfig | Eva02Config | None = None
+    """Visual encoder of the same width, depth and patch, where it is another than `encoder`."""
     shared_encoder: bool = False
     """True: one set of encoder weights serves both streams."""
     taps: tuple[int, int, int, int] = (2, 5, 8, 11)
-    """Blocks whose maps reach the decoder and the depth head."""
+    """Blocks whose maps reach the decoder, and the depth head unless `dpt.taps` is given."""
     tokens: TokenConfig = field(default_factory=TokenConfig)
     head: HeadConfig = field(default_factory=HeadConfig)
     dpt: DptConfig = field(default_factory=DptConfig)
@@ -108,15 +154,37 @@ class NetworkConfig:
     """Default short side of the network input in pixels."""
 
     def __post_init__(self) -> None:
-        if list(self.taps) != sorted(set(self.taps)) or self.taps[-1] >= self.encoder.depth:
+        for taps in (self.taps, self.depth_taps):
+            if list(taps) != sorted(set(taps)) or taps[-1] >= self.encoder.depth:
+                raise UserError(
+                    f'taps {taps} must rise and stay below the encoder depth, {self.encoder.depth}'
+                )
+        if self.visual is None:
+            return
+        if self.shared_encoder:
             raise UserError(
-                f'taps {self.taps} must rise and stay below the encoder depth, '
-                f'{self.encoder.depth}'
+                'shared_encoder came with a visual encoder of its own; leave one of them out'
             )
+        for name in ('width', 'depth', 'patch'):
+            visual, depth = getattr(self.visual, name), getattr(self.encoder, name)
+            if visual != depth:
+                raise UserError(
+                    f'visual encoder of {name} {visual} came with a depth encoder of {name} '
+                    f'{depth}; {_REMEDIES[name]}'
+                )
+
+    @property
+    def depth_taps(self) -> tuple[int, int, int, int]:
+        """Blocks of the depth encoder whose maps the depth head takes."""
+        return self.dpt.taps or self.taps
 
     def to_json(self) -> dict[str, Any]:
-        """Return nested plain values, for metadata."""
-        return dataclasses.asdict(self)
+        """Return nested plain values, for metadata; a visual encoder carries its `kind`."""
+        fields = dataclasses.asdict(self)
+        for kind, cls in VISUAL_KINDS.items():
+            if isinstance(self.visual, cls):
+                fields['visual'] = {'kind': kind, **fields['visual']}
+        return fields
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> NetworkConfig:
@@ -126,8 +194,27 @@ class NetworkConfig:
         for name, value in _known(cls, fields).items():
             if name in parts:
                 value = parts[name](**_tuples(_known(parts[name], value)))
+            elif name == 'visual' and value is not None:
+                value = _visual(value)
             values[name] = value
         return cls(**_tuples(values))
+
+
+_REMEDIES = {
+    'width': 'choose encoders of one size',
+    'depth': 'choose encoders of one size',
+    'patch': 'resize one patch kernel (resize_patch_kernel) and give both the same patch',
+}
+
+
+def _visual(fields: Mapping[str, Any]) -> VitConfig | Eva02Config:
+    values = dict(fields)
+    kind = values.pop('kind', None)
+    if kind not in VISUAL_KINDS:
+        raise UserError(
+            f'visual encoder kind {kind!r} is not known; choose {" or ".join(VISUAL_KINDS)}'
+        )
+    return VISUAL_KINDS[kind](**_known(VISUAL_KINDS[kind], values))
 
 
 def _known(cls: type, fields: Mapping[str, Any]) -> dict[str, Any]:
