@@ -85,3 +85,21 @@ def test_rare_classes_are_drawn_more_often() -> None:
     chances = rare_class_chances(labels)
     assert chances.sum() == pytest.approx(1.0)
     assert chances[7] > 3 * chances[:7].max()
+
+
+def test_distillation_goes_on_from_a_checkpoint(
+    tmp_path: Path, distillation: dict[str, object]
+) -> None:
+    run(tmp_path, 'distill', distillation)
+    path = tmp_path / 'run' / 'last.safetensors'
+    again = {'output': str(tmp_path / 'again'), 'start_from': str(path)}
+    run(tmp_path, 'distill', distillation | again)
+    first, _ = load_network(path)
+    second, _ = load_network(tmp_path / 'again' / 'last.safetensors')
+    for name, value in first.head.state_dict().items():
+        assert torch.equal(value, second.head.state_dict()[name])
+    start, resumed = (
+        float((tmp_path / folder / 'log.csv').read_text().splitlines()[1].split(',')[1])
+        for folder in ('run', 'again')
+    )
+    assert resumed < 0.9 * start

@@ -10,7 +10,7 @@ from depthforge_ros.errors import UserError
 from depthforge_ros.model.config import HeadConfig, NetworkConfig, TokenConfig, VitConfig
 from depthforge_ros.model.network import DepthForge
 from depthforge_ros.model.refinement import RefinementDecoder, resize
-from depthforge_ros.model.tokens import DepthAwareTokens
+from depthforge_ros.model.tokens import DepthAwareTokens, FoldedTokens, refine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import MINI, mini_network, variant
@@ -34,15 +34,22 @@ def test_large_model_trains_the_published_number_of_token_parameters() -> None:
     columns=st.integers(1, 7),
     batch=st.integers(1, 2),
     attention=st.sampled_from(['joint', 'separate', 'visual']),
-    gate_on=st.sampled_from(['pyramid', 'grid']),
+    gate_on=st.sampled_from(['pyramid', 'finest', 'grid']),
+    one_gate=st.booleans(),
     shared=st.booleans(),
 )
 def test_every_size_and_form_answers_at_the_input_resolution(
-    rows: int, columns: int, batch: int, attention: str, gate_on: str, shared: bool
+    rows: int,
+    columns: int,
+    batch: int,
+    attention: str,
+    gate_on: str,
+    one_gate: bool,
+    shared: bool,
 ) -> None:
     config = variant(
         tokens=dataclasses.replace(MINI.tokens, attention=attention),
-        head=dataclasses.replace(MINI.head, gate_on=gate_on),
+        head=dataclasses.replace(MINI.head, gate_on=gate_on, one_gate=one_gate),
         shared_encoder=shared,
     )
     network = mini_network(config)
@@ -76,23 +83,76 @@ def test_streams_in_lockstep_equal_streams_run_apart(attention: str, shared: boo
 
 
 @settings(max_examples=10, deadline=None)
-@given(attention=st.sampled_from(['joint', 'separate']), patches=st.integers(1, 30))
-def test_folded_tokens_equal_the_published_equations(attention: str, patches: int) -> None:
+@given(
+    attention=st.sampled_from(['joint', 'separate', 'visual']),
+    patches=st.integers(1, 30),
+    stored=st.booleans(),
+)
+def test_folded_tokens_equal_the_published_equations(
+    attention: str, patches: int, stored: bool
+) -> None:
     config = TokenConfig(count=9, rank=3, attention=attention, depth_weight=0.7, scale_init=0.3)
     tokens = DepthAwareTokens(config, VitConfig(width=32, depth=2, heads=2), 32)
     visual, depth = torch.randn(2, patches, 32), torch.randn(2, patches, 32)
-    ours = tokens(visual, depth, 1, tokens.fold())
+    folded = FoldedTokens(tokens) if stored else tokens
+    ours = refine(config, visual, depth, 1, folded.fold())
     token = tokens.a[1] @ tokens.b[1]
     root = 32**0.5
+    weights = (visual @ token.T / root).softmax(-1)
     if attention == 'joint':
         weights = ((visual @ token.T + depth @ token.T) / root).softmax(-1)
-    else:
-        weights = (visual @ token.T / root).softmax(-1) + 0.7 * (depth @ token.T / root).softmax(
-            -1
-        )
+    elif attention == 'separate':
+        weights = weights + 0.7 * (depth @ token.T / root).softmax(-1)
     change = weights[..., 1:] @ tokens.to_feature(token[1:])
     expected = visual + 0.3 * tokens.to_delta(change + visual)
     torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-5)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    rows=st.integers(1, 6),
+    columns=st.integers(1, 6),
+    batch=st.integers(1, 3),
+    attention=st.sampled_from(['joint', 'separate', 'visual']),
+    gate_on=st.sampled_from(['pyramid', 'finest', 'grid']),
+    shared=st.booleans(),
+)
+def test_inference_form_equals_training_form(
+    rows: int, columns: int, batch: int, attention: str, gate_on: str, shared: bool
+) -> None:
+    network = mini_network(
+        variant(
+            tokens=dataclasses.replace(MINI.tokens, attention=attention),
+            head=dataclasses.replace(MINI.head, gate_on=gate_on),
+            shared_encoder=shared,
+        )
+    )
+    image = torch.randint(0, 256, (batch, 14 * rows, 14 * columns, 3), dtype=torch.uint8)
+    with torch.inference_mode():
+        normal = network.normalize(image)
+        blocks = network.depth_blocks(normal)
+        every = network.segment(network.visual_taps(normal, blocks), every_layer=True)
+        trained = resize(every.class_scores(), (14 * rows, 14 * columns))
+        taps = [network.to_map(blocks[tap], normal) for tap in MINI.taps]
+        depth = network.estimate_depth(taps, (14 * rows, 14 * columns))
+        used = network.fold()(image)
+    assert not list(network.tokens.parameters())
+    torch.testing.assert_close(used.scores_BKHW, trained, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(used.inverse_depth_BHW, depth, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize('one_gate', [False, True])
+def test_refinement_is_that_of_the_published_code(one_gate: bool) -> None:
+    decoder = RefinementDecoder(HeadConfig(gate_on='finest', one_gate=one_gate, width=32), 32)
+    nn.init.normal_(decoder.fuse.weight, std=0.1)
+    assert len(decoder.gates) == (1 if one_gate else 4)
+    gates = list(decoder.gates) * (4 if one_gate else 1)
+    maps = [torch.randn(1, 32, 5, 6) for _ in range(4)]
+    levels = decoder(maps)
+    fine = [resize(resize(x, level.size), (20, 24)) for x, level in zip(maps, levels, strict=True)]
+    gated = torch.cat([gate(x) for gate, x in zip(gates, fine, strict=True)], 1)
+    expected = fine[0] + functional.conv2d(gated, decoder.fuse.weight, decoder.fuse.bias)
+    torch.testing.assert_close(levels[0].resized(), expected, atol=1e-5, rtol=1e-5)
 
 
 def test_refinement_fuses_as_the_concatenated_convolution_does() -> None:

@@ -42,11 +42,12 @@ class EagerEngine:
         if threads:
             torch.set_num_threads(threads)
         network, checkpoint = load_model(model)
+        fingerprint = _fingerprint(network)
         engine = cls(
-            network.to(_device(device)),
+            network.fold().to(_device(device)),
             model=model,
             label_space=checkpoint.label_space,
-            fingerprint=_fingerprint(network),
+            fingerprint=fingerprint,
         )
         if short_side:
             engine.preprocess = dataclasses.replace(engine.preprocess, short_side=short_side)

@@ -93,8 +93,10 @@ class HeadConfig:
     refine: bool = True
     """Gate and fuse the four maps; without it the plain pyramid goes to the head."""
     gate_on: str = 'pyramid'
-    """`pyramid`: gates see the resized maps, as published; `grid`: the maps as the encoder made
-    them, which costs a fraction of the time."""
+    """`pyramid`: gates see each map at its own stride; `finest`: every map at stride 4, as the
+    published code does; `grid`: the maps as the encoder made them, at a fraction of the time."""
+    one_gate: bool = False
+    """One gate for all four maps, as in the published code, instead of one each."""
     width: int = 256
     attention_heads: int = 8
     pixel_layers: int = 6
@@ -105,8 +107,10 @@ class HeadConfig:
     """Sampling points per head and level of the deformable attention."""
 
     def __post_init__(self) -> None:
-        if self.gate_on not in ('pyramid', 'grid'):
-            raise UserError(f'gate_on {self.gate_on!r} is not known; choose pyramid or grid')
+        if self.gate_on not in ('pyramid', 'finest', 'grid'):
+            raise UserError(
+                f'gate_on {self.gate_on!r} is not known; choose pyramid, finest or grid'
+            )
         if self.width % 32 or self.width % self.attention_heads:
             raise UserError(
                 f'head width {self.width} must be a multiple of 32 (group norm) and of '

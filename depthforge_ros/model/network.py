@@ -8,14 +8,15 @@ Shapes: B batch, N patches of an h x w grid, C encoder width, K classes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from depthforge_ros.model.config import NetworkConfig
+from depthforge_ros.model.config import Eva02Config, NetworkConfig
 from depthforge_ros.model.dpt import DptHead, to_map
+from depthforge_ros.model.eva02 import Eva02
 from depthforge_ros.model.mask2former import HeadOutput, Mask2FormerHead
 from depthforge_ros.model.refinement import RefinementDecoder, resize
-from depthforge_ros.model.tokens import DepthAwareTokens
+from depthforge_ros.model.tokens import DepthAwareTokens, FoldedTokens, refine
 from depthforge_ros.model.vit import VisionTransformer
 import torch
 from torch import nn, Tensor
@@ -26,6 +27,9 @@ STD = (0.229, 0.224, 0.225)
 FROZEN = ('depth_encoder', 'depth_head', 'visual_encoder')
 """Parts that come from foundation weights; the rest is what training makes."""
 
+NEAREST_M = 1e-3
+"""Bound of metric depth, below which its inverse would not fit half precision."""
+
 
 class Prediction(NamedTuple):
     """The network's answer at its input resolution."""
@@ -33,11 +37,11 @@ class Prediction(NamedTuple):
     scores_BKHW: Tensor
     """Class scores >= 0, not normalised."""
     inverse_depth_BHW: Tensor
-    """Relative inverse depth >= 0."""
+    """Inverse depth >= 0: relative, or in 1/m with a metric depth head."""
 
 
 class DepthForge(nn.Module):
-    """Segmentation from visual features that depth features refine, and relative depth."""
+    """Segmentation from visual features that depth features refine, and inverse depth."""
 
     mean: Tensor
     std: Tensor
@@ -48,9 +52,11 @@ class DepthForge(nn.Module):
         width = config.encoder.width
         self.depth_encoder = VisionTransformer(config.encoder)
         if not config.shared_encoder:
-            self.visual_encoder = VisionTransformer(config.encoder)
+            self.visual_encoder = _visual_encoder(config)
         self.depth_head = DptHead(config.dpt, width)
-        self.tokens = DepthAwareTokens(config.tokens, config.encoder, config.head.width)
+        self.tokens: DepthAwareTokens | FoldedTokens = DepthAwareTokens(
+            config.tokens, config.encoder, config.head.width
+        )
         self.refinement = RefinementDecoder(config.head, width)
         self.head = Mask2FormerHead(config.head, width, classes)
         mean, std = self.normalisation()
@@ -65,7 +71,7 @@ class DepthForge(nn.Module):
         return 255.0 * mean, 255.0 * std
 
     @property
-    def visual(self) -> VisionTransformer:
+    def visual(self) -> VisionTransformer | Eva02:
         """Return the visual stream's encoder."""
         return self.depth_encoder if self.config.shared_encoder else self.visual_encoder
 
@@ -73,6 +79,12 @@ class DepthForge(nn.Module):
         """RGB uint8 (B, H, W, 3) to the encoders' input (B, 3, H, W)."""
         image = image_BHW3.permute(0, 3, 1, 2).to(self.mean.dtype)
         return (image - self.mean) / self.std
+
+    def fold(self) -> DepthForge:
+        """Turn what training leaves constant into stored constants, in place; returns itself."""
+        if isinstance(self.tokens, DepthAwareTokens):
+            self.tokens = FoldedTokens(self.tokens)
+        return self
 
     def forward(self, image_BHW3: Tensor) -> Prediction:
         """Answer RGB uint8 (B, H, W, 3) whose sides are multiples of the patch."""
@@ -92,13 +104,24 @@ class DepthForge(nn.Module):
         )
         folded = self.tokens.fold()
         depth_taps, visual_taps = [], []
-        blocks = zip(self.depth_encoder.blocks, self.visual.blocks, strict=True)
+        depth_prefix, visual_prefix = self.depth_encoder.prefix, self.visual.prefix
+        grid = self.grid(image_B3HW)
+        blocks = zip(
+            self.depth_encoder.blocks_for(grid), self.visual.blocks_for(grid), strict=True
+        )
         for index, (depth_block, visual_block) in enumerate(blocks):
             depth_BNC, visual_BNC = _lockstep(depth_block, visual_block, depth_BNC, visual_BNC)
-            refined = self.tokens(visual_BNC[:, 1:], depth_BNC[:, 1:], index, folded)
-            visual_BNC = torch.cat((visual_BNC[:, :1], refined), 1)
+            refined = refine(
+                self.config.tokens,
+                visual_BNC[:, visual_prefix:],
+                depth_BNC[:, depth_prefix:],
+                index,
+                folded,
+            )
+            visual_BNC = torch.cat((visual_BNC[:, :visual_prefix], refined), 1)
+            if index in self.config.depth_taps:
+                depth_taps.append(self.to_map(depth_BNC[:, depth_prefix:], image_B3HW))
             if index in self.config.taps:
-                depth_taps.append(self.to_map(depth_BNC[:, 1:], image_B3HW))
                 visual_taps.append(self.to_map(refined, image_B3HW))
         return depth_taps, visual_taps
 
@@ -108,7 +131,7 @@ class DepthForge(nn.Module):
         outputs = []
         for block in self.depth_encoder.blocks:
             x_BNC = block(x_BNC)
-            outputs.append(x_BNC[:, 1:])
+            outputs.append(x_BNC[:, self.depth_encoder.prefix :])
         return outputs
 
     def visual_taps(self, image_B3HW: Tensor, depth_blocks: Sequence[Tensor]) -> list[Tensor]:
@@ -116,10 +139,13 @@ class DepthForge(nn.Module):
         x_BNC = self.visual.embed(image_B3HW)
         folded = self.tokens.fold()
         taps = []
-        for index, block in enumerate(self.visual.blocks):
+        prefix = self.visual.prefix
+        for index, block in enumerate(self.visual.blocks_for(self.grid(image_B3HW))):
             x_BNC = block(x_BNC)
-            refined = self.tokens(x_BNC[:, 1:], depth_blocks[index], index, folded)
-            x_BNC = torch.cat((x_BNC[:, :1], refined), 1)
+            refined = refine(
+                self.config.tokens, x_BNC[:, prefix:], depth_blocks[index], index, folded
+            )
+            x_BNC = torch.cat((x_BNC[:, :prefix], refined), 1)
             if index in self.config.taps:
                 taps.append(self.to_map(refined, image_B3HW))
         return taps
@@ -131,21 +157,34 @@ class DepthForge(nn.Module):
         return output
 
     def estimate_depth(self, depth_taps: list[Tensor], size: tuple[int, int]) -> Tensor:
-        """Relative inverse depth (B, H, W) from the depth stream's maps."""
+        """Inverse depth (B, H, W) from the depth stream's maps: relative or in 1/m."""
         norm = self.depth_encoder.norm
         maps = [norm(x.movedim(1, -1)).movedim(-1, 1) for x in depth_taps]
-        inverse_depth: Tensor = self.depth_head(maps, size)
-        return inverse_depth
+        answer: Tensor = self.depth_head(maps, size)
+        if self.config.dpt.max_depth_m:
+            return answer.clamp_min(NEAREST_M).reciprocal()
+        return answer
+
+    def grid(self, image_B3HW: Tensor) -> tuple[int, int]:
+        """Patch grid (h, w) of an image."""
+        patch = self.config.encoder.patch
+        return image_B3HW.shape[2] // patch, image_B3HW.shape[3] // patch
 
     def to_map(self, patches_BNC: Tensor, image_B3HW: Tensor) -> Tensor:
-        """Lay patches (no class token) out as a map (B, C, h, w)."""
-        patch = self.config.encoder.patch
-        grid = image_B3HW.shape[2] // patch, image_B3HW.shape[3] // patch
-        return to_map(patches_BNC, grid)
+        """Lay patches (no class token, no registers) out as a map (B, C, h, w)."""
+        return to_map(patches_BNC, self.grid(image_B3HW))
+
+
+def _visual_encoder(config: NetworkConfig) -> VisionTransformer | Eva02:
+    visual = config.visual or config.encoder
+    return Eva02(visual) if isinstance(visual, Eva02Config) else VisionTransformer(visual)
+
+
+_Block = Callable[[Tensor], Tensor]
 
 
 def _lockstep(
-    depth_block: nn.Module, visual_block: nn.Module, depth_BNC: Tensor, visual_BNC: Tensor
+    depth_block: _Block, visual_block: _Block, depth_BNC: Tensor, visual_BNC: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Run one block of each stream; shared blocks once, on both streams as one batch."""
     if depth_block is not visual_block:
@@ -153,5 +192,6 @@ def _lockstep(
     if depth_BNC is visual_BNC:
         out = depth_block(depth_BNC)
         return out, out
-    depth, visual = depth_block(torch.cat((depth_BNC, visual_BNC))).chunk(2)
+    both = depth_block(torch.cat((depth_BNC, visual_BNC)))
+    depth, visual = both.unflatten(0, (2, depth_BNC.shape[0])).unbind(0)
     return depth, visual

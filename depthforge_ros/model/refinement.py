@@ -73,7 +73,7 @@ class RefinementDecoder(nn.Module):
         super().__init__()
         self.config = config
         if config.refine:
-            self.gates = nn.ModuleList(Gate(width) for _ in range(4))
+            self.gates = nn.ModuleList(Gate(width) for _ in range(1 if config.one_gate else 4))
             self.fuse = nn.Conv2d(4 * width, width, 1)
             # The fused map starts as an addition of nothing, so that training starts from the
             # frozen features.
@@ -87,13 +87,18 @@ class RefinementDecoder(nn.Module):
         if not self.config.refine:
             return levels
         if self.config.gate_on == 'grid':
-            gated = [gate(x) for gate, x in zip(self.gates, maps_BChw, strict=True)]
-            fused = self.fuse(torch.cat(gated, 1))
+            fused = self.fuse(torch.cat(self._gated(maps_BChw), 1))
             return [Level(maps_BChw[0] + fused, levels[0].size), *levels[1:]]
         pyramid = [level.resized() for level in levels]
-        fused = self._fuse([gate(x) for gate, x in zip(self.gates, pyramid, strict=True)])
+        if self.config.gate_on == 'finest':
+            gated = self._gated([resize(x, levels[0].size) for x in pyramid])
+        else:
+            gated = self._gated(pyramid)
         sized = [Level(x, level.size) for x, level in zip(pyramid, levels, strict=True)]
-        return [Level(pyramid[0] + fused, levels[0].size), *sized[1:]]
+        return [Level(pyramid[0] + self._fuse(gated), levels[0].size), *sized[1:]]
+
+    def _gated(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        return [self.gates[index % len(self.gates)](x) for index, x in enumerate(maps)]
 
     def _fuse(self, gated: Sequence[Tensor]) -> Tensor:
         """Resize to the first map's size, concatenate, convolve; each part convolved first."""

@@ -17,11 +17,30 @@ from torch import nn, Tensor
 
 
 class Folded(NamedTuple):
-    """What is constant once the tokens are trained."""
+    """What is constant once the tokens are trained; see `refine`."""
 
-    tokens_LMC: Tensor
+    keys_LCM: Tensor
+    """T^T / sqrt(C) per block."""
     values_LMC: Tensor
-    """W_d W_t(T[1:]) per block; the sink token has a row of zeros."""
+    """s (W_d W_t(T[1:]) + b) per block; b shares out the bias of W_d, since the attention over the
+    tokens sums to a known total. The sink token has only the bias."""
+    mix_CC: Tensor
+    """s W_d, transposed: to be multiplied from the right."""
+
+
+def refine(
+    config: TokenConfig, visual_BNC: Tensor, depth_BNC: Tensor, block: int, folded: Folded
+) -> Tensor:
+    """Refine the patches (no class token) that left `block`: f_v + s W_d(A W_t(T[1:]) + f_v)."""
+    keys_CM, values_MC = folded.keys_LCM[block], folded.values_LMC[block]
+    if config.attention == 'visual':
+        weights_BNM = (visual_BNC @ keys_CM).softmax(-1)
+    elif config.attention == 'joint':
+        weights_BNM = ((visual_BNC + depth_BNC) @ keys_CM).softmax(-1)
+    else:
+        weights_BNM = (visual_BNC @ keys_CM).softmax(-1)
+        weights_BNM = weights_BNM + config.depth_weight * (depth_BNC @ keys_CM).softmax(-1)
+    return visual_BNC + visual_BNC @ folded.mix_CC + weights_BNM @ values_MC
 
 
 class DepthAwareTokens(nn.Module):
@@ -58,10 +77,16 @@ class DepthAwareTokens(nn.Module):
         return self.a @ self.b
 
     def fold(self) -> Folded:
-        """Compute what all frames and blocks share; gradients flow through it."""
+        """Compute what all frames share; gradients flow through it."""
         tokens = self.tokens()
         values = self.to_feature(tokens[:, 1:]) @ self.to_delta.weight.T
-        return Folded(tokens, torch.cat((torch.zeros_like(values[:, :1]), values), 1))
+        values = torch.cat((torch.zeros_like(values[:, :1]), values), 1)
+        total = 1.0 + (self.config.depth_weight if self.config.attention == 'separate' else 0.0)
+        return Folded(
+            keys_LCM=tokens.transpose(1, 2) * tokens.shape[-1] ** -0.5,
+            values_LMC=self.scale * (values + self.to_delta.bias / total),
+            mix_CC=self.scale * self.to_delta.weight.T,
+        )
 
     def queries(self) -> Tensor:
         """Make the head's queries (M, Q) from max, mean and last over the blocks."""
@@ -70,20 +95,26 @@ class DepthAwareTokens(nn.Module):
         out: Tensor = self.merge(summary)
         return out
 
-    def forward(self, visual_BNC: Tensor, depth_BNC: Tensor, block: int, folded: Folded) -> Tensor:
-        """Refine the patches (no class token) that left `block`."""
-        weights_BNM = self.attention(visual_BNC, depth_BNC, folded.tokens_LMC[block])
-        # delta = W_d(A W_t(T) + f_v), with W_d taken into the constant factor.
-        delta = weights_BNM @ folded.values_LMC[block] + self.to_delta(visual_BNC)
-        return visual_BNC + self.scale * delta
 
-    def attention(self, visual_BNC: Tensor, depth_BNC: Tensor, tokens_MC: Tensor) -> Tensor:
-        """Attention of the patches over the tokens (B, N, M); index 0 is the sink."""
-        scale = tokens_MC.shape[-1] ** -0.5
-        if self.config.attention == 'visual':
-            return ((visual_BNC @ tokens_MC.T) * scale).softmax(-1)
-        if self.config.attention == 'joint':
-            return (((visual_BNC + depth_BNC) @ tokens_MC.T) * scale).softmax(-1)
-        visual = ((visual_BNC @ tokens_MC.T) * scale).softmax(-1)
-        depth = ((depth_BNC @ tokens_MC.T) * scale).softmax(-1)
-        return visual + self.config.depth_weight * depth
+class FoldedTokens(nn.Module):
+    """Trained tokens as constants, computed once instead of for every frame."""
+
+    keys_LCM: Tensor
+    values_LMC: Tensor
+    mix_CC: Tensor
+    queries_MQ: Tensor
+
+    @torch.no_grad()
+    def __init__(self, tokens: DepthAwareTokens) -> None:
+        super().__init__()
+        for name, value in tokens.fold()._asdict().items():
+            self.register_buffer(name, value.contiguous())
+        self.register_buffer('queries_MQ', tokens.queries())
+
+    def fold(self) -> Folded:
+        """Return the stored constants."""
+        return Folded(self.keys_LCM, self.values_LMC, self.mix_CC)
+
+    def queries(self) -> Tensor:
+        """Return the stored queries (M, Q)."""
+        return self.queries_MQ

@@ -25,7 +25,7 @@ from depthforge_trainer.augment import Augment, distort, view
 from depthforge_trainer.data import Loader, loaders, Source
 from depthforge_trainer.features import create_array, rounds
 from depthforge_trainer.schedule import cosine
-from depthforge_trainer.slicing import Basis, slice_encoder
+from depthforge_trainer.slicing import slice_encoder
 from depthforge_trainer.teacher import load_teacher
 import numpy as np
 import numpy.typing as npt
@@ -52,7 +52,8 @@ class DistillConfig:
     sources: tuple[Source, ...]
     iterations: int
     start_from: str = ''
-    """Checkpoint whose depth head `depthforge-train depth-head` trains further."""
+    """Checkpoint of a student to go on from, instead of cutting one out of the teacher; what is
+    not distilled (tokens, decoder) is kept."""
     batch: int = 8
     learning_rate: float = 5e-4
     views: int = 1
@@ -78,16 +79,10 @@ class Targets(NamedTuple):
 class Student(nn.Module):
     """The network under training with the linear maps to the teacher's features."""
 
-    def __init__(self, network: DepthForge, basis: Basis) -> None:
+    def __init__(self, network: DepthForge, to_teacher: list[nn.Linear]) -> None:
         super().__init__()
         self.network = network
-        expand = basis.expand
-        self.to_teacher = nn.ModuleList(
-            nn.Linear(expand.shape[1], expand.shape[0]) for _ in range(4)
-        )
-        for layer in self.to_teacher:
-            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
-            layer.weight.data.copy_(expand)  # type: ignore[operator]
+        self.to_teacher = nn.ModuleList(to_teacher)
 
     def forward(self, image_BHW3: Tensor) -> tuple[list[Tensor], Tensor]:
         """Guess the teacher's tapped features (B, N, C) and inverse depth (B, H, W)."""
@@ -160,18 +155,44 @@ def _optimize(
 
 
 def _student(config: DistillConfig, targets: Targets) -> Student:
-    teacher = load_teacher(config.teacher)
     views = np.linspace(0, len(targets.rgb) - 1, SLICING_VIEWS).astype(int)
-    images = teacher.normalize(torch.from_numpy(targets.rgb[views]))
-    network = DepthForge(config.model, len(CAMVID))
-    encoder, basis = slice_encoder(
-        teacher.depth_encoder, config.model.encoder, kept=config.kept_blocks, images_B3HW=images
-    )
-    network.depth_encoder.load_state_dict(encoder.state_dict())
+    images = torch.from_numpy(targets.rgb[views])
+    if config.start_from:
+        network, _ = load_network(Path(config.start_from))
+        to_teacher = _fitted_maps(network, images, torch.from_numpy(targets.taps[views]).float())
+    else:
+        teacher = load_teacher(config.teacher)
+        network = DepthForge(config.model, len(CAMVID))
+        encoder, basis = slice_encoder(
+            teacher.depth_encoder,
+            config.model.encoder,
+            kept=config.kept_blocks,
+            images_B3HW=teacher.normalize(images),
+        )
+        network.depth_encoder.load_state_dict(encoder.state_dict())
+        to_teacher = [_linear(basis.expand, torch.zeros(len(basis.expand))) for _ in range(4)]
     for name, parameter in network.named_parameters():
         parameter.requires_grad_(name.startswith(('depth_encoder.', 'depth_head.')))
     _open_depth_head(network)
-    return Student(network, basis)
+    return Student(network, to_teacher)
+
+
+def _fitted_maps(network: DepthForge, images_BHW3: Tensor, taps_B4NC: Tensor) -> list[nn.Linear]:
+    """Least-squares maps from the student's tapped features to the teacher's."""
+    with torch.no_grad():
+        blocks = network.depth_blocks(network.normalize(images_BHW3))
+    maps = []
+    for index, block in enumerate(network.config.taps):
+        features = functional.pad(blocks[block].flatten(0, 1), (0, 1), value=1.0)
+        solution = torch.linalg.lstsq(features, taps_B4NC[:, index].flatten(0, 1)).solution
+        maps.append(_linear(solution[:-1].T, solution[-1]))
+    return maps
+
+
+def _linear(weight: Tensor, bias: Tensor) -> nn.Linear:
+    layer = nn.Linear(weight.shape[1], weight.shape[0])
+    layer.load_state_dict({'weight': weight, 'bias': bias})
+    return layer
 
 
 def tune_depth_head(config: DistillConfig) -> Path:
