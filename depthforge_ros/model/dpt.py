@@ -57,15 +57,16 @@ class Scratch(nn.Module):
             setattr(self, f'refinenet{index}', FusionBlock(features))
         self.output_conv1 = _conv3(features, features // 2)
         self.output_conv2 = nn.Sequential(
-            _conv3(features // 2, 32), nn.ReLU(), nn.Conv2d(32, 1, 1), nn.ReLU(), nn.Identity()
+            _conv3(features // 2, 32), nn.ReLU(), nn.Conv2d(32, 1, 1)
         )
 
 
 class DptHead(nn.Module):
-    """Four normalised encoder maps to relative inverse depth."""
+    """Four normalised encoder maps to relative inverse depth, or to depth in metres."""
 
     def __init__(self, config: DptConfig, width: int) -> None:
         super().__init__()
+        self.max_depth_m = config.max_depth_m
         channels = config.out_channels
         self.projects = nn.ModuleList(nn.Conv2d(width, count, 1) for count in channels)
         self.resize_layers = nn.ModuleList(
@@ -79,7 +80,11 @@ class DptHead(nn.Module):
         self.scratch = Scratch(config)
 
     def forward(self, maps_BChw: Sequence[Tensor], size: tuple[int, int]) -> Tensor:
-        """Return relative inverse depth (B, H, W), >= 0, for an image of `size` (H, W)."""
+        """
+        Answer for an image of `size` (H, W): (B, H, W).
+
+        Relative inverse depth >= 0, or with `max_depth_m` the depth in metres, up to that.
+        """
         scratch = self.scratch
         layers = []
         for index, x in enumerate(maps_BChw):
@@ -94,7 +99,7 @@ class DptHead(nn.Module):
         x = scratch.output_conv1(fused)
         x = functional.interpolate(x, size=size, mode='bilinear', align_corners=True)
         out: Tensor = scratch.output_conv2(x).squeeze(1)
-        return out
+        return self.max_depth_m * out.sigmoid() if self.max_depth_m else functional.relu(out)
 
 
 def _size(x: Tensor) -> tuple[int, int]:

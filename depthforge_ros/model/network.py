@@ -28,7 +28,7 @@ FROZEN = ('depth_encoder', 'depth_head', 'visual_encoder')
 """Parts that come from foundation weights; the rest is what training makes."""
 
 NEAREST_M = 1e-3
-"""Bound of metric depth, below which its inverse would not fit half precision."""
+"""Metric depth is raised to this before it is inverted."""
 
 
 class Prediction(NamedTuple):

@@ -3,18 +3,23 @@
 """
 The DINOv2 vision transformer, with the parameter names of the official code.
 
-Shapes: B batch, C width, h x w patch grid, N = 1 + h w tokens with the class token first.
+Shapes: B batch, C width, R registers, h x w patch grid, N = 1 + R + h w tokens: the class token,
+the registers, the patches.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from depthforge_ros.model.config import VitConfig
+from depthforge_ros.model.patch import PatchEmbed, resize_positions
 import torch
 from torch import nn, Tensor
 from torch.nn import functional
 
 POSITION_OFFSET = 0.1
-"""DINOv2 adds it to the grid before it computes the scale of the position embedding."""
+"""DINOv2 without registers adds it to the grid before it computes the scale of the position
+embedding."""
 
 
 class Attention(nn.Module):
@@ -78,53 +83,53 @@ class Block(nn.Module):
         return out
 
 
-class PatchEmbed(nn.Module):
-    """Non-overlapping patches to tokens."""
-
-    def __init__(self, config: VitConfig) -> None:
-        super().__init__()
-        self.proj = nn.Conv2d(3, config.width, config.patch, stride=config.patch)
-
-    def forward(self, image_B3HW: Tensor) -> Tensor:
-        out: Tensor = self.proj(image_B3HW).flatten(2).transpose(1, 2)
-        return out
-
-
 class VisionTransformer(nn.Module):
     """Embedding and blocks; the caller runs the blocks, since tokens are refined between them."""
 
     def __init__(self, config: VitConfig) -> None:
         super().__init__()
         self.config = config
+        self.prefix = 1 + config.registers
+        """Tokens before the patches."""
         self.patch_embed = PatchEmbed(config)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, config.width))
         self.pos_embed = nn.Parameter(torch.zeros(1, 1 + config.position_grid**2, config.width))
+        if config.registers:
+            self.register_tokens = nn.Parameter(torch.zeros(1, config.registers, config.width))
+            nn.init.normal_(self.register_tokens, std=1e-6)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
         self.norm = nn.LayerNorm(config.width, eps=1e-6)
         nn.init.trunc_normal_(self.pos_embed, std=0.02)
         nn.init.normal_(self.cls_token, std=1e-6)
 
     def embed(self, image_B3HW: Tensor) -> Tensor:
-        """Turn a normalised image into tokens (B, 1 + h w, C)."""
+        """Turn a normalised image into tokens (B, 1 + R + h w, C); registers have no position."""
         grid = image_B3HW.shape[2] // self.config.patch, image_B3HW.shape[3] // self.config.patch
         patches = self.patch_embed(image_B3HW)
         cls_token = self.cls_token.expand(patches.shape[0], -1, -1)
-        return torch.cat((cls_token, patches), 1) + self.position_embedding(grid)
+        x_BNC = torch.cat((cls_token, patches), 1) + self.position_embedding(grid)
+        if not self.config.registers:
+            return x_BNC
+        registers = self.register_tokens.expand(patches.shape[0], -1, -1)
+        return torch.cat((x_BNC[:, :1], registers, x_BNC[:, 1:]), 1)
 
     def position_embedding(self, grid: tuple[int, int]) -> Tensor:
         """
         Resize the stored position embedding to a patch grid (h, w), as DINOv2 does.
 
-        Bicubic, not antialiased, with the scale factor (h + 0.1) / side: the official code's
-        guard against rounding, which also shifts the samples slightly.
+        Bicubic. Without registers not antialiased, with the scale factor (h + 0.1) / side: the
+        official code's guard against rounding, which also shifts the samples slightly. The
+        official models with registers dropped the offset and antialias.
         """
-        side = self.config.position_grid
-        if grid == (side, side):
-            return self.pos_embed
-        stored = self.pos_embed[:, 1:].reshape(1, side, side, -1).permute(0, 3, 1, 2)
-        resized = functional.interpolate(
-            stored,
-            scale_factor=tuple((cells + POSITION_OFFSET) / side for cells in grid),
-            mode='bicubic',
+        registers = self.config.registers
+        patches = resize_positions(
+            self.pos_embed[:, 1:],
+            grid,
+            offset=0.0 if registers else POSITION_OFFSET,
+            antialias=bool(registers),
         )
-        return torch.cat((self.pos_embed[:, :1], resized.flatten(2).transpose(1, 2)), 1)
+        return torch.cat((self.pos_embed[:, :1], patches), 1)
+
+    def blocks_for(self, grid: tuple[int, int]) -> list[Callable[[Tensor], Tensor]]:
+        """Blocks as functions of the tokens of an h x w grid alone."""
+        return list(self.blocks)
