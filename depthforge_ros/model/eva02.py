@@ -141,8 +141,8 @@ class Eva02(nn.Module):
         """
         Resize the stored position embedding to a patch grid (h, w).
 
-        Bicubic, not antialiased, as EVA's and Rein's conversion scripts do when they prepare
-        weights for one size (timm antialiases, which is another kernel).
+        Bicubic, not antialiased, as EVA's own scripts and those of Rein do when they prepare
+        weights for one size. timm antialiases, which is another kernel even where it enlarges.
         """
         patches = resize_positions(self.pos_embed[:, 1:], grid)
         return torch.cat((self.pos_embed[:, :1], patches), 1)

@@ -1,151 +1,18 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Our modules against the independent ones of `transformers`, with the same random weights."""
+"""Our Mask2Former head against that of `transformers`, with the same random weights."""
 
 from __future__ import annotations
 
-from depthforge_ros.model.config import DptConfig, HeadConfig, VitConfig
+from depthforge_ros.model.config import HeadConfig
 from depthforge_ros.model.deformable import PixelDecoder
-from depthforge_ros.model.dpt import DptHead, to_map
 from depthforge_ros.model.mask2former import Mask2FormerHead, mask_logits
 from depthforge_ros.model.refinement import Level
-from depthforge_ros.model.vit import VisionTransformer
+from parity import close, randomize
 import pytest
 import torch
-from torch import Tensor
 
 transformers = pytest.importorskip('transformers', reason='pip install -e .[test]')
-
-TOLERANCE = 1e-4
-SIZES = [(70, 70), (56, 98), (112, 42)]
-
-
-def randomize(module: torch.nn.Module, seed: int = 0) -> None:
-    """Give every parameter a value, so that none is tested at a trivial start."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in module.parameters():
-            spread = 0.5 / max(1.0, float(parameter[0].numel()) ** 0.5)
-            noise = torch.randn(parameter.shape, generator=generator)
-            parameter.copy_(noise * spread if parameter.ndim > 1 else 1.0 + 0.3 * noise)
-
-
-def close(ours: Tensor, theirs: Tensor) -> None:
-    assert ours.shape == theirs.shape
-    scale = max(1.0, float(theirs.abs().max()))
-    assert float((ours - theirs).abs().max()) < TOLERANCE * scale
-
-
-def copy(ours: torch.nn.Module, theirs: torch.nn.Module, names: dict[str, str]) -> None:
-    """Load our state from theirs; `names` replaces parts of our names, in order."""
-    source = theirs.state_dict()
-    state = {}
-    for name in ours.state_dict():
-        other = name
-        for old, new in names.items():
-            other = other.replace(old, new)
-        state[name] = source[other]
-    ours.load_state_dict(state)
-
-
-VIT = VitConfig(width=48, depth=4, heads=4, patch=14, position_grid=5)
-
-
-def dinov2() -> tuple[VisionTransformer, torch.nn.Module]:
-    config = transformers.Dinov2Config(
-        hidden_size=48,
-        num_hidden_layers=4,
-        num_attention_heads=4,
-        patch_size=14,
-        image_size=70,
-        out_indices=[1, 2, 3, 4],
-        apply_layernorm=False,
-        reshape_hidden_states=False,
-    )
-    theirs = transformers.Dinov2Backbone(config).eval()
-    randomize(theirs)
-    ours = VisionTransformer(VIT).eval()
-    state, source = {}, theirs.state_dict()
-    for name in ours.state_dict():
-        other = (
-            name.replace('blocks.', 'encoder.layer.')
-            .replace('attn.proj', 'attention.o_proj')
-            .replace('ls1.gamma', 'layer_scale1.lambda1')
-            .replace('ls2.gamma', 'layer_scale2.lambda1')
-            .replace('patch_embed.proj', 'embeddings.patch_embeddings.projection')
-            .replace('cls_token', 'embeddings.cls_token')
-            .replace('pos_embed', 'embeddings.position_embeddings')
-        )
-        if name.startswith('norm.'):
-            other = name.replace('norm.', 'layernorm.')
-        if 'attn.qkv' in name:
-            kind = name.rsplit('.', 1)[1]
-            layer = other.split('.attn.')[0] + '.attention.'
-            state[name] = torch.cat([source[f'{layer}{p}_proj.{kind}'] for p in 'qkv'])
-        else:
-            state[name] = source[other]
-    ours.load_state_dict(state)
-    return ours, theirs
-
-
-@pytest.mark.parametrize('size', SIZES)
-@torch.no_grad()
-def test_encoder_is_dinov2(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    # transformers resizes the position embedding without upstream's offset of 0.1.
-    monkeypatch.setattr('depthforge_ros.model.vit.POSITION_OFFSET', 0.0)
-    ours, theirs = dinov2()
-    image = torch.randn(2, 3, *size)
-    x = ours.embed(image)
-    for block, expected in zip(ours.blocks, theirs(image).feature_maps, strict=True):
-        x = block(x)
-        close(x[:, 1:], expected[:, 1:] if expected.shape == x.shape else expected)
-
-
-@pytest.mark.parametrize('grid', [(5, 5), (4, 7), (8, 3)])
-@torch.no_grad()
-def test_depth_head_is_depth_anything(grid: tuple[int, int]) -> None:
-    config = transformers.DepthAnythingConfig(
-        backbone_config=transformers.Dinov2Config(
-            hidden_size=48, num_hidden_layers=4, num_attention_heads=4, image_size=70,
-            out_indices=[1, 2, 3, 4], reshape_hidden_states=False,
-        ),
-        reassemble_hidden_size=48, neck_hidden_sizes=[8, 16, 24, 32], fusion_hidden_size=16,
-    )  # fmt: skip
-    theirs = transformers.DepthAnythingForDepthEstimation(config).eval()
-    randomize(theirs)
-    ours = DptHead(DptConfig(features=16, out_channels=(8, 16, 24, 32)), 48).eval()
-    names = {
-        'projects.': 'neck.reassemble_stage.layers.',
-        'resize_layers.': 'neck.reassemble_stage.layers.',
-        'scratch.output_conv1': 'head.conv1',
-        'scratch.output_conv2.0': 'head.conv2',
-        'scratch.output_conv2.2': 'head.conv3',
-    }
-    for index in range(4):
-        names[f'scratch.layer{index + 1}_rn'] = f'neck.convs.{index}'
-        names[f'scratch.refinenet{index + 1}'] = f'neck.fusion_stage.layers.{3 - index}'
-    names |= {'resConfUnit': 'residual_layer', 'out_conv': 'projection', '.conv': '.convolution'}
-    source = theirs.state_dict()
-    state = {}
-    for name in ours.state_dict():
-        other = name
-        for old, new in names.items():
-            if new == '.convolution' and 'residual_layer' not in other:
-                continue
-            other = other.replace(old, new)
-        kind = {'projects': '.projection.', 'resize_layers': '.resize.'}.get(name.split('.')[0])
-        if kind:
-            head, last = other.rsplit('.', 1)
-            other = f'{head}{kind}{last}'
-        state[name] = source[other]
-    ours.load_state_dict(state)
-    maps = [torch.randn(2, 1 + grid[0] * grid[1], 48) for _ in range(4)]
-    fused = theirs.neck(maps, *grid)
-    expected = theirs.head(fused, *grid)
-    depth = ours([to_map(x[:, 1:], grid) for x in maps], (14 * grid[0], 14 * grid[1]))
-    assert float(expected.std()) > 0.0
-    close(depth, expected)
-
 
 HEAD = HeadConfig(
     width=32, attention_heads=4, pixel_layers=2, pixel_ffn=48, decoder_layers=4, decoder_ffn=40
