@@ -13,11 +13,11 @@ import math
 
 from depthforge_ros.model.config import HeadConfig
 from depthforge_ros.model.refinement import Level, resize
+from depthforge_ros.model.sampling import LEVELS, sample_maps, sample_rows
 import torch
 from torch import nn, Tensor
 from torch.nn import functional
 
-LEVELS = 3
 GROUPS = 32
 
 
@@ -83,42 +83,17 @@ class DeformableAttention(nn.Module):
         points_S2: Tensor,
         sizes: Sequence[tuple[int, int]],
     ) -> Tensor:
-        batch, positions, width = x_BSD.shape
         query = x_BSD + position_SD
-        value = self.value_proj(x_BSD).view(batch, positions, self.heads, width // self.heads)
-        value = value.permute(0, 2, 3, 1).flatten(0, 1)
-        offsets = self.sampling_offsets(query)
-        offsets = offsets.view(batch, positions, self.heads, LEVELS, self.points, 2)
-        offsets = offsets.transpose(1, 2).flatten(0, 1)
-        weights = self.attention_weights(query).view(batch, positions, self.heads, -1).softmax(-1)
-        weights = weights.transpose(1, 2).flatten(0, 1)
-        weights = weights.unflatten(-1, (LEVELS, self.points))
-        mixed = self._sample(value, offsets, weights, points_S2, sizes)
-        out: Tensor = self.output_proj(mixed.view(batch, width, positions).transpose(1, 2))
+        shape = (self.heads, LEVELS, self.points)
+        offsets_BSHLP2 = self.sampling_offsets(query).unflatten(-1, (*shape, 2))
+        weights_BSHLP = self.attention_weights(query).unflatten(-1, (self.heads, -1)).softmax(-1)
+        weights_BSHLP = weights_BSHLP.unflatten(-1, shape[1:])
+        value_BSHd = self.value_proj(x_BSD).unflatten(-1, (self.heads, -1))
+        in_rows = x_BSD.device.type == 'cpu' and not torch.compiler.is_exporting()
+        sample = sample_rows if in_rows else sample_maps
+        mixed_BSHd = sample(value_BSHd, offsets_BSHLP2, weights_BSHLP, points_S2, sizes)
+        out: Tensor = self.output_proj(mixed_BSHd.flatten(2))
         return out
-
-    @staticmethod
-    def _sample(
-        value: Tensor,
-        offsets: Tensor,
-        weights: Tensor,
-        points_S2: Tensor,
-        sizes: Sequence[tuple[int, int]],
-    ) -> Tensor:
-        """Sum the weighted samples of all levels: (B heads, D / heads, S)."""
-        mixed: Tensor | None = None
-        levels = value.split([height * width for height, width in sizes], -1)
-        for index, (height, width) in enumerate(sizes):
-            extent = torch.tensor([width, height], dtype=value.dtype, device=value.device)
-            grid = 2.0 * (points_S2[None, :, None] + offsets[:, :, index] / extent) - 1.0
-            sampled = functional.grid_sample(
-                levels[index].unflatten(-1, (height, width)), grid, align_corners=False
-            )
-            part = (sampled * weights[:, None, :, index]).sum(-1)
-            mixed = part if mixed is None else mixed + part
-        if mixed is None:
-            raise ValueError('deformable attention needs at least one level')
-        return mixed
 
 
 class PixelLayer(nn.Module):

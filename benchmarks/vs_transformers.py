@@ -1,0 +1,251 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""
+Ours against the same network put together from `transformers`, on CPU with random weights.
+
+Theirs is Dinov2Backbone, DepthAnythingForDepthEstimation and the decoders of Mask2Former; ours has
+the tokens and the refinement decoder on top of that. Both run in one process, in turn; ratios are
+of each pair, the median is quoted, with the smallest and the largest. Peak memory is that of a
+process of its own for each side. Run from the repository root:
+python benchmarks/vs_transformers.py [--quick]
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+import dataclasses
+import datetime
+import json
+from pathlib import Path
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from typing import Any
+
+from depthforge_ros.model.config import NetworkConfig
+from depthforge_ros.model.network import DepthForge, MEAN, STD
+from depthforge_ros.model.presets import PRESETS
+import torch
+from torch import nn, Tensor
+from torch.nn import functional
+import transformers
+
+RESULTS = Path('benchmarks/results/vs_transformers.json')
+CLASSES = 19
+SIZES = {'364x476': (364, 476), '518x1036': (518, 1036)}
+SETTINGS = ('compiled',)
+"""Ways to run ours, beside eagerly: by torch.compile."""
+Run = Callable[[Tensor], Sequence[Tensor]]
+"""RGB uint8 (B, H, W, 3) to class scores (B, K, H, W) and inverse depth (B, H, W)."""
+
+
+class Assembly(nn.Module):
+    """The parts of `transformers`, as its users would join them."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        encoder, head, dpt = config.encoder, config.head, config.dpt
+        vit = {
+            'hidden_size': encoder.width,
+            'num_hidden_layers': encoder.depth,
+            'num_attention_heads': encoder.heads,
+            'patch_size': encoder.patch,
+            'image_size': encoder.patch * encoder.position_grid,
+            'out_indices': [tap + 1 for tap in config.taps],
+        }
+        self.backbone = transformers.Dinov2Backbone(
+            transformers.Dinov2Config(**vit, apply_layernorm=False)
+        )
+        self.depth = transformers.DepthAnythingForDepthEstimation(
+            transformers.DepthAnythingConfig(
+                backbone_config=transformers.Dinov2Config(**vit, reshape_hidden_states=False),
+                reassemble_hidden_size=encoder.width,
+                neck_hidden_sizes=list(dpt.out_channels),
+                fusion_hidden_size=dpt.features,
+            )
+        )
+        model = transformers.Mask2FormerForUniversalSegmentation(
+            transformers.Mask2FormerConfig(
+                backbone_config=transformers.SwinConfig(
+                    # Only its widths count: the pixel decoder takes them from the backbone.
+                    embed_dim=24, depths=[1] * 4, num_heads=[1] * 4,
+                    out_features=['stage1', 'stage2', 'stage3', 'stage4'],
+                ),
+                feature_size=head.width, mask_feature_size=head.width, hidden_dim=head.width,
+                encoder_feedforward_dim=head.pixel_ffn, encoder_layers=head.pixel_layers,
+                decoder_layers=head.decoder_layers + 1, dim_feedforward=head.decoder_ffn,
+                num_attention_heads=head.attention_heads, num_queries=config.tokens.count,
+                num_labels=CLASSES,
+            )
+        )  # fmt: skip
+        self.pixels = model.model.pixel_level_module.decoder
+        self.queries = model.model.transformer_module
+        self.classify = model.class_predictor
+        _fit_channels(self.pixels, encoder.width, head.width)
+        self.mean, self.std = (torch.tensor(x).view(3, 1, 1) for x in (MEAN, STD))
+
+    def forward(self, image_BHW3: Tensor) -> tuple[Tensor, Tensor]:
+        """Answer as our network does."""
+        size = image_BHW3.shape[1:3]
+        image_B3HW = image_BHW3.permute(0, 3, 1, 2) / 255.0
+        image_B3HW = (image_B3HW - self.mean) / self.std
+        maps = self.backbone(image_B3HW).feature_maps
+        scales = (4.0, 2.0, 1.0, 0.5)
+        pyramid = [
+            x if scale == 1.0 else functional.interpolate(x, scale_factor=scale, mode='bilinear')
+            for x, scale in zip(maps, scales, strict=True)
+        ]
+        pixels = self.pixels(pyramid)
+        decoded = self.queries(pixels.multi_scale_features, pixels.mask_features)
+        classes = self.classify(decoded.last_hidden_state.transpose(0, 1)).softmax(-1)[..., :-1]
+        masks = decoded.masks_queries_logits[-1].sigmoid()
+        scores = torch.einsum('bqc,bqhw->bchw', classes, masks)
+        scores = functional.interpolate(scores, size=size, mode='bilinear', align_corners=False)
+        return scores, self.depth(image_B3HW).predicted_depth
+
+
+def _fit_channels(pixels: nn.Module, width: int, head: int) -> None:
+    """Make the pixel decoder's input projections for maps of an encoder's width."""
+    pixels.input_projections = nn.ModuleList(
+        nn.Sequential(nn.Conv2d(width, head, 1), nn.GroupNorm(32, head)) for _ in range(3)
+    )
+    adapter = nn.Sequential(nn.Conv2d(width, head, 1, bias=False), nn.GroupNorm(32, head))
+    pixels.adapter_1 = adapter
+    pixels.lateral_convolutions = [adapter]
+
+
+def main() -> int:
+    """Measure, print the table and write the figures."""
+    args = _arguments()
+    torch.set_num_threads(args.threads)
+    if args.memory_of:
+        return _print_peak(args)
+    rows = [measure(model, size, args) for model in args.models for size in args.sizes]
+    report = {
+        'command': ' '.join(sys.argv),
+        'date': datetime.date.today().isoformat(),
+        'machine': f'{platform.machine()}, {args.threads} threads, torch {torch.__version__}, '
+        f'transformers {transformers.__version__}',
+        'ratio_same_dtype': min(row['ratio_same_dtype'] for row in rows),
+        'ratio_best': min(row['ratio_best'] for row in rows),
+        'rows': rows,
+    }
+    args.json.parent.mkdir(parents=True, exist_ok=True)
+    args.json.write_text(json.dumps(report, indent=1) + '\n')
+    print(table(rows))
+    return 0
+
+
+def measure(model: str, size: str, args: argparse.Namespace) -> dict[str, Any]:
+    """Time one model at one size."""
+    sides = {name: build(name, model) for name in ('theirs', 'ours', *args.settings)}
+    image = _image(size)
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    for turn in range(args.turns + 1):
+        for name, run in sides.items():
+            start = time.perf_counter()
+            with torch.inference_mode():
+                run(image)
+            if turn:
+                seconds[name].append(time.perf_counter() - start)
+    ratios = {
+        name: [theirs / own for theirs, own in zip(seconds['theirs'], times, strict=True)]
+        for name, times in seconds.items()
+        if name != 'theirs'
+    }
+    best = max(ratios, key=lambda name: statistics.median(ratios[name]))
+    return {
+        'model': model,
+        'size': size,
+        'dtype': 'float32',
+        'ms': {name: 1e3 * statistics.median(times) for name, times in seconds.items()},
+        'ratio_same_dtype': statistics.median(ratios['ours']),
+        'ratio_same_dtype_spread': _spread(ratios['ours']),
+        'ratio_best': statistics.median(ratios[best]),
+        'ratio_best_spread': _spread(ratios[best]),
+        'best': best,
+        'turns': args.turns,
+        'peak_mib': {name: _peak(name, model, size, args) for name in ('theirs', 'ours')},
+    }
+
+
+def build(side: str, model: str) -> Run:
+    """Make one side's network, with random weights, as a function of a normalised image."""
+    config = PRESETS[model]
+    torch.manual_seed(0)
+    if side == 'theirs':
+        assembly: Run = Assembly(config).eval()
+        return assembly
+    head = dataclasses.replace(config.head, gate_on='grid')
+    network = DepthForge(dataclasses.replace(config, head=head), CLASSES).eval().fold()
+    ours: Run = network if side == 'ours' else torch.compile(network)
+    return ours
+
+
+def _image(size: str) -> Tensor:
+    return torch.randint(0, 256, (1, *SIZES[size], 3), dtype=torch.uint8)
+
+
+def _spread(values: Sequence[float]) -> tuple[float, float]:
+    return min(values), max(values)
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Lay the figures out as Markdown."""
+    lines = [
+        '| model | size | theirs, ms | ours, ms | ratio (min to max) | best | ratio (min to max) '
+        '| peak MiB, theirs / ours |',
+        '|---' * 8 + '|',
+    ]
+    for row in rows:
+        same, best = (
+            f'{row[name]:.2f} ({row[f"{name}_spread"][0]:.2f} to {row[f"{name}_spread"][1]:.2f})'
+            for name in ('ratio_same_dtype', 'ratio_best')
+        )
+        lines.append(
+            f'| {row["model"]} | {row["size"]} | {row["ms"]["theirs"]:.0f} '
+            f'| {row["ms"]["ours"]:.0f} | {same} | {row["best"]} | {best} '
+            f'| {row["peak_mib"]["theirs"]:.0f} / {row["peak_mib"]["ours"]:.0f} |'
+        )
+    return '\n'.join(lines)
+
+
+def _peak(side: str, model: str, size: str, args: argparse.Namespace) -> float:
+    command = [sys.executable, __file__, '--memory-of', side, '--models', model, '--sizes', size]
+    command += ['--threads', str(args.threads)]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def _print_peak(args: argparse.Namespace) -> int:
+    run = build(args.memory_of, args.models[0])
+    with torch.inference_mode():
+        run(_image(args.sizes[0]))
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0)
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    models = ['depthforge_small', 'depthforge_base']
+    parser.add_argument('--models', nargs='+', choices=PRESETS, default=models)
+    parser.add_argument('--sizes', nargs='+', choices=SIZES, default=list(SIZES))
+    parser.add_argument('--settings', nargs='*', choices=SETTINGS, default=list(SETTINGS))
+    parser.add_argument('--turns', type=int, default=7, help='measured pairs after a warm-up')
+    parser.add_argument('--threads', type=int, default=2, help='CPU threads')
+    parser.add_argument('--quick', action='store_true', help='small model, small size, eager only')
+    parser.add_argument('--json', type=Path, default=RESULTS, help='where the figures go')
+    parser.add_argument('--memory-of', choices=('theirs', 'ours'), help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.quick:
+        args.models, args.sizes, args.settings = models[:1], list(SIZES)[:1], []
+    return args
+
+
+if __name__ == '__main__':
+    sys.exit(main())
