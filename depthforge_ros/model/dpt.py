@@ -85,6 +85,11 @@ class DptHead(nn.Module):
 
         Relative inverse depth >= 0, or with `max_depth_m` the depth in metres, up to that.
         """
+        out = self.unbounded(maps_BChw, size)
+        return self.max_depth_m * out.sigmoid() if self.max_depth_m else functional.relu(out)
+
+    def unbounded(self, maps_BChw: Sequence[Tensor], size: tuple[int, int]) -> Tensor:
+        """Answer before the last activation, where a guess below zero has a gradient too."""
         scratch = self.scratch
         layers = []
         for index, x in enumerate(maps_BChw):
@@ -99,7 +104,7 @@ class DptHead(nn.Module):
         x = scratch.output_conv1(fused)
         x = functional.interpolate(x, size=size, mode='bilinear', align_corners=True)
         out: Tensor = scratch.output_conv2(x).squeeze(1)
-        return self.max_depth_m * out.sigmoid() if self.max_depth_m else functional.relu(out)
+        return out
 
 
 def _size(x: Tensor) -> tuple[int, int]:

@@ -158,12 +158,15 @@ class DepthForge(nn.Module):
 
     def estimate_depth(self, depth_taps: list[Tensor], size: tuple[int, int]) -> Tensor:
         """Inverse depth (B, H, W) from the depth stream's maps: relative or in 1/m."""
-        norm = self.depth_encoder.norm
-        maps = [norm(x.movedim(1, -1)).movedim(-1, 1) for x in depth_taps]
-        answer: Tensor = self.depth_head(maps, size)
+        answer: Tensor = self.depth_head(self.normed(depth_taps), size)
         if self.config.dpt.max_depth_m:
             return answer.clamp_min(NEAREST_M).reciprocal()
         return answer
+
+    def normed(self, depth_taps: list[Tensor]) -> list[Tensor]:
+        """Normalise the depth stream's maps (B, C, h, w) as its head expects them."""
+        norm = self.depth_encoder.norm
+        return [norm(x.movedim(1, -1)).movedim(-1, 1) for x in depth_taps]
 
     def grid(self, image_B3HW: Tensor) -> tuple[int, int]:
         """Patch grid (h, w) of an image."""

@@ -92,7 +92,7 @@ class Student(nn.Module):
         taps = [blocks[index] for index in network.config.taps]
         guesses = [layer(x) for layer, x in zip(self.to_teacher, taps, strict=True)]
         maps = [network.to_map(x, image) for x in taps]
-        return guesses, network.estimate_depth(maps, (image.shape[2], image.shape[3]))
+        return guesses, _guess_depth(network, maps, image)
 
 
 def distill(config: DistillConfig) -> Path:
@@ -173,7 +173,6 @@ def _student(config: DistillConfig, targets: Targets) -> Student:
         to_teacher = [_linear(basis.expand, torch.zeros(len(basis.expand))) for _ in range(4)]
     for name, parameter in network.named_parameters():
         parameter.requires_grad_(name.startswith(('depth_encoder.', 'depth_head.')))
-    _open_depth_head(network)
     return Student(network, to_teacher)
 
 
@@ -205,7 +204,6 @@ def tune_depth_head(config: DistillConfig) -> Path:
     network, _ = load_network(Path(config.start_from))
     network.requires_grad_(False)
     network.depth_head.requires_grad_(True)
-    _open_depth_head(network)
 
     def step(indices: npt.NDArray[np.int64]) -> dict[str, Tensor]:
         rgb, _, depth = _views(targets, indices, network.config.encoder.patch, config, rng)
@@ -213,17 +211,17 @@ def tune_depth_head(config: DistillConfig) -> Path:
         with torch.no_grad():
             blocks = network.depth_blocks(image)
         maps = [network.to_map(blocks[index], image) for index in network.config.taps]
-        guess = network.estimate_depth(maps, (image.shape[2], image.shape[3]))
-        return {'depth_loss': _depth_loss(guess, depth)}
+        return {'depth_loss': _depth_loss(_guess_depth(network, maps, image), depth)}
 
     return _optimize(
         config, network, list(network.depth_head.parameters()), len(targets.rgb), step
     )
 
 
-def _open_depth_head(network: DepthForge) -> None:
-    """Leave out the last ReLU, which has no weights: a guess below zero still has a gradient."""
-    network.depth_head.scratch.output_conv2[3] = nn.Identity()
+def _guess_depth(network: DepthForge, maps: list[Tensor], image_B3HW: Tensor) -> Tensor:
+    """Inverse depth (B, H, W), without the last ReLU."""
+    size = image_B3HW.shape[2], image_B3HW.shape[3]
+    return network.depth_head.unbounded(network.normed(maps), size)
 
 
 def _views(
