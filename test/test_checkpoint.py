@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 import pickle
 
@@ -18,7 +19,9 @@ from depthforge_ros.model.checkpoint import (
     read_foundation,
     save_checkpoint,
 )
-from networks import mini_checkpoint, mini_network, variant
+from depthforge_ros.model.config import Eva02Config
+from depthforge_ros.model.parts import PART_FORMAT, write_part
+from networks import MINI, mini_checkpoint, mini_network, variant
 import numpy as np
 import pytest
 from safetensors import safe_open
@@ -106,6 +109,82 @@ def test_left_out_frozen_weights_are_taken_from_the_foundation(tmp_path: Path) -
     changed['pretrained.cls_token'] += 1.0
     save_file(changed, weights)
     refused(path, 'not the one', foundation=weights)
+
+
+def part_file(network: torch.nn.Module, path: Path, *parts: str) -> Path:
+    """Write parts of a network as foundation weights."""
+    tensors = {
+        name.replace(f'{parts[0]}.', 'encoder.'): value
+        for name, value in network.state_dict().items()
+        if name.startswith(parts)
+    }
+    write_part(path, tensors, layout='test')
+    return path
+
+
+EVA02 = Eva02Config(width=48, depth=4, heads=4, position_grid=5)
+
+
+@pytest.mark.parametrize('visual', [None, EVA02])
+def test_two_foundations_are_each_checked(tmp_path: Path, visual: Eva02Config | None) -> None:
+    path = tmp_path / 'a.safetensors'
+    network = mini_network(variant(visual=visual))
+    save_checkpoint(
+        path, network, label_space=CAMVID, provenance={}, foundation='d', visual_foundation='v'
+    )
+    assert not any(name.startswith(('depth_', 'visual_')) for name in load_file(path))
+    depth = part_file(network, tmp_path / 'd.safetensors', 'depth_encoder', 'depth_head')
+    seeing = part_file(network, tmp_path / 'v.safetensors', 'visual_encoder')
+    loaded, checkpoint = load_network(path, depth, seeing)
+    assert (checkpoint.foundation, checkpoint.visual_foundation) == ('d', 'v')
+    for name, value in loaded.state_dict().items():
+        frozen = name.startswith(('depth_', 'visual_'))
+        expected = network.state_dict()[name]
+        assert torch.equal(value, expected if frozen else expected.half().float())
+    refused(path, 'leaves out its frozen weights v', foundation=depth)
+    changed = load_file(seeing)
+    changed['encoder.cls_token'] += 1.0
+    save_file(changed, seeing, {'format': PART_FORMAT})
+    with pytest.raises(UserError, match=r'not the one .* genuine v'):
+        load_network(path, depth, seeing)
+
+
+@pytest.mark.parametrize(
+    ('other', 'words'),
+    [
+        ({'width': 96}, ['width 96', 'width 48']),
+        ({'depth': 5}, ['depth 5', 'depth 4']),
+        ({'patch': 16}, ['patch 16', 'patch 14']),
+        ({'registers': 2}, ['2 registers', '0 registers']),
+    ],
+)
+def test_a_foundation_of_other_sizes_names_both(
+    tmp_path: Path, other: dict[str, int], words: list[str]
+) -> None:
+    path = tmp_path / 'a.safetensors'
+    mini_checkpoint(path, foundation='d')
+    sizes = dataclasses.replace(MINI.encoder, **other)
+    network = mini_network(variant(encoder=sizes))
+    depth = part_file(network, tmp_path / 'd.safetensors', 'depth_encoder', 'depth_head')
+    refused(path, *words, 'genuine d', foundation=depth)
+
+
+def test_patches_of_another_size_are_kept_with_the_rest(tmp_path: Path) -> None:
+    path = tmp_path / 'a.safetensors'
+    native = mini_network()
+    depth = part_file(native, tmp_path / 'd.safetensors', 'depth_encoder', 'depth_head')
+    seeing = part_file(native, tmp_path / 'v.safetensors', 'visual_encoder')
+    network = mini_network(variant(encoder=dataclasses.replace(MINI.encoder, patch=16)))
+    state = {k: v for k, v in native.state_dict().items() if 'patch_embed.proj.weight' not in k}
+    network.load_state_dict(state, strict=False)
+    save_checkpoint(
+        path, network, label_space=CAMVID, provenance={}, foundation='d', visual_foundation='v'
+    )
+    loaded, _ = load_network(path, depth, seeing)
+    for encoder in ('depth_encoder', 'visual_encoder'):
+        kernel = f'{encoder}.patch_embed.proj.weight'
+        expected = network.state_dict()[kernel].half().float()
+        assert torch.equal(loaded.state_dict()[kernel], expected)
 
 
 def test_digest_is_the_same_for_full_and_half_precision() -> None:

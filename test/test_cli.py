@@ -9,6 +9,7 @@ import sys
 
 from depthforge_ros.cli.main import COMMANDS, main
 from depthforge_ros.model.registry import MODELS
+from networks import mini_checkpoint
 import pytest
 
 
@@ -66,11 +67,29 @@ def test_models_says_what_is_here(
     assert main(['models', '--json', str(tmp_path / 'models.json')]) == 0
     figures = json.loads((tmp_path / 'models.json').read_text())
     assert set(figures) == set(MODELS)
+    assert [name for name, model in figures.items() if model['available']] == ['depthforge_tiny']
     for name, model in figures.items():
-        assert model['licence'] == MODELS[name].licence
-        assert model['available'] == (model['parameters'] is not None)
-    assert not figures['depthforge_small']['available']
-    assert 'depthforge_small: ' in capsys.readouterr().out
+        assert model['licence'].startswith(MODELS[name].licence)
+        assert model['parameters'] > model['token_parameters'] > 0
+        non_commercial = {'depthforge_base', 'depthforge_large', 'depthforge_eva02_large'}
+        assert ('non-commercial' in model['licence']) == (name in non_commercial)
+    assert figures['depthforge_large']['token_parameters'] == 2_990_081
+    assert 'depthforge fetch depth_anything_v2_vits' in figures['depthforge_small']['remedy']
+    assert 'depthforge fetch depthforge_large' in figures['depthforge_large']['remedy']
+    told = capsys.readouterr().out
+    assert 'depthforge_small: ' in told
+    assert 'CC-BY-NC-4.0' in told
+
+
+def test_a_model_of_your_own_is_found_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv('DEPTHFORGE_WEIGHTS', str(tmp_path))
+    network = mini_checkpoint(tmp_path / 'depthforge_base.safetensors')
+    assert main(['models', '--json', str(tmp_path / 'models.json')]) == 0
+    figures = json.loads((tmp_path / 'models.json').read_text())['depthforge_base']
+    assert figures['available']
+    assert figures['parameters'] == sum(one.numel() for one in network.parameters())
 
 
 def test_figures_that_cannot_be_written_are_one_line(

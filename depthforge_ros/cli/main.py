@@ -15,6 +15,8 @@ from depthforge_ros.errors import UserError
 
 COMMANDS = {
     'models': 'depthforge_ros.cli.models',
+    'fetch': 'depthforge_ros.cli.fetch',
+    'convert': 'depthforge_ros.cli.convert',
     'node': 'depthforge_ros.cli.node',
     'replay': 'depthforge_ros.cli.replay',
     'record': 'depthforge_ros.cli.record',

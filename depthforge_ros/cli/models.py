@@ -33,28 +33,26 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _figures(entry: ModelEntry) -> dict[str, Any]:
-    from depthforge_ros.model.registry import load_model
+    from depthforge_ros.model.registry import load_model, outline
 
-    figures: dict[str, Any] = {'licence': entry.licence, 'summary': entry.summary}
-    try:
-        network, _ = load_model(entry.name)
-    except UserError as error:
-        lacking = {'parameters': None, 'token_parameters': None}
-        return {**figures, **lacking, 'available': False, 'remedy': str(error)}
-    return {
-        **figures,
+    network = outline(entry.name)
+    figures = {
+        'licence': entry.terms,
+        'summary': entry.summary,
+        'foundations': list(entry.foundations),
         'parameters': sum(one.numel() for one in network.parameters()),
         'token_parameters': sum(one.numel() for one in network.tokens.parameters()),
-        'available': True,
     }
+    try:
+        load_model(entry.name)
+    except UserError as error:
+        return {**figures, 'available': False, 'remedy': str(error)}
+    return {**figures, 'available': True}
 
 
 def _print(entry: ModelEntry, figures: dict[str, Any]) -> None:
     print(f'{entry.name}: {entry.summary}')
-    print(f'  licence     {entry.licence}')
-    if figures['available']:
-        print(f'  parameters  {figures["parameters"]:,}, of which {figures["token_parameters"]:,} '
-              'in tokens and their projections')  # fmt: skip
-        print('  available   yes')
-    else:
-        print(f'  available   no: {figures["remedy"]}')
+    print(f'  licence     {figures["licence"]}')
+    print(f'  parameters  {figures["parameters"]:,}, of which {figures["token_parameters"]:,} '
+          'in tokens and their projections')  # fmt: skip
+    print('  available   ' + ('yes' if figures['available'] else f'no: {figures["remedy"]}'))

@@ -13,17 +13,26 @@ from typing import Any
 
 from depthforge_ros.errors import UserError
 from depthforge_ros.labels import LabelSpace
-from depthforge_ros.model.config import NetworkConfig
-from depthforge_ros.model.network import DepthForge, FROZEN
-from safetensors import safe_open, SafetensorError
-from safetensors.torch import save_file
+from depthforge_ros.model.config import Eva02Config, NetworkConfig, VitConfig
+from depthforge_ros.model.layouts.convert import convert_part, detect
+from depthforge_ros.model.layouts.rules import some
+from depthforge_ros.model.layouts.sizes import encoder_config
+from depthforge_ros.model.network import DepthForge
+from depthforge_ros.model.parts import (
+    PART_FORMAT,
+    read_safetensors,
+    sizes_of,
+    write_safetensors,
+)
 import torch
 from torch import Tensor
 
 FORMAT = 'depthforge-1'
-UPSTREAM_PREFIX = {'pretrained.': 'depth_encoder.', 'depth_head.': 'depth_head.'}
-UNUSED_UPSTREAM = ('pretrained.mask_token',)
-"""Upstream tensors that only pre-training uses."""
+FOUNDATION_PATCH = 14
+"""Pixels; patch of all foundation weights. Kernels for another one are stored in checkpoints."""
+DEPTH_PARTS = ('depth_encoder', 'depth_head')
+VISUAL_PARTS = ('visual_encoder',)
+PATCH_KERNEL = 'patch_embed.proj.weight'
 
 
 @dataclass(frozen=True)
@@ -37,7 +46,11 @@ class Checkpoint:
     frozen_digest: str
     """`digest` of the depth encoder that the rest was trained on."""
     foundation: str | None
-    """Name of the foundation weights that hold the frozen parts; None when all is stored here."""
+    """Foundation weights that hold the depth encoder and head; None when they are stored here."""
+    visual_digest: str | None = None
+    """`digest` of the visual encoder, where it is left out here."""
+    visual_foundation: str | None = None
+    """Foundation weights that hold the visual encoder; None when it is stored here or shared."""
 
 
 def digest(tensors: Mapping[str, Tensor]) -> str:
@@ -61,31 +74,59 @@ def save_checkpoint(
     label_space: LabelSpace,
     provenance: Mapping[str, Any],
     foundation: str | None = None,
+    visual_foundation: str | None = None,
 ) -> None:
-    """Write a network in half precision; with `foundation` the frozen parts are left out."""
-    state = {name: value.half().contiguous() for name, value in network.state_dict().items()}
-    if foundation is not None:
-        state = {name: value for name, value in state.items() if not _is_frozen(name)}
-    fields = {
-        'config': network.config.to_json(),
+    """Write a network in half precision; the parts that foundations hold are left out."""
+    state = {name: value.half() for name, value in network.state_dict().items()}
+    write_checkpoint(
+        path,
+        state,
+        config=network.config,
+        label_space=label_space,
+        provenance=provenance,
+        foundation=foundation,
+        visual_foundation=visual_foundation,
+    )
+
+
+def write_checkpoint(
+    path: Path,
+    state: Mapping[str, Tensor],
+    *,
+    config: NetworkConfig,
+    label_space: LabelSpace,
+    provenance: Mapping[str, Any],
+    foundation: str | None = None,
+    visual_foundation: str | None = None,
+) -> None:
+    """Write a network's state as it is; the parts that foundations hold are left out."""
+    left_out = (DEPTH_PARTS if foundation else ()) + (VISUAL_PARTS if visual_foundation else ())
+    kernels = config.encoder.patch != FOUNDATION_PATCH
+    kept = {
+        name: value
+        for name, value in state.items()
+        if _part(name) not in left_out or (kernels and name.endswith(PATCH_KERNEL))
+    }
+    fields: dict[str, Any] = {
+        'config': config.to_json(),
         'label_space': label_space.to_json(),
         'provenance': dict(provenance),
-        'frozen_digest': digest(network.depth_encoder.state_dict()),
+        'frozen_digest': digest(_of(state, 'depth_encoder')),
         'foundation': foundation,
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + '.partial')
-    save_file(state, partial, metadata={'format': FORMAT, 'depthforge': json.dumps(fields)})
-    partial.replace(path)
+    if visual_foundation:
+        fields['visual_digest'] = digest(_of(state, 'visual_encoder'))
+        fields['visual_foundation'] = visual_foundation
+    write_safetensors(path, kept, {'format': FORMAT, 'depthforge': json.dumps(fields)})
 
 
 def read_checkpoint(path: Path) -> tuple[Checkpoint, dict[str, Tensor]]:
     """Read a checkpoint's description and its tensors (as stored)."""
-    metadata, tensors = _read_safetensors(path)
+    metadata, tensors = read_safetensors(path)
     if metadata.get('format') != FORMAT:
         raise UserError(
             f'{path} is not a DepthForge checkpoint (format {metadata.get("format")!r}, expected '
-            f'{FORMAT!r}); use a checkpoint that depthforge-train wrote'
+            f'{FORMAT!r}); use a checkpoint that depthforge-train wrote, or `depthforge convert`'
         )
     fields = json.loads(metadata['depthforge'])
     checkpoint = Checkpoint(
@@ -94,61 +135,76 @@ def read_checkpoint(path: Path) -> tuple[Checkpoint, dict[str, Tensor]]:
         provenance=fields['provenance'],
         frozen_digest=fields['frozen_digest'],
         foundation=fields['foundation'],
+        visual_digest=fields.get('visual_digest'),
+        visual_foundation=fields.get('visual_foundation'),
     )
     return checkpoint, tensors
 
 
-def load_network(path: Path, foundation: Path | None = None) -> tuple[DepthForge, Checkpoint]:
+def load_network(
+    path: Path, foundation: Path | None = None, visual_foundation: Path | None = None
+) -> tuple[DepthForge, Checkpoint]:
     """
     Build the network of a checkpoint, in evaluation mode on the CPU in full precision.
 
-    `foundation` is the file of the frozen parts, needed when the checkpoint leaves them out.
-    Missing, unknown or misshapen tensors are errors that list them, and so are frozen weights
-    that differ from those of the training.
+    The foundations are the files of the frozen parts that the checkpoint leaves out. Missing,
+    unknown or misshapen tensors are errors that list them, and so are frozen weights that differ
+    from those of the training.
     """
     checkpoint, tensors = read_checkpoint(path)
-    if checkpoint.foundation is not None:
-        if foundation is None:
-            raise UserError(
-                f'{path} leaves out its frozen weights {checkpoint.foundation}; give their file'
-            )
-        tensors = {**read_foundation(foundation), **tensors}
+    config = checkpoint.config
+    if checkpoint.foundation:
+        frozen = _frozen(path, checkpoint.foundation, foundation, config.encoder)
+        tensors = {**as_parts(frozen, 'depth_encoder'), **tensors}
+    if checkpoint.visual_foundation:
+        visual = config.visual or config.encoder
+        frozen = _frozen(path, checkpoint.visual_foundation, visual_foundation, visual)
+        tensors = {**as_parts(_only(frozen, 'encoder'), 'visual_encoder'), **tensors}
     with torch.device('meta'):
-        network = DepthForge(checkpoint.config, len(checkpoint.label_space))
+        network = DepthForge(config, len(checkpoint.label_space))
     load_strictly(network, tensors, source=path, assign=True)
     # Buffers are not in the file; on the meta device they have no values yet.
     network.mean, network.std = DepthForge.normalisation()
-    _check_frozen(network, checkpoint, foundation or path)
+    _check_frozen(
+        network.depth_encoder, checkpoint.frozen_digest, foundation or path, checkpoint.foundation
+    )
+    if checkpoint.visual_digest:
+        _check_frozen(
+            network.visual_encoder,
+            checkpoint.visual_digest,
+            visual_foundation or path,
+            checkpoint.visual_foundation,
+        )
     return network.eval(), checkpoint
 
 
 def read_frozen(path: Path) -> dict[str, Tensor]:
-    """Read the frozen parts from a checkpoint of ours or from foundation weights."""
-    metadata, tensors = _read_safetensors(path)
+    """Read the depth encoder and head from a checkpoint of ours or from foundation weights."""
+    metadata, tensors = read_safetensors(path)
     if metadata.get('format') == FORMAT:
-        return {name: value for name, value in tensors.items() if _is_frozen(name)}
-    return read_foundation(path)
+        return {name: value for name, value in tensors.items() if _part(name) in DEPTH_PARTS}
+    return as_parts(read_foundation(path), 'depth_encoder')
 
 
 def read_foundation(path: Path) -> dict[str, Tensor]:
-    """Read Depth Anything V2 weights (official names) as the frozen parts of our network."""
-    _, tensors = _read_safetensors(path)
-    renamed: dict[str, Tensor] = {}
-    foreign = []
-    for name, value in tensors.items():
-        prefix = next((old for old in UPSTREAM_PREFIX if name.startswith(old)), None)
-        if name in UNUSED_UPSTREAM:
-            continue
-        if prefix is None:
-            foreign.append(name)
-        else:
-            renamed[UPSTREAM_PREFIX[prefix] + name.removeprefix(prefix)] = value
-    if foreign or not renamed:
-        raise UserError(
-            f'{path} is not Depth Anything V2: unknown tensors {_some(foreign)}; expected names '
-            'that begin with pretrained. or depth_head.'
-        )
-    return renamed
+    """
+    Read foundation weights under our names: `encoder.*`, and `depth_head.*` where there is one.
+
+    They are a file that `depthforge fetch` or `convert` made, or the safetensors file of a layout
+    that these know.
+    """
+    metadata, tensors = read_safetensors(path)
+    if metadata.get('format') == PART_FORMAT:
+        return tensors
+    return convert_part(tensors, detect(tensors, source=str(path)), source=path).tensors
+
+
+def as_parts(foundation: Mapping[str, Tensor], encoder: str) -> dict[str, Tensor]:
+    """Name the encoder of foundation weights as a part of the network."""
+    return {
+        f'{encoder}.{name.removeprefix("encoder.")}' if _part(name) == 'encoder' else name: value
+        for name, value in foundation.items()
+    }
 
 
 def load_strictly(
@@ -165,42 +221,46 @@ def load_strictly(
     ]
     if missing or unknown or shapes:
         raise UserError(
-            f'{source} does not fit the model: missing {_some(missing)}; unknown '
-            f'{_some(unknown)}; other shapes {_some(shapes)}; use the file that the model was '
+            f'{source} does not fit the model: missing {some(missing)}; unknown '
+            f'{some(unknown)}; other shapes {some(shapes)}; use the file that the model was '
             'made for'
         )
     module.load_state_dict({name: value.float() for name, value in tensors.items()}, assign=assign)
 
 
-def _check_frozen(network: DepthForge, checkpoint: Checkpoint, source: Path) -> None:
-    found = digest(network.depth_encoder.state_dict())
-    if found != checkpoint.frozen_digest:
+def _frozen(
+    path: Path, name: str, file: Path | None, config: VitConfig | Eva02Config
+) -> dict[str, Tensor]:
+    """Read the foundation of a checkpoint, of the sizes that it was trained with."""
+    if file is None:
+        raise UserError(f'{path} leaves out its frozen weights {name}; give their file')
+    tensors = read_foundation(file)
+    found = sizes_of(encoder_config(tensors, 'encoder.'))
+    expected = sizes_of(config)._replace(patch=FOUNDATION_PATCH)
+    if found != expected:
+        raise UserError(
+            f'{file} holds an encoder of other sizes ({found}) than {path} was trained on '
+            f'({expected}); use the genuine {name}'
+        )
+    return tensors
+
+
+def _check_frozen(encoder: torch.nn.Module, expected: str, source: Path, name: str | None) -> None:
+    found = digest(encoder.state_dict())
+    if found != expected:
         raise UserError(
             f'the frozen encoder in {source} (digest {found[:12]}) is not the one that the '
-            f'checkpoint was trained on ({checkpoint.frozen_digest[:12]}); use the genuine '
-            f'{checkpoint.foundation or "checkpoint"}'
+            f'checkpoint was trained on ({expected[:12]}); use the genuine {name or "checkpoint"}'
         )
 
 
-def _read_safetensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
-    if not path.is_file():
-        raise UserError(f'{path} does not exist; give the path of a .safetensors file')
-    try:
-        with safe_open(path, framework='pt') as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return dict(file.metadata() or {}), tensors
-    except SafetensorError as error:
-        raise UserError(
-            f'{path} is not a safetensors file ({error}); pickled weights are never loaded'
-        ) from error
+def _part(name: str) -> str:
+    return name.split('.', 1)[0]
 
 
-def _is_frozen(name: str) -> bool:
-    return name.split('.', 1)[0] in FROZEN
+def _only(tensors: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:
+    return {name: value for name, value in tensors.items() if _part(name) == part}
 
 
-def _some(names: list[str], limit: int = 6) -> str:
-    if not names:
-        return 'none'
-    rest = f' and {len(names) - limit} more' if len(names) > limit else ''
-    return ', '.join(names[:limit]) + rest
+def _of(state: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:
+    return {name.removeprefix(f'{part}.'): v for name, v in _only(state, part).items()}

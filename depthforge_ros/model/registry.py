@@ -10,9 +10,13 @@ import os
 from pathlib import Path
 
 from depthforge_ros.errors import UserError
+from depthforge_ros.labels import CITYSCAPES
 from depthforge_ros.model.checkpoint import Checkpoint, load_network, read_checkpoint
+from depthforge_ros.model.manifest import read_manifest
 from depthforge_ros.model.network import DepthForge
+from depthforge_ros.model.presets import PRESETS
 from depthforge_ros.resources import share_directory
+import torch
 
 WEIGHTS_VARIABLE = 'DEPTHFORGE_WEIGHTS'
 DEFAULT_MODEL = 'depthforge_tiny'
@@ -25,8 +29,18 @@ class ModelEntry:
     name: str
     summary: str
     licence: str
-    """Of the weights."""
+    """Of what was trained on the foundations."""
+    foundations: tuple[str, ...] = ()
+    """Names in the manifest: that of the depth stream, then that of another visual stream."""
 
+    @property
+    def terms(self) -> str:
+        """The licence of the trained weights and of each foundation."""
+        manifest = read_manifest()
+        return '; '.join([self.licence, *(f'{n}: {manifest[n].terms}' for n in self.foundations)])
+
+
+YOURS = 'trained weights: none published, yours by your data'
 
 MODELS: Mapping[str, ModelEntry] = {
     entry.name: entry
@@ -38,15 +52,34 @@ MODELS: Mapping[str, ModelEntry] = {
         ),
         ModelEntry(
             name='depthforge_small',
-            summary='on the frozen Depth Anything V2 Small encoder, which is fetched',
-            licence='CC BY-NC 4.0 (training images); encoder Apache-2.0',
+            summary='bundled, on the frozen Depth Anything V2 Small encoder, which is fetched',
+            licence='CC BY-NC 4.0 (training images)',
+            foundations=('depth_anything_v2_vits',),
+        ),
+        ModelEntry(
+            name='depthforge_base',
+            summary='DINOv2-B beside Depth Anything V2 Base',
+            licence=YOURS,
+            foundations=('depth_anything_v2_vitb', 'dinov2_vitb14'),
+        ),
+        ModelEntry(
+            name='depthforge_large',
+            summary="DINOv2-L beside Depth Anything V2 Large, the paper's",
+            licence=YOURS,
+            foundations=('depth_anything_v2_vitl', 'dinov2_vitl14'),
+        ),
+        ModelEntry(
+            name='depthforge_eva02_large',
+            summary='EVA02-L beside Depth Anything V2 Large',
+            licence=YOURS,
+            foundations=('depth_anything_v2_vitl', 'eva02_large_patch14'),
         ),
     )
 }
 
 
 def weights_directory() -> Path:
-    """Folder of the foundation weights: $DEPTHFORGE_WEIGHTS, or a folder in the user's cache."""
+    """Folder of foundations and of your models: $DEPTHFORGE_WEIGHTS, or in the user's cache."""
     named = os.environ.get(WEIGHTS_VARIABLE)
     if named:
         return Path(named)
@@ -56,10 +89,10 @@ def weights_directory() -> Path:
 
 def find_checkpoint(model: str) -> Path:
     """Path of a model's checkpoint, by name or by the path of a .safetensors file."""
-    path = Path(model)
     if model in MODELS:
-        path = share_directory() / 'models' / f'{model}.safetensors'
-    elif path.suffix != '.safetensors' and not path.exists():
+        return _named_checkpoint(model)
+    path = Path(model)
+    if path.suffix != '.safetensors' and not path.exists():
         raise UserError(
             f'model {model!r} is not known; choose one of {", ".join(MODELS)}, or give the path '
             'of a .safetensors checkpoint'
@@ -67,6 +100,18 @@ def find_checkpoint(model: str) -> Path:
     if not path.is_file():
         raise UserError(f'checkpoint {path} does not exist; give an existing .safetensors file')
     return path
+
+
+def _named_checkpoint(model: str) -> Path:
+    """Look among the bundled files, then in the folder of weights."""
+    file = f'{model}.safetensors'
+    for folder in (share_directory() / 'models', weights_directory()):
+        if (folder / file).is_file():
+            return folder / file
+    raise UserError(
+        f'{model} has no published checkpoint; train one on its foundations (`depthforge fetch '
+        f'{model}`, then `depthforge-train fit`) and put it at {weights_directory() / file}'
+    )
 
 
 def find_foundation(name: str) -> Path:
@@ -77,8 +122,8 @@ def find_foundation(name: str) -> Path:
         if path.is_file():
             return path
     raise UserError(
-        f'foundation weights {name} are not in {directory}; put {name}.safetensors there, or set '
-        f'{WEIGHTS_VARIABLE} to the folder that has it'
+        f'foundation weights {name} are not in {directory}; get them with `depthforge fetch '
+        f'{name}`, or set {WEIGHTS_VARIABLE} to the folder that has {name}.safetensors'
     )
 
 
@@ -86,5 +131,23 @@ def load_model(model: str) -> tuple[DepthForge, Checkpoint]:
     """Load a model by name or path, with the foundation weights that it needs."""
     path = find_checkpoint(model)
     checkpoint, _ = read_checkpoint(path)
-    foundation = find_foundation(checkpoint.foundation) if checkpoint.foundation else None
-    return load_network(path, foundation)
+    foundation, visual = (
+        find_foundation(name) if name else None
+        for name in (checkpoint.foundation, checkpoint.visual_foundation)
+    )
+    return load_network(path, foundation, visual)
+
+
+def outline(model: str) -> DepthForge:
+    """
+    Build a named model without any weights, to count its parameters.
+
+    As its checkpoint says where there is one, otherwise as in its preset, with 19 classes.
+    """
+    try:
+        checkpoint, _ = read_checkpoint(find_checkpoint(model))
+        config, classes = checkpoint.config, len(checkpoint.label_space)
+    except UserError:
+        config, classes = PRESETS[model], len(CITYSCAPES)
+    with torch.device('meta'):
+        return DepthForge(config, classes)

@@ -1,0 +1,87 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Reading weights that came from elsewhere: the only place where a pickle is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+import pickle
+from typing import Any
+import warnings
+
+from depthforge_ros.errors import UserError
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+import torch
+from torch import Tensor
+
+WRAPPERS = ('state_dict', 'model', 'module')
+"""Keys under which training frameworks store the weights."""
+PICKLES = (b'PK', b'\x80')
+"""First bytes of what torch.save writes: a zip file, or in old versions a plain pickle."""
+PARALLEL = 'module.'
+"""Prefix that data-parallel training puts before every name."""
+
+
+def read_source(path: Path) -> dict[str, Tensor]:
+    """Read the tensors of a safetensors file, or of a pickle that holds nothing but tensors."""
+    if not path.is_file():
+        raise UserError(f'{path} does not exist; give a .safetensors, .pth or .pt file')
+    with path.open('rb') as file:
+        start = file.read(2)
+    content = _unpickled(path) if start.startswith(PICKLES) else _safetensors(path)
+    tensors = _unwrapped(content)
+    other = [name for name, value in tensors.items() if not isinstance(value, Tensor)]
+    if other or not tensors:
+        raise UserError(
+            f'{path} has {len(tensors)} entries, of which {len(other)} are no tensors '
+            f'({", ".join(map(str, other[:3]))}); give a file whose weights are a state dict'
+        )
+    if all(name.startswith(PARALLEL) for name in tensors):
+        return {name.removeprefix(PARALLEL): value for name, value in tensors.items()}
+    return dict(tensors)
+
+
+def _safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise UserError(
+            f'{path} is neither a safetensors file nor a PyTorch checkpoint, or is cut short '
+            f'({error}); get the file again'
+        ) from error
+
+
+def _unpickled(path: Path) -> Any:
+    try:
+        # A file object: from a path, PyTorch would go by the suffix. Its warnings are about
+        # pickles that it then refuses.
+        with path.open('rb') as file, warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            return torch.load(file, map_location='cpu', weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise UserError(
+            f'{path} is a pickle of more than tensors, which could run code and is not opened '
+            f'({_reason(error)}); save its state_dict alone, as safetensors, where it was made'
+        ) from error
+    except (EOFError, OSError, RuntimeError) as error:
+        raise UserError(
+            f'{path} is damaged or cut short ({_reason(error)}); get the file again'
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    """Take the sentence that says what was wrong out of PyTorch's long advice."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    told = [line for line in lines if 'WeightsUnpickler error' in line or 'Unsupported' in line]
+    return (told or lines or ['no data'])[0][:120]
+
+
+def _unwrapped(content: Any) -> Mapping[str, Any]:
+    if not isinstance(content, Mapping):
+        return {}
+    for name in WRAPPERS:
+        if isinstance(content.get(name), Mapping):
+            return _unwrapped(content[name])
+    return content
