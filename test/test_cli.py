@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+import re
 import subprocess
 import sys
 
@@ -11,6 +12,8 @@ from depthforge_ros.cli.main import COMMANDS, main
 from depthforge_ros.model.registry import MODELS
 from networks import mini_checkpoint
 import pytest
+
+README = (Path(__file__).resolve().parents[1] / 'README.md').read_text(encoding='utf-8')
 
 
 def test_help_lists_every_command_and_needs_neither_torch_nor_ros() -> None:
@@ -76,6 +79,9 @@ def test_models_says_what_is_here(
     assert figures['depthforge_large']['token_parameters'] == 2_990_081
     assert 'depthforge fetch depth_anything_v2_vits' in figures['depthforge_small']['remedy']
     assert 'depthforge fetch depthforge_large' in figures['depthforge_large']['remedy']
+    counts = {name: (m['parameters'], m['token_parameters']) for name, m in figures.items()}
+    rows = re.findall(r'^\| `(depthforge_\w+)` \| ([\d,]+) \| ([\d,]+) \|', README, re.MULTILINE)
+    assert {n: tuple(int(x.replace(',', '')) for x in both) for n, *both in rows} == counts
     told = capsys.readouterr().out
     assert 'depthforge_small: ' in told
     assert 'CC-BY-NC-4.0' in told

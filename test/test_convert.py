@@ -7,19 +7,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 import pickle
+import re
 
 from depthforge_ros.cli.main import main
 from depthforge_ros.errors import UserError
 from depthforge_ros.labels import CITYSCAPES
 from depthforge_ros.model.checkpoint import load_network, load_strictly, read_foundation
-from depthforge_ros.model.config import Eva02Config, NetworkConfig, VitConfig
+from depthforge_ros.model.config import Eva02Config, VitConfig
 from depthforge_ros.model.eva02 import Eva02
 from depthforge_ros.model.layouts.convert import convert_part, detect, Layout, LAYOUTS
 from depthforge_ros.model.layouts.files import convert_file
 from depthforge_ros.model.layouts.published import convert_published, stretch
 from depthforge_ros.model.layouts.rules import rename, Rule
 from depthforge_ros.model.layouts.sizes import encoder_config
-from depthforge_ros.model.network import DepthForge
+from depthforge_ros.model.parts import write_part
 from depthforge_ros.model.vit import VisionTransformer
 import foreign
 from foreign import filled, Shape, State
@@ -124,37 +125,45 @@ def frozen(width: int, depth: int, *, eva: bool = False) -> State:
     return convert_part(state, detect(state, source='x'), source=Path('x')).tensors
 
 
-def published(state: State, read: Callable[[str], State], **options: str) -> NetworkConfig:
-    layout = detect(state, source='x')
-    config, space, tensors = convert_published(
-        state, layout, source=Path('x'), read=read, **options
-    )
-    with torch.device('meta'):
-        network = DepthForge(config, len(space))
-    load_strictly(network, tensors, source=Path('x'), assign=True)
-    return config
-
-
-def test_stripped_checkpoints_get_their_foundations(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stripped_checkpoints_get_their_foundations(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr('depthforge_ros.model.layouts.published.LETTERS', {WIDTH: 'x'})
-    asked: list[str] = []
-
-    def read(name: str) -> State:
-        asked.append(name)
-        return frozen(WIDTH, DEPTH, eva=name == 'eva02')
-
-    rein = filled(foreign.rein(WIDTH, DEPTH))
-    config = published(rein, read)
-    assert asked == ['dinov2_vitx14', 'depth_anything_v2_vitx']
-    assert (config.tokens.attention, config.head.refine) == ('visual', False)
+    monkeypatch.setenv('DEPTHFORGE_WEIGHTS', str(tmp_path))
+    rein, _ = written(tmp_path / 'rein.pth', foreign.rein(WIDTH, DEPTH))
+    refused(rein, 'dinov2_vitx14', '`depthforge fetch dinov2_vitx14`')
+    for name in ('dinov2_vitx14', 'depth_anything_v2_vitx', 'eva02'):
+        write_part(
+            tmp_path / f'{name}.safetensors', frozen(WIDTH, DEPTH, eva=name == 'eva02'), layout=''
+        )
+    output = tmp_path / 'ours.safetensors'
+    convert_file(rein, output)
+    config = load_network(output)[0].config
+    assert (config.tokens.attention, config.head.refine, config.visual) == ('visual', False, None)
     assert (config.encoder.patch, config.encoder.position_grid) == (16, 32)
-    assert isinstance(published(rein, read, visual='eva02').visual, Eva02Config)
-    stripped = filled(foreign.depthforge(WIDTH, DEPTH, whole=False))
-    assert published(stripped, read).tokens.attention == 'joint'
-    with pytest.raises(UserError, match=r'tokens.a is \(12, 10, 4\) instead of \(24, 10, 4\)'):
-        published(stripped, lambda _: frozen(WIDTH, 24))
-    with pytest.raises(UserError, match=r'tokens.b is \(12, 4, 32\) instead of \(12, 4, 64\)'):
-        published(stripped, lambda _: frozen(2 * WIDTH, DEPTH))
+    convert_file(rein, output, visual='eva02')
+    assert isinstance(load_network(output)[0].config.visual, Eva02Config)
+    ours, _ = written(tmp_path / 'df.pth', foreign.depthforge(WIDTH, DEPTH, whole=False))
+    convert_file(ours, output)
+    assert load_network(output)[0].config.tokens.attention == 'joint'
+
+
+@pytest.mark.parametrize(
+    ('width', 'depth', 'told'),
+    [
+        (WIDTH, 24, 'tokens.a is (12, 10, 4) instead of (24, 10, 4)'),
+        (2 * WIDTH, DEPTH, 'tokens.b is (12, 4, 32) instead of (12, 4, 64)'),
+    ],
+)
+def test_foundations_of_other_sizes_name_both(
+    monkeypatch: pytest.MonkeyPatch, width: int, depth: int, told: str
+) -> None:
+    monkeypatch.setattr('depthforge_ros.model.layouts.published.LETTERS', {WIDTH: 'x'})
+    state = filled(foreign.depthforge(WIDTH, DEPTH, whole=False))
+    layout = detect(state, source='x')
+    other = frozen(width, depth)
+    with pytest.raises(UserError, match=re.escape(told)):
+        convert_published(state, layout, source=Path('x'), read=lambda _: other)
 
 
 def test_stretching_is_that_of_the_published_scripts() -> None:

@@ -97,6 +97,8 @@ def test_every_foundation_of_a_model_is_fetched_once(
     assert told.count('CC-BY-NC-4.0, non-commercial use only') == 2
     monkeypatch.setattr(fetching, 'urlopen', None)
     assert fetch('depthforge_base', manifest, directory) == paths
+    half = paths[0].rename(directory / f'{paths[0].stem}_fp16.safetensors')
+    assert fetch('depthforge_base', manifest, directory) == [half, paths[1]]
 
 
 def test_wrong_sums_and_sizes_name_both_values(

@@ -20,6 +20,7 @@ from depthforge_ros.model.layouts.sizes import encoder_config
 from depthforge_ros.model.network import DepthForge
 from depthforge_ros.model.parts import (
     PART_FORMAT,
+    read_metadata,
     read_safetensors,
     sizes_of,
     write_safetensors,
@@ -122,14 +123,19 @@ def write_checkpoint(
 
 def read_checkpoint(path: Path) -> tuple[Checkpoint, dict[str, Tensor]]:
     """Read a checkpoint's description and its tensors (as stored)."""
-    metadata, tensors = read_safetensors(path)
+    return describe_checkpoint(path), read_safetensors(path)[1]
+
+
+def describe_checkpoint(path: Path) -> Checkpoint:
+    """Read what a checkpoint says about itself, without its tensors."""
+    metadata = read_metadata(path)
     if metadata.get('format') != FORMAT:
         raise UserError(
             f'{path} is not a DepthForge checkpoint (format {metadata.get("format")!r}, expected '
             f'{FORMAT!r}); use a checkpoint that depthforge-train wrote, or `depthforge convert`'
         )
     fields = json.loads(metadata['depthforge'])
-    checkpoint = Checkpoint(
+    return Checkpoint(
         config=NetworkConfig.from_json(fields['config']),
         label_space=LabelSpace.from_json(fields['label_space']),
         provenance=fields['provenance'],
@@ -138,7 +144,6 @@ def read_checkpoint(path: Path) -> tuple[Checkpoint, dict[str, Tensor]]:
         visual_digest=fields.get('visual_digest'),
         visual_foundation=fields.get('visual_foundation'),
     )
-    return checkpoint, tensors
 
 
 def load_network(

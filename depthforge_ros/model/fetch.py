@@ -16,7 +16,7 @@ from depthforge_ros.model.layouts.sizes import encoder_config
 from depthforge_ros.model.layouts.source import read_source
 from depthforge_ros.model.manifest import Foundation
 from depthforge_ros.model.parts import Sizes, sizes_of, write_part
-from depthforge_ros.model.registry import MODELS, WEIGHTS_VARIABLE
+from depthforge_ros.model.registry import foundation_in, MODELS, WEIGHTS_VARIABLE
 from tqdm import tqdm
 
 CHUNK = 1 << 20
@@ -75,9 +75,9 @@ def _take(source: Path, wanted: Sequence[Foundation], directory: Path) -> Path:
 
 def _get(foundation: Foundation, directory: Path) -> Path:
     """Download, check and convert, unless the file of ours is there."""
-    target = directory / f'{foundation.name}.safetensors'
-    if target.is_file():
-        return target
+    present = foundation_in(directory, foundation.name)
+    if present is not None:
+        return present
     download = directory / f'{foundation.name}.download'
     try:
         directory.mkdir(parents=True, exist_ok=True)

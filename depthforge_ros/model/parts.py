@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from depthforge_ros.errors import UserError
 from depthforge_ros.model.config import Eva02Config, VitConfig
@@ -66,12 +67,24 @@ def write_safetensors(
 
 def read_safetensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     """Read metadata and tensors."""
+    with _opened(path) as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return dict(file.metadata() or {}), tensors
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """Read metadata alone."""
+    with _opened(path) as file:
+        return dict(file.metadata() or {})
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     if not path.is_file():
         raise UserError(f'{path} does not exist; give the path of a .safetensors file')
     try:
         with safe_open(path, framework='pt') as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return dict(file.metadata() or {}), tensors
+            yield file
     except SafetensorError as error:
         raise UserError(
             f'{path} is not a safetensors file ({error}); pickled weights are loaded only by '

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from depthforge_ros.errors import UserError
 from depthforge_ros.labels import CITYSCAPES
-from depthforge_ros.model.checkpoint import Checkpoint, load_network, read_checkpoint
+from depthforge_ros.model.checkpoint import Checkpoint, describe_checkpoint, load_network
 from depthforge_ros.model.manifest import read_manifest
 from depthforge_ros.model.network import DepthForge
 from depthforge_ros.model.presets import PRESETS
@@ -114,13 +114,18 @@ def _named_checkpoint(model: str) -> Path:
     )
 
 
+def foundation_in(directory: Path, name: str) -> Path | None:
+    """Path of foundation weights in a folder, in full or in half precision."""
+    paths = (directory / f'{stem}.safetensors' for stem in (name, f'{name}_fp16'))
+    return next((path for path in paths if path.is_file()), None)
+
+
 def find_foundation(name: str) -> Path:
     """Path of foundation weights on this machine."""
     directory = weights_directory()
-    for stem in (name, f'{name}_fp16'):
-        path = directory / f'{stem}.safetensors'
-        if path.is_file():
-            return path
+    path = foundation_in(directory, name)
+    if path is not None:
+        return path
     raise UserError(
         f'foundation weights {name} are not in {directory}; get them with `depthforge fetch '
         f'{name}`, or set {WEIGHTS_VARIABLE} to the folder that has {name}.safetensors'
@@ -130,7 +135,7 @@ def find_foundation(name: str) -> Path:
 def load_model(model: str) -> tuple[DepthForge, Checkpoint]:
     """Load a model by name or path, with the foundation weights that it needs."""
     path = find_checkpoint(model)
-    checkpoint, _ = read_checkpoint(path)
+    checkpoint = describe_checkpoint(path)
     foundation, visual = (
         find_foundation(name) if name else None
         for name in (checkpoint.foundation, checkpoint.visual_foundation)
@@ -145,7 +150,7 @@ def outline(model: str) -> DepthForge:
     As its checkpoint says where there is one, otherwise as in its preset, with 19 classes.
     """
     try:
-        checkpoint, _ = read_checkpoint(find_checkpoint(model))
+        checkpoint = describe_checkpoint(find_checkpoint(model))
         config, classes = checkpoint.config, len(checkpoint.label_space)
     except UserError:
         config, classes = PRESETS[model], len(CITYSCAPES)

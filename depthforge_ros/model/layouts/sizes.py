@@ -17,7 +17,7 @@ from depthforge_ros.model.config import (
     TokenConfig,
     VitConfig,
 )
-from depthforge_ros.model.deformable import LEVELS
+from depthforge_ros.model.sampling import LEVELS
 from torch import nn, Tensor
 
 HEAD_WIDTH = 64
