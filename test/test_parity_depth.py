@@ -24,13 +24,12 @@ RANGES_M = [0.0, 20.0, 80.0]
 
 def depth_anything(config: DptConfig, encoder: VitConfig) -> torch.nn.Module:
     """Make transformers' model of the same shape, with random weights."""
-    taps = config.taps or (0, 1, 2, 3)
     theirs = transformers.DepthAnythingForDepthEstimation(
         transformers.DepthAnythingConfig(
             backbone_config=transformers.Dinov2Config(
                 hidden_size=encoder.width, num_hidden_layers=encoder.depth, patch_size=14,
                 num_attention_heads=encoder.heads, image_size=14 * encoder.position_grid,
-                out_indices=[1 + tap for tap in taps], reshape_hidden_states=False,
+                out_indices=[1 + tap for tap in config.taps], reshape_hidden_states=False,
             ),
             reassemble_hidden_size=encoder.width, neck_hidden_sizes=list(config.out_channels),
             fusion_hidden_size=config.features,
@@ -74,7 +73,12 @@ def load_head(ours: DptHead, theirs: torch.nn.Module) -> None:
 @pytest.mark.parametrize('max_depth_m', RANGES_M)
 @torch.no_grad()
 def test_depth_head_is_depth_anything(grid: tuple[int, int], max_depth_m: float) -> None:
-    config = DptConfig(features=16, out_channels=(8, 16, 24, 32), max_depth_m=max_depth_m)
+    config = DptConfig(
+        features=16,
+        out_channels=(8, 16, 24, 32),
+        taps=(0, 1, 2, 3),
+        max_depth_m=max_depth_m,
+    )
     theirs = depth_anything(config, VitConfig(width=48, depth=4, heads=4, position_grid=5))
     ours = DptHead(config, 48).eval()
     load_head(ours, theirs)
@@ -87,7 +91,9 @@ def test_depth_head_is_depth_anything(grid: tuple[int, int], max_depth_m: float)
 
 def depth_stream(config: NetworkConfig, image: Tensor) -> tuple[Tensor, Tensor]:
     """Answer of the whole depth stream: ours, theirs."""
-    theirs = depth_anything(config.dpt, config.encoder)
+    theirs = depth_anything(
+        dataclasses.replace(config.dpt, taps=config.depth_taps), config.encoder
+    )
     ours = DepthForge(config, 3).eval()
     ours.depth_encoder = from_transformers(theirs.backbone, config.encoder)
     load_head(ours.depth_head, theirs)
