@@ -22,7 +22,9 @@ from depthforge_trainer.slicing import slice_encoder
 from networks import MINI, mini_checkpoint
 import numpy as np
 import pytest
+from safetensors.torch import load_file
 import torch
+from torch.optim.swa_utils import AveragedModel
 import yaml
 
 
@@ -159,6 +161,50 @@ def test_fit_reads_the_cache_of_frozen_features(tmp_path: Path) -> None:
     assert main(['fit', str(path)]) == 0
     assert np.load(tmp_path / 'run' / 'cache' / 'blocks.npy', mmap_mode='r').shape[:2] == (8, 4)
     assert read_checkpoint(tmp_path / 'run' / 'last.safetensors')[0].foundation is None
+
+
+def test_a_resumed_run_equals_one_that_was_never_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phases = [{'train': kind, 'iterations': 4, 'batch': 2} for kind in ('all', 'encoder')]
+    validation = [{'kind': 'camvid', 'root': str(tmp_path / 'data')}]
+    changes: dict[str, object] = {'phases': phases, 'validation': validation, 'save_every': 2}
+    path = configuration(tmp_path, **changes)
+    assert main(['fit', str(path)]) == 0
+    whole = tmp_path / 'run'
+    stopped = tmp_path / 'stopped'
+    path.write_text(path.read_text().replace(str(whole), str(stopped)))
+    steps = iter(range(7))
+
+    def stop(*_: object) -> None:
+        if next(steps, None) is None:
+            raise KeyboardInterrupt
+
+    update = AveragedModel.update_parameters
+    monkeypatch.setattr(
+        AveragedModel, 'update_parameters', lambda self, model: (stop(), update(self, model))
+    )
+    assert main(['fit', str(path)]) == 130
+    assert main(['fit', str(path)]) == 2
+    monkeypatch.undo()
+    assert main(['fit', str(path), '--resume']) == 0
+    assert not (stopped / 'state.safetensors').exists()
+    for name in ('last', 'best'):
+        one, other = (load_file(run / f'{name}.safetensors') for run in (whole, stopped))
+        assert all(torch.equal(value, other[key]) for key, value in one.items()), name
+    logs = [
+        [row.rsplit(',', 1)[0] for row in (run / 'log.csv').read_text().splitlines()]
+        for run in (whole, stopped)
+    ]
+    assert logs[0] == logs[1]
+
+
+def test_another_configuration_does_not_go_on_with_a_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = configuration(tmp_path)
+    assert main(['fit', str(path), '--resume']) == 2
+    assert 'without --resume' in capsys.readouterr().err
 
 
 def test_views_keep_labels_on_their_pixels() -> None:

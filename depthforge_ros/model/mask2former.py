@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from depthforge_ros.model.config import HeadConfig
-from depthforge_ros.model.deformable import LEVELS, PixelDecoder, sine_position
+from depthforge_ros.model.deformable import PixelDecoder, sine_position
 from depthforge_ros.model.refinement import Level, resize
+from depthforge_ros.model.sampling import LEVELS
 import torch
 from torch import nn, Tensor
 from torch.nn import functional

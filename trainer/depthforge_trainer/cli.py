@@ -23,9 +23,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     ):
         command = commands.add_parser(name, help=text, description=text)
         command.add_argument('config', type=Path, help='YAML file; see trainer/configs')
+        if name == 'fit':
+            command.add_argument(
+                '--resume', action='store_true', help='go on with the run that was stopped'
+            )
     args = parser.parse_args(argv)
     try:
-        print(_run(args.command, args.config))
+        print(_run(args))
     except UserError as error:
         print(f'depthforge-train: error: {error}', file=sys.stderr)
         return 2
@@ -34,17 +38,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _run(command: str, path: Path) -> Path:
+def _run(args: argparse.Namespace) -> Path:
     # Imported late: --help needs neither torch nor the data.
     from depthforge_trainer.config import FitConfig, read_config
 
-    if command == 'fit':
+    if args.command == 'fit':
         from depthforge_trainer.train import fit
 
-        return fit(read_config(path, FitConfig))
+        return fit(read_config(args.config, FitConfig), resume=args.resume)
     from depthforge_trainer.distill import distill, DistillConfig, tune_depth_head
 
-    return (distill if command == 'distill' else tune_depth_head)(read_config(path, DistillConfig))
+    run = distill if args.command == 'distill' else tune_depth_head
+    return run(read_config(args.config, DistillConfig))
 
 
 if __name__ == '__main__':

@@ -55,6 +55,10 @@ class FitConfig:
     model: NetworkConfig
     sources: tuple[Source, ...]
     phases: tuple[Phase, ...]
+    validation: tuple[Source, ...] = ()
+    """Whole labelled images; the checkpoint with the best mIoU on them is kept as best."""
+    save_every: int = 100
+    """Iterations between checkpoints, and between validations."""
     foundation: str = ''
     """Depth Anything V2 weights (.safetensors) for the frozen parts."""
     start_from: str = ''

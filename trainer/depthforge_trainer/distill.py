@@ -23,7 +23,7 @@ from depthforge_ros.model.config import NetworkConfig
 from depthforge_ros.model.network import DepthForge
 from depthforge_trainer.augment import Augment, distort, view
 from depthforge_trainer.data import Loader, loaders, Source
-from depthforge_trainer.features import create_array, rounds
+from depthforge_trainer.features import create_array, in_rounds
 from depthforge_trainer.schedule import cosine
 from depthforge_trainer.slicing import slice_encoder
 from depthforge_trainer.teacher import load_teacher
@@ -130,14 +130,13 @@ def _optimize(
     output = Path(config.output)
     path = output / 'last.safetensors'
     start = time.perf_counter()
-    rng = np.random.default_rng(config.seed)
     with (output / 'log.csv').open('w', newline='') as log:
         writer = csv.writer(log)
         progress = tqdm(range(1, config.iterations + 1), desc='distil', mininterval=5.0)
-        for step, indices in zip(progress, rounds(views, config.batch, rng), strict=False):
+        for step in progress:
             for group in optimizer.param_groups:
                 group['lr'] = config.learning_rate * cosine(step / config.iterations)
-            parts = losses(indices)
+            parts = losses(in_rounds(views, config.batch, step, config.seed))
             optimizer.zero_grad()
             torch.stack(list(parts.values())).sum().backward()
             nn.utils.clip_grad_norm_(parameters, 1.0)

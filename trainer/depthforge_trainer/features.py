@@ -8,7 +8,7 @@ Shapes: V views, L blocks, N patches, C encoder width.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,25 +36,26 @@ class Batch(NamedTuple):
     """(B, N, C) after every block."""
 
 
-Batches = Callable[[int], Iterator[Batch]]
-"""Batch size -> endless batches."""
+Batches = Callable[[int], Batch]
+"""Iteration, from 1, to its batch; the same one whenever it is asked for."""
 
 
 def drawn(
-    network: DepthForge, samples: Sequence[Loader], augment: Augment, rng: np.random.Generator
+    network: DepthForge, samples: Sequence[Loader], augment: Augment, *, size: int, seed: int
 ) -> Batches:
     """Draw new views every time; samples are gone through in shuffled rounds."""
 
-    def batches(size: int) -> Iterator[Batch]:
-        for chosen in rounds(len(samples), size, rng):
-            views = [view(samples[index](), augment, rng) for index in chosen]
-            rgb, labels = (np.stack(parts) for parts in zip(*views, strict=True))
-            image = torch.from_numpy(rgb)
-            with torch.no_grad():
-                blocks = network.depth_blocks(network.normalize(image))
-            yield Batch(image, torch.from_numpy(labels), blocks)
+    def draw(step: int) -> Batch:
+        rng = np.random.default_rng((seed, step))
+        chosen = in_rounds(len(samples), size, step, seed)
+        views = [view(samples[index](), augment, rng) for index in chosen]
+        rgb, labels = (np.stack(parts) for parts in zip(*views, strict=True))
+        image = torch.from_numpy(rgb)
+        with torch.no_grad():
+            blocks = network.depth_blocks(network.normalize(image))
+        return Batch(image, torch.from_numpy(labels), blocks)
 
-    return batches
+    return draw
 
 
 class Cache:
@@ -66,7 +67,7 @@ class Cache:
         self.blocks: npt.NDArray[np.float16] = np.load(folder / 'blocks.npy', mmap_mode='r')
 
     def batches(
-        self, rng: np.random.Generator, blocks: Sequence[int], *, rare_classes: bool
+        self, blocks: Sequence[int], *, size: int, seed: int, rare_classes: bool
     ) -> Batches:
         """
         Read random views; only the named blocks are read, the others are left out.
@@ -75,17 +76,17 @@ class Cache:
         """
         chances = rare_class_chances(self.labels) if rare_classes else None
 
-        def read(size: int) -> Iterator[Batch]:
-            for drawn_evenly in rounds(len(self.rgb), size, rng):
-                chosen = drawn_evenly
-                if chances is not None:
-                    rare = rng.choice(len(chances), size // 2, p=chances)
-                    chosen = np.concatenate((chosen[: size - size // 2], rare))
-                yield Batch(
-                    torch.from_numpy(self.rgb[chosen]),
-                    torch.from_numpy(self.labels[chosen]),
-                    [torch.from_numpy(self.blocks[chosen, block]).float() for block in blocks],
-                )
+        def read(step: int) -> Batch:
+            chosen = in_rounds(len(self.rgb), size, step, seed)
+            if chances is not None:
+                rng = np.random.default_rng((seed, step))
+                rare = rng.choice(len(chances), size // 2, p=chances)
+                chosen = np.concatenate((chosen[: size - size // 2], rare))
+            return Batch(
+                torch.from_numpy(self.rgb[chosen]),
+                torch.from_numpy(self.labels[chosen]),
+                [torch.from_numpy(self.blocks[chosen, block]).float() for block in blocks],
+            )
 
         return read
 
@@ -146,11 +147,12 @@ def create_array(path: Path, kind: type, shape: tuple[int, ...]) -> np.memmap[An
     return np.lib.format.open_memmap(path, mode='w+', dtype=kind, shape=shape)
 
 
-def rounds(count: int, size: int, rng: np.random.Generator) -> Iterator[npt.NDArray[np.int64]]:
-    """Endless shuffled rounds over `count` items, cut into batches of `size`."""
-    waiting: npt.NDArray[np.int64] = rng.permutation(count)
-    while True:
-        while len(waiting) < size:
-            waiting = np.concatenate((waiting, rng.permutation(count)))
-        yield waiting[:size]
-        waiting = waiting[size:]
+def in_rounds(count: int, size: int, step: int, seed: int) -> npt.NDArray[np.int64]:
+    """Items of the batch of an iteration (from 1), when `count` items are shuffled every round."""
+    first = (step - 1) * size
+    places = range(first, first + size)
+    orders = {
+        turn: np.random.default_rng((seed, turn)).permutation(count)
+        for turn in {place // count for place in places}
+    }
+    return np.array([orders[place // count][place % count] for place in places], np.int64)

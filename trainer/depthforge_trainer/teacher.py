@@ -10,6 +10,9 @@ from depthforge_ros.labels import CAMVID
 from depthforge_ros.model.checkpoint import load_strictly, read_frozen
 from depthforge_ros.model.config import NetworkConfig
 from depthforge_ros.model.network import DepthForge
+from depthforge_ros.model.patch import resize_patch_kernel
+
+KERNEL = 'depth_encoder.patch_embed.proj.weight'
 
 
 def load_teacher(path: str) -> DepthForge:
@@ -23,9 +26,13 @@ def load_foundation(network: DepthForge, path: Path) -> None:
     """
     Fill the depth encoder and head, and the visual encoder with the depth encoder's weights.
 
-    `path` holds Depth Anything V2 weights (official names), or is a checkpoint of ours.
+    `path` holds Depth Anything V2 weights (official names), or is a checkpoint of ours. Their patch
+    kernel is resized to the network's patch.
     """
     tensors = read_frozen(path)
+    if KERNEL in tensors:
+        patch = network.config.encoder.patch
+        tensors[KERNEL] = resize_patch_kernel(tensors[KERNEL].float(), patch)
     for part in ('depth_encoder', 'depth_head'):
         own = {
             name.removeprefix(f'{part}.'): value

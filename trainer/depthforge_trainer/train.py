@@ -4,23 +4,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 import csv
-import dataclasses
+from dataclasses import replace
 import math
 from pathlib import Path
+import shutil
 import time
 
 from depthforge_ros.errors import UserError
-from depthforge_ros.labels import CAMVID
-from depthforge_ros.model.checkpoint import load_network, save_checkpoint
 from depthforge_ros.model.network import DepthForge, FROZEN
 from depthforge_trainer.config import FitConfig, Phase
 from depthforge_trainer.data import loaders
 from depthforge_trainer.features import Batch, Batches, build_cache, Cache, drawn
 from depthforge_trainer.losses import set_loss
+from depthforge_trainer.networks import build_network, save
 from depthforge_trainer.schedule import cosine
-from depthforge_trainer.teacher import load_foundation
+from depthforge_trainer.state import load_state, Place, restore_optimizer, save_state, STATE
+from depthforge_trainer.validation import validate
 import numpy as np
 import torch
 from torch import nn, Tensor
@@ -28,130 +29,148 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 NO_DECAY = ('norm', 'level_embed', 'tokens.a', 'tokens.b', 'tokens.scale')
-SAVE_EVERY = 200
+LOGS = {
+    'log.csv': ('phase', 'iteration', 'loss', 'learning_rate', 'seconds'),
+    'validation.csv': ('phase', 'iteration', 'miou'),
+}
 
 
-def fit(config: FitConfig) -> Path:
-    """Train and return the path of the checkpoint."""
-    torch.manual_seed(config.seed)
-    torch.set_num_threads(config.threads)
-    rng = np.random.default_rng(config.seed)
-    network = build_network(config)
-    output = Path(config.output)
-    output.mkdir(parents=True, exist_ok=True)
-    samples = [loader for source in config.sources for loader in loaders(source)]
-    cache = None
-    if config.cached_views:
-        cache = build_cache(
-            output / 'cache',
-            network,
-            samples,
-            views=config.cached_views,
-            augment=config.augment,
-            rng=rng,
+class Trainer:
+    """One run: network, average, data; `run` goes through the phases from a place."""
+
+    def __init__(self, config: FitConfig) -> None:
+        self.config = config
+        self.network = build_network(config)
+        self.output = Path(config.output)
+        self.output.mkdir(parents=True, exist_ok=True)
+        self.samples = [loader for source in config.sources for loader in loaders(source)]
+        self.validation = [loader for source in config.validation for loader in loaders(source)]
+        self.cache = self._cache()
+        self.average = AveragedModel(
+            self.network,
+            multi_avg_fn=get_ema_multi_avg_fn(config.average_decay),
+            use_buffers=False,
         )
-    average = AveragedModel(
-        network, multi_avg_fn=get_ema_multi_avg_fn(config.average_decay), use_buffers=False
-    )
-    path = output / 'last.safetensors'
-    start = time.perf_counter()
-    with (output / 'log.csv').open('w', newline='') as log:
-        writer = csv.writer(log)
-        writer.writerow(('phase', 'iteration', 'loss', 'learning_rate', 'seconds'))
-        for index, phase in enumerate(config.phases):
-            batches = _batches(config, phase, network, cache, rng) or drawn(
-                network, samples, config.augment, rng
-            )
-            for step, loss, rate in _run(config, phase, network, average, batches):
-                writer.writerow((index, step, f'{loss:.4f}', f'{rate:.2e}', _since(start)))
-                if step % SAVE_EVERY == 0 or step == phase.iterations:
+        self.last = self.output / 'last.safetensors'
+
+    def run(self, place: Place, moments: Mapping[str, Tensor]) -> Path:
+        """Train what is left after `place`, with the optimiser's moments there."""
+        for name, columns in LOGS.items():
+            _cut_log(self.output / name, columns, place)
+        with (self.output / 'log.csv').open('a', newline='') as log:
+            writer = csv.writer(log)
+            for index in range(place.phase, len(self.config.phases)):
+                for done, row in self._phase(index, place, moments):
+                    writer.writerow(row)
                     log.flush()
-                    save(path, average.module, config, seconds=time.perf_counter() - start)
-    return path
+                    place = done
+                moments = {}
+                place = replace(place, phase=index + 1, step=0)
+        (self.output / STATE).unlink(missing_ok=True)
+        return self.last
 
+    def _phase(
+        self, index: int, place: Place, moments: Mapping[str, Tensor]
+    ) -> Iterator[tuple[Place, tuple[object, ...]]]:
+        """Train one phase, yielding the place and a row of the log after every iteration."""
+        config, phase = self.config, self.config.phases[index]
+        optimizer = torch.optim.AdamW(_groups(self.network, phase, config.weight_decay))
+        restore_optimizer(optimizer, self.network, moments, place.step)
+        rates = [group['lr'] for group in optimizer.param_groups]
+        batches = self._batches(index)
+        start = time.perf_counter() - place.seconds
+        progress = tqdm(
+            range(place.step + 1, phase.iterations + 1),
+            desc=f'train {phase.train}',
+            initial=place.step,
+            total=phase.iterations,
+            mininterval=5.0,
+        )
+        for step in progress:
+            share = cosine(step / phase.iterations)
+            for group, peak in zip(optimizer.param_groups, rates, strict=True):
+                group['lr'] = peak * share
+            # The points of the loss are a function of the place, like the batch.
+            torch.manual_seed(hash((config.seed, index, step)))
+            loss = self._step(phase, optimizer, batches(step))
+            progress.set_postfix(loss=f'{loss:.3f}', refresh=False)
+            seconds = time.perf_counter() - start
+            place = replace(place, phase=index, step=step, seconds=seconds)
+            if step % config.save_every == 0 or step == phase.iterations:
+                place = self._save(place, optimizer)
+            rate = f'{phase.learning_rate * share:.2e}'
+            yield place, (index, step, f'{loss:.4f}', rate, f'{seconds:.1f}')
 
-def build_network(config: FitConfig) -> DepthForge:
-    """Make the network of a run, with its foundation or starting weights."""
-    if config.start_from:
-        foundation = Path(config.foundation) if config.foundation else None
-        network, _ = load_network(Path(config.start_from), foundation)
-        if network.config != config.model:
-            raise UserError(
-                f'{config.start_from} holds another model than the configuration asks for; make '
-                'the model fields equal'
-            )
-        return network
-    if not config.foundation:
-        raise UserError('the configuration needs a foundation or start_from; give one path')
-    network = DepthForge(config.model, len(CAMVID))
-    load_foundation(network, Path(config.foundation))
-    return network.eval()
-
-
-def save(path: Path, network: nn.Module, config: FitConfig, *, seconds: float) -> None:
-    """Write the checkpoint with where it comes from."""
-    if not isinstance(network, DepthForge):
-        raise TypeError(type(network))
-    save_checkpoint(
-        path,
-        network,
-        label_space=CAMVID,
-        provenance={
-            'data': [dataclasses.asdict(s) | {'root': Path(s.root).name} for s in config.sources],
-            'data_licence': config.data_licence,
-            'phases': [dataclasses.asdict(phase) for phase in config.phases],
-            'augment': dataclasses.asdict(config.augment),
-            'loss': dataclasses.asdict(config.loss),
-            'seed': config.seed,
-            'seconds': round(seconds),
-        },
-        foundation=config.foundation_name or None,
-    )
-
-
-def _batches(
-    config: FitConfig,
-    phase: Phase,
-    network: DepthForge,
-    cache: Cache | None,
-    rng: np.random.Generator,
-) -> Batches | None:
-    if cache is None:
-        return None
-    taps = network.config.taps
-    blocks = taps if phase.train == 'head' else tuple(range(network.config.encoder.depth))
-    return cache.batches(rng, blocks, rare_classes=config.rare_classes)
-
-
-def _run(
-    config: FitConfig,
-    phase: Phase,
-    network: DepthForge,
-    average: AveragedModel,
-    batches: Batches,
-) -> Iterator[tuple[int, float, float]]:
-    """Train one phase, yielding iteration, loss and learning rate."""
-    optimizer = torch.optim.AdamW(_groups(network, phase, config.weight_decay))
-    parameters = [p for group in optimizer.param_groups for p in group['params']]
-    peaks = [group['lr'] for group in optimizer.param_groups]
-    progress = tqdm(range(1, phase.iterations + 1), desc=f'train {phase.train}', mininterval=5.0)
-    for step, batch in zip(progress, batches(phase.batch), strict=False):
-        share = cosine(step / phase.iterations)
-        for group, peak in zip(optimizer.param_groups, peaks, strict=True):
-            group['lr'] = peak * share
-        loss = _loss(config, phase, network, batch)
+    def _step(self, phase: Phase, optimizer: torch.optim.Optimizer, batch: Batch) -> float:
+        loss = _loss(self.config, phase, self.network, batch)
         if not math.isfinite(loss.item()):
             raise UserError(
-                f'the loss became {loss.item()} at iteration {step} of phase {phase.train!r}; the '
-                'last checkpoint is kept; lower the learning rate'
+                f'the loss became {loss.item()} in a phase that trains {phase.train!r}; the last '
+                'checkpoint is kept; lower the learning rate'
             )
         optimizer.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(parameters, config.gradient_clip)
+        parameters = [p for group in optimizer.param_groups for p in group['params']]
+        nn.utils.clip_grad_norm_(parameters, self.config.gradient_clip)
         optimizer.step()
-        average.update_parameters(network)
-        progress.set_postfix(loss=f'{loss.item():.3f}', refresh=False)
-        yield step, loss.item(), phase.learning_rate * share
+        self.average.update_parameters(self.network)
+        return loss.item()
+
+    def _save(self, place: Place, optimizer: torch.optim.Optimizer) -> Place:
+        """Write the averaged network and the state; keep the network if it is the best so far."""
+        network = self.average.module
+        if not isinstance(network, DepthForge):
+            raise TypeError(type(network))
+        save(self.last, network, self.config, seconds=place.seconds)
+        if self.validation:
+            miou = validate(network, self.validation)
+            tqdm.write(f'phase {place.phase}, iteration {place.step}: validation mIoU {miou:.1f}')
+            with (self.output / 'validation.csv').open('a', newline='') as file:
+                csv.writer(file).writerow((place.phase, place.step, f'{miou:.2f}'))
+            if miou > place.best_miou:
+                place = replace(place, best_miou=miou)
+                shutil.copyfile(self.last, self.output / 'best.safetensors')
+        save_state(self.output, self.config, place, self.network, self.average, optimizer)
+        return place
+
+    def _cache(self) -> Cache | None:
+        if not self.config.cached_views:
+            return None
+        return build_cache(
+            self.output / 'cache',
+            self.network,
+            self.samples,
+            views=self.config.cached_views,
+            augment=self.config.augment,
+            rng=np.random.default_rng(self.config.seed),
+        )
+
+    def _batches(self, index: int) -> Batches:
+        config, phase = self.config, self.config.phases[index]
+        # Another order in every phase.
+        seed = config.seed * len(config.phases) + index
+        if self.cache is None:
+            return drawn(self.network, self.samples, config.augment, size=phase.batch, seed=seed)
+        taps = self.network.config.taps
+        blocks = taps if phase.train == 'head' else tuple(range(self.network.config.encoder.depth))
+        return self.cache.batches(
+            blocks, size=phase.batch, seed=seed, rare_classes=config.rare_classes
+        )
+
+
+def fit(config: FitConfig, *, resume: bool = False) -> Path:
+    """Train and return the path of the last checkpoint; `resume` goes on with a stopped run."""
+    torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+    state = Path(config.output) / STATE
+    if state.is_file() and not resume:
+        raise UserError(
+            f'{state} is of a run that was stopped; go on with it by --resume, or remove the file'
+        )
+    trainer = Trainer(config)
+    if not resume:
+        return trainer.run(Place(), {})
+    return trainer.run(*load_state(trainer.output, config, trainer.network, trainer.average))
 
 
 def _loss(config: FitConfig, phase: Phase, network: DepthForge, batch: Batch) -> Tensor:
@@ -188,5 +207,9 @@ def _groups(network: DepthForge, phase: Phase, weight_decay: float) -> Iterable[
     return groups
 
 
-def _since(start: float) -> str:
-    return f'{time.perf_counter() - start:.1f}'
+def _cut_log(path: Path, columns: tuple[str, ...], place: Place) -> None:
+    """Start a log, or keep of it what was written before `place`."""
+    rows = list(csv.reader(path.open(newline=''))) if path.is_file() else []
+    done = [row for row in rows[1:] if (int(row[0]), int(row[1])) <= (place.phase, place.step)]
+    with path.open('w', newline='') as file:
+        csv.writer(file).writerows((columns, *done))

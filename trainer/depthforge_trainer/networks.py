@@ -1,0 +1,52 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The network of a run: made from its configuration, and written with where it comes from."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from depthforge_ros.errors import UserError
+from depthforge_ros.labels import CAMVID
+from depthforge_ros.model.checkpoint import load_network, save_checkpoint
+from depthforge_ros.model.network import DepthForge
+from depthforge_trainer.config import FitConfig
+from depthforge_trainer.teacher import load_foundation
+
+
+def build_network(config: FitConfig) -> DepthForge:
+    """Make the network of a run, with its foundation or starting weights."""
+    if config.start_from:
+        foundation = Path(config.foundation) if config.foundation else None
+        network, _ = load_network(Path(config.start_from), foundation)
+        if network.config != config.model:
+            raise UserError(
+                f'{config.start_from} holds another model than the configuration asks for; make '
+                'the model fields equal'
+            )
+        return network
+    if not config.foundation:
+        raise UserError('the configuration needs a foundation or start_from; give one path')
+    network = DepthForge(config.model, len(CAMVID))
+    load_foundation(network, Path(config.foundation))
+    return network.eval()
+
+
+def save(path: Path, network: DepthForge, config: FitConfig, *, seconds: float) -> None:
+    """Write the checkpoint with where it comes from."""
+    save_checkpoint(
+        path,
+        network,
+        label_space=CAMVID,
+        provenance={
+            'data': [dataclasses.asdict(s) | {'root': Path(s.root).name} for s in config.sources],
+            'data_licence': config.data_licence,
+            'phases': [dataclasses.asdict(phase) for phase in config.phases],
+            'augment': dataclasses.asdict(config.augment),
+            'loss': dataclasses.asdict(config.loss),
+            'seed': config.seed,
+            'seconds': round(seconds),
+        },
+        foundation=config.foundation_name or None,
+    )
