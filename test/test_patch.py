@@ -4,11 +4,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+from pathlib import Path
+
+from depthforge_ros.labels import CAMVID
+from depthforge_ros.model.checkpoint import load_network, save_checkpoint
 from depthforge_ros.model.config import VitConfig
 from depthforge_ros.model.patch import resize_patch_kernel
 from depthforge_ros.model.vit import VisionTransformer
+from depthforge_trainer.teacher import load_foundation
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from networks import MINI, mini_checkpoint, mini_network, variant
 import pytest
 import torch
 from torch import Tensor
@@ -80,3 +87,19 @@ def test_an_encoder_sees_a_resized_image_through_its_resized_kernel() -> None:
     plain = large.embed(wide)
     # Neighbouring patches mix at their borders, so the tokens are near, not equal.
     assert float((ours - expected).abs().mean()) < 0.2 * float((plain - expected).abs().mean())
+
+
+def test_a_network_of_larger_patches_starts_from_foundation_weights(tmp_path: Path) -> None:
+    stored = mini_checkpoint(tmp_path / 'small.safetensors').depth_encoder
+    config = variant(encoder=dataclasses.replace(MINI.encoder, patch=16))
+    network = mini_network(config)
+    load_foundation(network, tmp_path / 'small.safetensors')
+    kernel = resize_patch_kernel(stored.patch_embed.proj.weight.half().float(), 16)
+    for encoder in (network.depth_encoder, network.visual):
+        torch.testing.assert_close(encoder.patch_embed.proj.weight, kernel)
+    path = tmp_path / 'large.safetensors'
+    save_checkpoint(path, network, label_space=CAMVID, provenance={})
+    loaded, _ = load_network(path)
+    image = torch.randint(0, 256, (1, 48, 80, 3), dtype=torch.uint8)
+    with torch.inference_mode():
+        assert loaded(image).scores_BKHW.shape == (1, 11, 48, 80)

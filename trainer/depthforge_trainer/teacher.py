@@ -26,7 +26,7 @@ def load_foundation(network: DepthForge, path: Path) -> None:
     """
     Fill the depth encoder and head, and the visual encoder with the depth encoder's weights.
 
-    `path` holds Depth Anything V2 weights (official names), or is a checkpoint of ours. Their patch
+    `path` holds Depth Anything V2 weights (official names), or is a checkpoint of ours. Its patch
     kernel is resized to the network's patch.
     """
     tensors = read_frozen(path)
