@@ -143,6 +143,12 @@ def test_stripped_checkpoints_get_their_foundations(
     assert (config.encoder.patch, config.encoder.position_grid) == (16, 32)
     convert_file(rein, output, visual='eva02')
     assert isinstance(load_network(output)[0].config.visual, Eva02Config)
+    eva = foreign.eva02(WIDTH, DEPTH, grid=32, patch=16, timm=False)
+    whole = {**foreign.rein(WIDTH, DEPTH), **foreign.prefixed('backbone.', eva)}
+    path, state = written(tmp_path / 'whole.pth', whole)
+    assert convert_file(path, output).layout == 'Rein on EVA02, as published'
+    visual = part(load_network(output)[0].state_dict(), 'visual_encoder.')
+    assert torch.equal(visual['pos_embed'], state['backbone.pos_embed'])
     ours, _ = written(tmp_path / 'df.pth', foreign.depthforge(WIDTH, DEPTH, whole=False))
     convert_file(ours, output)
     assert load_network(output)[0].config.tokens.attention == 'joint'
@@ -196,7 +202,8 @@ def test_left_over_and_lacking_names_are_listed_or_allowed(tmp_path: Path, name:
     del shapes[lost]
     path, _ = written(tmp_path / 'x.safetensors', shapes)
     refused(path, 'unused', 'surprise', 'missing', lost_here.split('blocks')[1], '--allow')
-    refused(path, 'missing', allow=('*surprise',))
+    refused(path, 'missing', 'norm2.bias', 'unused none', allow=('*surprise',))
+    refused(path, 'unused', 'surprise', 'missing none', allow=('*norm2.bias',))
     convert_file(path, tmp_path / 'out.safetensors', allow=('*surprise', '*norm2.bias'))
 
 

@@ -40,7 +40,7 @@ class ModelEntry:
         return '; '.join([self.licence, *(f'{n}: {manifest[n].terms}' for n in self.foundations)])
 
 
-YOURS = 'trained weights: none published, yours by your data'
+YOURS = 'your own checkpoint: as your training images allow'
 
 MODELS: Mapping[str, ModelEntry] = {
     entry.name: entry

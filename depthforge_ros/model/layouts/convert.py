@@ -113,7 +113,7 @@ def detect(tensors: Tensors, *, source: str) -> Layout:
             return layout
     raise UserError(
         f'{source} has none of the known layouts; its names are {some(sorted(tensors), 3)}; '
-        f'known are {", ".join(layout.name for layout in LAYOUTS)}'
+        f'known are {"; ".join(layout.name for layout in LAYOUTS)}'
     )
 
 
