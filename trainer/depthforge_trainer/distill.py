@@ -91,8 +91,7 @@ class Student(nn.Module):
         blocks = network.depth_blocks(image)
         taps = [blocks[index] for index in network.config.taps]
         guesses = [layer(x) for layer, x in zip(self.to_teacher, taps, strict=True)]
-        maps = [network.to_map(x, image) for x in taps]
-        return guesses, _guess_depth(network, maps, image)
+        return guesses, _guess_depth(network, blocks, image)
 
 
 def distill(config: DistillConfig) -> Path:
@@ -209,17 +208,17 @@ def tune_depth_head(config: DistillConfig) -> Path:
         image = network.normalize(torch.from_numpy(rgb))
         with torch.no_grad():
             blocks = network.depth_blocks(image)
-        maps = [network.to_map(blocks[index], image) for index in network.config.taps]
-        return {'depth_loss': _depth_loss(_guess_depth(network, maps, image), depth)}
+        return {'depth_loss': _depth_loss(_guess_depth(network, blocks, image), depth)}
 
     return _optimize(
         config, network, list(network.depth_head.parameters()), len(targets.rgb), step
     )
 
 
-def _guess_depth(network: DepthForge, maps: list[Tensor], image_B3HW: Tensor) -> Tensor:
-    """Inverse depth (B, H, W), without the last ReLU."""
+def _guess_depth(network: DepthForge, blocks: list[Tensor], image_B3HW: Tensor) -> Tensor:
+    """Inverse depth (B, H, W), without the last ReLU, from the patches after every block."""
     size = image_B3HW.shape[2], image_B3HW.shape[3]
+    maps = [network.to_map(blocks[index], image_B3HW) for index in network.config.depth_taps]
     return network.depth_head.unbounded(network.normed(maps), size)
 
 
@@ -294,9 +293,8 @@ def _ask_teacher(
         with torch.inference_mode():
             image = teacher.normalize(torch.from_numpy(rgb[index : index + 1].copy()))
             blocks = teacher.depth_blocks(image)
-            tapped = [blocks[block] for block in teacher.config.taps]
-            maps = [teacher.to_map(x, image) for x in tapped]
-            taps[index] = torch.cat(tapped).half().numpy()
+            taps[index] = torch.cat([blocks[tap] for tap in teacher.config.taps]).half().numpy()
+            maps = [teacher.to_map(blocks[tap], image) for tap in teacher.config.depth_taps]
             depth[index] = teacher.estimate_depth(maps, (height, width))[0].half().numpy()
     for array in (rgb, taps, depth):
         array.flush()
