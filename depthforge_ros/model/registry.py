@@ -109,8 +109,9 @@ def _named_checkpoint(model: str) -> Path:
         if (folder / file).is_file():
             return folder / file
     raise UserError(
-        f'{model} has no published checkpoint; train one on its foundations (`depthforge fetch '
-        f'{model}`, then `depthforge-train fit`) and put it at {weights_directory() / file}'
+        f'{model} comes without a checkpoint; put one at {weights_directory() / file}: trained '
+        f'with `depthforge-train fit` on what `depthforge fetch {model}` gets, or made of a '
+        'published one by `depthforge convert`'
     )
 
 
