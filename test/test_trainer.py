@@ -4,14 +4,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from pathlib import Path
+import shutil
 
 import cv2
 from depthforge_ros.errors import UserError
 from depthforge_ros.model.checkpoint import load_network, read_checkpoint
-from depthforge_ros.model.config import VitConfig
+from depthforge_ros.model.config import Eva02Config, VitConfig
 from depthforge_ros.model.mask2former import HeadOutput, LayerPrediction
+from depthforge_ros.model.parts import write_part
 from depthforge_ros.model.vit import VisionTransformer
 from depthforge_trainer.augment import Augment, view
 from depthforge_trainer.cli import main
@@ -19,13 +22,15 @@ from depthforge_trainer.config import FitConfig, read_config
 from depthforge_trainer.data import loaders, Sample, Source
 from depthforge_trainer.losses import _Truth, LossWeights, match, set_loss
 from depthforge_trainer.slicing import slice_encoder
-from networks import MINI, mini_checkpoint
+from networks import MINI, mini_checkpoint, mini_network
 import numpy as np
 import pytest
 from safetensors.torch import load_file
 import torch
 from torch.optim.swa_utils import AveragedModel
 import yaml
+
+EVA02 = Eva02Config(width=48, depth=4, heads=4, position_grid=5)
 
 
 def perfect_output(labels: torch.Tensor) -> HeadOutput:
@@ -197,6 +202,38 @@ def test_a_resumed_run_equals_one_that_was_never_stopped(
         for run in (whole, stopped)
     ]
     assert logs[0] == logs[1]
+
+
+def test_fit_trains_between_two_foundations(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = mini_network(dataclasses.replace(MINI, visual=EVA02))
+    for part, name in (('depth_encoder', 'depth'), ('visual_encoder', 'visual')):
+        state = {f'encoder.{k}': v for k, v in getattr(network, part).state_dict().items()}
+        if name == 'depth':
+            head = network.depth_head.state_dict()
+            state |= {f'depth_head.{key}': value for key, value in head.items()}
+        write_part(tmp_path / f'{name}.safetensors', state, layout='test')
+    changes: dict[str, object] = {
+        'model': network.config.to_json(),
+        'foundation': str(tmp_path / 'depth.safetensors'),
+        'foundation_name': 'depth',
+        'phases': [{'train': 'all', 'iterations': 2, 'batch': 1}],
+    }
+    assert main(['fit', str(configuration(tmp_path, **changes))]) == 2
+    assert 'visual_foundation' in capsys.readouterr().err
+    shutil.rmtree(tmp_path / 'data')
+    visual = str(tmp_path / 'visual.safetensors')
+    changes |= {'visual_foundation': visual, 'visual_foundation_name': 'visual'}
+    assert main(['fit', str(configuration(tmp_path, **changes))]) == 0
+    trained, checkpoint = load_network(
+        tmp_path / 'run' / 'last.safetensors',
+        tmp_path / 'depth.safetensors',
+        tmp_path / 'visual.safetensors',
+    )
+    assert (checkpoint.foundation, checkpoint.visual_foundation) == ('depth', 'visual')
+    for name, value in network.visual_encoder.state_dict().items():
+        assert torch.equal(value, trained.visual_encoder.state_dict()[name])
 
 
 def test_another_configuration_does_not_go_on_with_a_run(

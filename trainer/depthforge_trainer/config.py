@@ -61,10 +61,15 @@ class FitConfig:
     """Iterations between checkpoints, and between validations."""
     foundation: str = ''
     """Depth Anything V2 weights (.safetensors) for the frozen parts."""
+    visual_foundation: str = ''
+    """DINOv2 or EVA02 weights (.safetensors) for the visual encoder; without, it starts as the
+    depth encoder."""
     start_from: str = ''
-    """A checkpoint of ours to go on from; the foundation is then only read if it leaves it out."""
+    """A checkpoint of ours to go on from; foundations are then only read if it leaves them out."""
     foundation_name: str = ''
-    """Set: the saved checkpoint refers to this name and leaves the frozen parts out."""
+    """Set: the saved checkpoint refers to this name and leaves the depth parts out."""
+    visual_foundation_name: str = ''
+    """Likewise of the visual encoder."""
     cached_views: int = 0
     """Views per image whose frozen depth features are computed once and kept on disk; 0 draws a
     new view every time and computes them with it."""
@@ -95,6 +100,8 @@ def read_config(path: Path, kind: type[T]) -> T:
 
 def _build(kind: Any, value: Any, where: str) -> Any:
     """Turn plain YAML values into the annotated type."""
+    if kind is NetworkConfig:
+        return NetworkConfig.from_json(value)
     origin = typing.get_origin(kind)
     if origin is tuple:
         inner = typing.get_args(kind)

@@ -17,19 +17,20 @@ from depthforge_trainer.teacher import load_foundation
 
 def build_network(config: FitConfig) -> DepthForge:
     """Make the network of a run, with its foundation or starting weights."""
+    foundation = Path(config.foundation) if config.foundation else None
+    visual = Path(config.visual_foundation) if config.visual_foundation else None
     if config.start_from:
-        foundation = Path(config.foundation) if config.foundation else None
-        network, _ = load_network(Path(config.start_from), foundation)
+        network, _ = load_network(Path(config.start_from), foundation, visual)
         if network.config != config.model:
             raise UserError(
                 f'{config.start_from} holds another model than the configuration asks for; make '
                 'the model fields equal'
             )
         return network
-    if not config.foundation:
+    if foundation is None:
         raise UserError('the configuration needs a foundation or start_from; give one path')
     network = DepthForge(config.model, len(CAMVID))
-    load_foundation(network, Path(config.foundation))
+    load_foundation(network, foundation, visual)
     return network.eval()
 
 
@@ -49,4 +50,5 @@ def save(path: Path, network: DepthForge, config: FitConfig, *, seconds: float) 
             'seconds': round(seconds),
         },
         foundation=config.foundation_name or None,
+        visual_foundation=config.visual_foundation_name or None,
     )

@@ -4,15 +4,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
+from depthforge_ros.errors import UserError
 from depthforge_ros.labels import CAMVID
-from depthforge_ros.model.checkpoint import load_strictly, read_frozen
+from depthforge_ros.model.checkpoint import as_parts, load_strictly, read_foundation, read_frozen
 from depthforge_ros.model.config import NetworkConfig
 from depthforge_ros.model.network import DepthForge
 from depthforge_ros.model.patch import resize_patch_kernel
+from torch import Tensor
 
-KERNEL = 'depth_encoder.patch_embed.proj.weight'
+KERNEL = 'patch_embed.proj.weight'
 
 
 def load_teacher(path: str) -> DepthForge:
@@ -22,23 +25,36 @@ def load_teacher(path: str) -> DepthForge:
     return network.eval().requires_grad_(False)
 
 
-def load_foundation(network: DepthForge, path: Path) -> None:
+def load_foundation(network: DepthForge, path: Path, visual: Path | None = None) -> None:
     """
-    Fill the depth encoder and head, and the visual encoder with the depth encoder's weights.
+    Fill the depth encoder and head from `path`, and the visual encoder from `visual`.
 
-    `path` holds Depth Anything V2 weights (official names), or is a checkpoint of ours. Its patch
-    kernel is resized to the network's patch.
+    `path` holds Depth Anything V2 weights (official names), or is a checkpoint of ours; `visual`
+    holds DINOv2 or EVA02. Without it the visual encoder gets the depth encoder's weights. Patch
+    kernels are resized to the network's patch.
     """
     tensors = read_frozen(path)
-    if KERNEL in tensors:
-        patch = network.config.encoder.patch
-        tensors[KERNEL] = resize_patch_kernel(tensors[KERNEL].float(), patch)
     for part in ('depth_encoder', 'depth_head'):
-        own = {
-            name.removeprefix(f'{part}.'): value
-            for name, value in tensors.items()
-            if name.startswith(f'{part}.')
-        }
-        load_strictly(getattr(network, part), own, source=path)
-    if not network.config.shared_encoder:
+        _fill(network, part, tensors, path)
+    if visual is not None:
+        _fill(
+            network, 'visual_encoder', as_parts(read_foundation(visual), 'visual_encoder'), visual
+        )
+    elif network.config.visual is not None:
+        raise UserError(
+            "the visual encoder is not of the depth encoder's kind, and no weights were given for "
+            'it; give visual_foundation'
+        )
+    elif not network.config.shared_encoder:
         network.visual_encoder.load_state_dict(network.depth_encoder.state_dict())
+
+
+def _fill(network: DepthForge, part: str, tensors: Mapping[str, Tensor], path: Path) -> None:
+    own = {
+        name.removeprefix(f'{part}.'): value
+        for name, value in tensors.items()
+        if name.startswith(f'{part}.')
+    }
+    if KERNEL in own:
+        own[KERNEL] = resize_patch_kernel(own[KERNEL].float(), network.config.encoder.patch)
+    load_strictly(getattr(network, part), own, source=path)
