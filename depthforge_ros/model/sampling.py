@@ -27,7 +27,7 @@ def sample_maps(
     sizes: Sequence[tuple[int, int]],
 ) -> Tensor:
     """
-    Mix the samples (B, S, H, d) by `grid_sample` on every level: for GPUs and for export.
+    Mix the samples (B, S, H, d) by `grid_sample` on every level: for training, GPUs and export.
 
     Offsets (x, y) are in cells of each level, points (x, y) in [0, 1].
     """

@@ -21,6 +21,8 @@ def build_network(config: FitConfig) -> DepthForge:
     visual = Path(config.visual_foundation) if config.visual_foundation else None
     if config.start_from:
         network, _ = load_network(Path(config.start_from), foundation, visual)
+        # The input's size is a default, not a property of the weights.
+        network.config = dataclasses.replace(network.config, short_side=config.model.short_side)
         if network.config != config.model:
             raise UserError(
                 f'{config.start_from} holds another model than the configuration asks for; make '
