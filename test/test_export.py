@@ -13,7 +13,7 @@ import torch
 from torch.export import Dim, export
 
 FORMS = {
-    'joint': variant(head=dataclasses.replace(MINI.head, gate_on='grid')),
+    'joint': variant(head=dataclasses.replace(MINI.head, gate_on='grid', refine_tokens=True)),
     'separate': variant(tokens=dataclasses.replace(MINI.tokens, attention='separate')),
     'shared': variant(shared_encoder=True),
     'published': variant(head=dataclasses.replace(MINI.head, gate_on='finest', one_gate=True)),

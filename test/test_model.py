@@ -36,6 +36,7 @@ def test_large_model_trains_the_published_number_of_token_parameters() -> None:
     attention=st.sampled_from(['joint', 'separate', 'visual']),
     gate_on=st.sampled_from(['pyramid', 'finest', 'grid']),
     one_gate=st.booleans(),
+    refine_tokens=st.booleans(),
     shared=st.booleans(),
 )
 def test_every_size_and_form_answers_at_the_input_resolution(
@@ -45,11 +46,14 @@ def test_every_size_and_form_answers_at_the_input_resolution(
     attention: str,
     gate_on: str,
     one_gate: bool,
+    refine_tokens: bool,
     shared: bool,
 ) -> None:
     config = variant(
         tokens=dataclasses.replace(MINI.tokens, attention=attention),
-        head=dataclasses.replace(MINI.head, gate_on=gate_on, one_gate=one_gate),
+        head=dataclasses.replace(
+            MINI.head, gate_on=gate_on, one_gate=one_gate, refine_tokens=refine_tokens
+        ),
         shared_encoder=shared,
     )
     network = mini_network(config)
@@ -165,6 +169,22 @@ def test_refinement_fuses_as_the_concatenated_convolution_does() -> None:
     together = torch.cat([resize(x, levels[0].size) for x in gated], 1)
     expected = plain[0] + functional.conv2d(together, decoder.fuse.weight, decoder.fuse.bias)
     torch.testing.assert_close(levels[0].resized(), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_refined_tokens_start_as_they_are_and_then_see_the_image() -> None:
+    head = dataclasses.replace(MINI.head, refine_tokens=True)
+    network = DepthForge(variant(head=head), 11).eval()
+    plain = DepthForge(variant(), 11).eval()
+    plain.load_state_dict(network.state_dict(), strict=False)
+    images = torch.randint(0, 256, (2, 42, 56, 3), dtype=torch.uint8)
+    with torch.inference_mode():
+        torch.testing.assert_close(network(images).scores_BKHW, plain(images).scores_BKHW)
+        nn.init.normal_(network.refinement.look.out.weight)
+        taps = network.streams(network.normalize(images))[1]
+        finest = network.refinement(taps)[0]
+        queries = network.refinement.refined_queries(network.tokens.queries(), finest)
+        assert not torch.allclose(queries[0], queries[1])
+        assert not torch.allclose(network(images).scores_BKHW, plain(images).scores_BKHW)
 
 
 def test_depth_reaches_the_segmentation_only_through_the_tokens() -> None:

@@ -97,6 +97,9 @@ class HeadConfig:
     published code does; `grid`: the maps as the encoder made them, at a fraction of the time."""
     one_gate: bool = False
     """One gate for all four maps, as in the published code, instead of one each."""
+    refine_tokens: bool = False
+    """The queries that come from the tokens look once at the fused map. The paper refines tokens
+    here without saying how, and the published code does not; this is the plain reading."""
     width: int = 256
     attention_heads: int = 8
     pixel_layers: int = 6

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from depthforge_ros.model.attention import CrossAttention
 from depthforge_ros.model.config import HeadConfig
 from depthforge_ros.model.deformable import PixelDecoder, sine_position
 from depthforge_ros.model.refinement import Level, resize
@@ -52,32 +53,6 @@ def mask_logits(mask_embed_BMD: Tensor, features_BDhw: Tensor) -> Tensor:
     """Mask logits (B, M, h, w)."""
     logits = mask_embed_BMD @ features_BDhw.flatten(2)
     return logits.unflatten(-1, features_BDhw.shape[2:])
-
-
-class CrossAttention(nn.Module):
-    """Multi-head attention with separate projections."""
-
-    def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.query = nn.Linear(width, width)
-        self.key = nn.Linear(width, width)
-        self.value = nn.Linear(width, width)
-        self.out = nn.Linear(width, width)
-        for layer in (self.query, self.key, self.value):
-            nn.init.xavier_uniform_(layer.weight)
-
-    def forward(
-        self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None
-    ) -> Tensor:
-        """Attend where `mask` (B, 1, M, S) is true."""
-        query, key, value = (
-            project(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-            for project, x in ((self.query, query), (self.key, key), (self.value, value))
-        )
-        mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
-        out: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
-        return out
 
 
 class DecoderLayer(nn.Module):
@@ -128,7 +103,11 @@ class Mask2FormerHead(nn.Module):
     def forward(
         self, levels: Sequence[Level], queries_MD: Tensor, *, every_layer: bool
     ) -> HeadOutput:
-        """Predict from the pyramid; `every_layer` keeps all predictions, for the loss."""
+        """
+        Predict from the pyramid; `every_layer` keeps all predictions, for the loss.
+
+        The queries are (M, D), or (B, M, D) where they differ between the images.
+        """
         features, maps = self.pixel_decoder(levels)
         sizes = [(x.shape[2], x.shape[3]) for x in maps]
         # Masks and resizing are both linear: the resized features give the resized masks.

@@ -153,7 +153,8 @@ class DepthForge(nn.Module):
     def segment(self, visual_taps: list[Tensor], *, every_layer: bool) -> HeadOutput:
         """Decode the visual maps into queries' classes and masks."""
         levels = self.refinement(visual_taps)
-        output: HeadOutput = self.head(levels, self.tokens.queries(), every_layer=every_layer)
+        queries = self.refinement.refined_queries(self.tokens.queries(), levels[0])
+        output: HeadOutput = self.head(levels, queries, every_layer=every_layer)
         return output
 
     def estimate_depth(self, depth_taps: list[Tensor], size: tuple[int, int]) -> Tensor:

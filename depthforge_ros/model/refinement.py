@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from depthforge_ros.model.attention import CrossAttention
 from depthforge_ros.model.config import HeadConfig
 import torch
 from torch import nn, Tensor
@@ -79,6 +80,11 @@ class RefinementDecoder(nn.Module):
             # frozen features.
             nn.init.zeros_(self.fuse.weight)
             nn.init.zeros_(self.fuse.bias)  # type: ignore[arg-type]
+        if config.refine_tokens:
+            self.to_tokens = nn.Linear(width, config.width)
+            self.look = CrossAttention(config.width, config.attention_heads)
+            nn.init.zeros_(self.look.out.weight)
+            nn.init.zeros_(self.look.out.bias)
 
     def forward(self, maps_BChw: Sequence[Tensor]) -> list[Level]:
         """Take four maps (B, C, h, w); return the levels at strides 4, 8, 16 and 32."""
@@ -96,6 +102,15 @@ class RefinementDecoder(nn.Module):
             gated = self._gated(pyramid)
         sized = [Level(x, level.size) for x, level in zip(pyramid, levels, strict=True)]
         return [Level(pyramid[0] + self._fuse(gated), levels[0].size), *sized[1:]]
+
+    def refined_queries(self, queries_MD: Tensor, finest: Level) -> Tensor:
+        """Add to the tokens' queries what they see in the fused map: (B, M, D), or as they are."""
+        if not self.config.refine_tokens:
+            return queries_MD
+        seen_BSD = self.to_tokens(finest.map_BChw.flatten(2).transpose(1, 2))
+        batch = seen_BSD.shape[0]
+        queries_BMD = queries_MD.expand(batch, *queries_MD.shape)
+        return queries_BMD + self.look(queries_BMD, seen_BSD, seen_BSD)
 
     def _gated(self, maps: Sequence[Tensor]) -> list[Tensor]:
         return [self.gates[index % len(self.gates)](x) for index, x in enumerate(maps)]
