@@ -65,12 +65,16 @@ def main() -> int:
     rows = []
     try:
         for model in args.models:
-            pipeline = Pipeline(load_engine(model, device='cpu', threads=args.threads))
+            engine = load_engine(
+                model, device='cpu', threads=args.threads, short_side=args.short_side
+            )
+            pipeline = Pipeline(engine)
             for name in args.sets:
                 print(f'{model} on {name}', file=sys.stderr)
                 dataset = SETS[name].open(args.shared, args.limit)
                 figures = evaluate_images(pipeline, dataset, target=CAMVID)
-                rows.append({'model': model, 'set': name, **figures})
+                short_side = engine.preprocess.short_side
+                rows.append({'model': model, 'set': name, 'short_side': short_side, **figures})
                 _write(args, rows)
     except UserError as error:
         print(f'error: {error}', file=sys.stderr)
@@ -97,7 +101,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     lines = ['| IoU in % | ' + ' | '.join(heads) + ' |', '|---' * (len(rows) + 1) + '|']
     for name in CAMVID.classes:
         lines.append(f'| {name} | ' + ' | '.join(_cell(r['per_class'][name]) for r in rows) + ' |')
-    for name in ('miou', 'pixel_accuracy', 'images'):
+    for name in ('miou', 'pixel_accuracy', 'images', 'short_side'):
         lines.append(f'| **{name}** | ' + ' | '.join(_cell(row[name]) for row in rows) + ' |')
     return '\n'.join(lines)
 
@@ -116,6 +120,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument('--models', nargs='+', default=['depthforge_tiny', 'depthforge_small'])
     parser.add_argument('--sets', nargs='+', choices=SETS, default=list(SETS))
     parser.add_argument('--limit', type=int, help='first images of each set; all by default')
+    parser.add_argument(
+        '--short-side', type=int, help="input's, pixels; the model's own by default"
+    )
     parser.add_argument('--threads', type=int, default=2, help='CPU threads')
     parser.add_argument('--json', type=Path, default=RESULTS, help='where the figures go')
     return parser.parse_args()
