@@ -24,7 +24,7 @@ needs_shared = pytest.mark.skipif(
 # Half of what was measured: only a fault goes below.
 TINY_ON_DRIVE = 15.0
 TINY_ON_DAY = 12.0
-SMALL_ON_DAY = 40.0
+SMALL_ON_DAY = 45.0
 PEARSON = 0.4
 
 
@@ -57,7 +57,7 @@ def test_small_model_on_real_day_frames(monkeypatch: pytest.MonkeyPatch) -> None
 def test_bundled_depth_agrees_with_its_teacher(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv('DEPTHFORGE_WEIGHTS', str(SHARED / 'weights'))
     tiny = Pipeline(load_engine('depthforge_tiny'))
-    small = Pipeline(load_engine('depthforge_small'))
+    small = Pipeline(load_engine('depthforge_small', short_side=252))
     for index in (52, 64, 76):
         rgb = rgb_from_file(SHARED / f'data/kitti_drive/images/{index:06d}.jpg')
         ours, teacher = (net(rgb)[0].inverse_depth.ravel() for net in (tiny, small))
