@@ -52,6 +52,17 @@ def test_a_drive_goes_through_the_node_twice(tmp_path: Path) -> None:
     assert 'Street' in (output / 'report.html').read_text(encoding='utf-8')
 
 
+def test_a_machine_that_answers_too_few_frames_gets_more_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr('depthforge_ros.cli.demo.MOMENTS', 13)
+    monkeypatch.setattr('depthforge_ros.cli.demo.PACES', (2.0, 0.5))
+    drive = drive_in(tmp_path / 'street')
+    section = run_drive(drive, tmp_path / 'demo', model='m', engine='null', space=CAMVID)
+    assert section.figures['pace'] == 0.5
+    assert 'at 2 times real time only' in capsys.readouterr().out
+
+
 def test_a_node_that_does_not_start_is_one_line(tmp_path: Path) -> None:
     drive = drive_in(tmp_path / 'street')
     with pytest.raises(UserError, match=r'the node did not start: .*nothing_like_it'):
