@@ -168,7 +168,7 @@ def measure(model: str, size: str, args: argparse.Namespace) -> dict[str, Any]:
         'ratio_best_spread': _spread(ratios[best]),
         'best': best,
         'turns': args.turns,
-        'peak_mib': {name: _peak(name, model, size, args) for name in ('theirs', 'ours')},
+        'peak_mib': _peaks(model, size, args),
     }
 
 
@@ -208,9 +208,14 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
         lines.append(
             f'| {row["model"]} | {row["size"]} | {row["ms"]["theirs"]:.0f} '
             f'| {row["ms"]["ours"]:.0f} | {same} | {row["best"]} | {best} '
-            f'| {row["peak_mib"]["theirs"]:.0f} / {row["peak_mib"]["ours"]:.0f} |'
+            f'| {" / ".join(f"{peak:.0f}" for peak in row["peak_mib"].values()) or "-"} |'
         )
     return '\n'.join(lines)
+
+
+def _peaks(model: str, size: str, args: argparse.Namespace) -> dict[str, float]:
+    sides = () if args.quick else ('theirs', 'ours')
+    return {side: _peak(side, model, size, args) for side in sides}
 
 
 def _peak(side: str, model: str, size: str, args: argparse.Namespace) -> float:
@@ -240,12 +245,15 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument('--settings', nargs='*', choices=SETTINGS, default=list(SETTINGS))
     parser.add_argument('--turns', type=int, default=7, help='measured pairs after a warm-up')
     parser.add_argument('--threads', type=int, default=2, help='CPU threads')
-    parser.add_argument('--quick', action='store_true', help='small model, small size, eager only')
+    parser.add_argument(
+        '--quick', action='store_true', help='small model, small size, eager only, no memory'
+    )
     parser.add_argument('--json', type=Path, default=RESULTS, help='where the figures go')
     parser.add_argument('--memory-of', choices=('theirs', 'ours'), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.quick:
         args.models, args.sizes, args.settings = models[:1], list(SIZES)[:1], []
+        args.turns = min(args.turns, 3)
     return args
 
 
