@@ -9,7 +9,7 @@ from typing import Any
 
 from depthforge_ros.model.checkpoint import load_strictly, read_foundation
 from depthforge_ros.model.config import VitConfig
-from depthforge_ros.model.dpt import DptHead, to_map
+from depthforge_ros.model.dpt import DptHead
 from depthforge_ros.model.layouts.files import convert_file
 from depthforge_ros.model.layouts.sizes import (
     class_count,
@@ -19,6 +19,7 @@ from depthforge_ros.model.layouts.sizes import (
     head_input,
 )
 from depthforge_ros.model.mask2former import Mask2FormerHead, mask_logits
+from depthforge_ros.model.patch import to_map
 from depthforge_ros.model.refinement import Level
 from depthforge_ros.model.vit import VisionTransformer
 from parity import close, randomize

@@ -10,6 +10,7 @@ from pathlib import Path
 from depthforge_ros.model.checkpoint import load_network
 from depthforge_ros.model.config import DptConfig, NetworkConfig, VitConfig
 from depthforge_ros.model.network import DepthForge
+from depthforge_ros.model.patch import resize_patch_kernel
 from depthforge_trainer.cli import main
 from depthforge_trainer.features import rare_class_chances
 from networks import MINI
@@ -103,3 +104,24 @@ def test_distillation_goes_on_from_a_checkpoint(
         for folder in ('run', 'again')
     )
     assert resumed < 0.9 * start
+
+
+def test_student_of_other_patches_starts_from_a_distilled_one(
+    tmp_path: Path, distillation: dict[str, object]
+) -> None:
+    run(tmp_path, 'distill', distillation)
+    path = tmp_path / 'run' / 'last.safetensors'
+    coarse = dataclasses.replace(
+        STUDENT,
+        encoder=dataclasses.replace(STUDENT.encoder, patch=32),
+        visual=dataclasses.replace(STUDENT.encoder, patch=16),
+    )
+    again = {'output': str(tmp_path / 'again'), 'start_from': str(path), 'model': coarse.to_json()}
+    run(tmp_path, 'distill', distillation | again | {'iterations': 1, 'learning_rate': 0.0})
+    first, _ = load_network(path)
+    second, _ = load_network(tmp_path / 'again' / 'last.safetensors')
+    kernel = first.depth_encoder.patch_embed.proj.weight
+    for patch, encoder in ((32, second.depth_encoder), (16, second.visual_encoder)):
+        kernel = resize_patch_kernel(kernel, patch)
+        torch.testing.assert_close(encoder.patch_embed.proj.weight, kernel, atol=1e-3, rtol=1e-2)
+    assert torch.equal(first.depth_encoder.pos_embed, second.visual_encoder.pos_embed)

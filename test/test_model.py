@@ -9,6 +9,7 @@ import dataclasses
 from depthforge_ros.errors import UserError
 from depthforge_ros.model.config import HeadConfig, NetworkConfig, TokenConfig, VitConfig
 from depthforge_ros.model.network import DepthForge
+from depthforge_ros.model.patch import to_map
 from depthforge_ros.model.refinement import RefinementDecoder, resize
 from depthforge_ros.model.tokens import DepthAwareTokens, FoldedTokens, refine
 from hypothesis import given, settings
@@ -18,6 +19,14 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional
+
+
+def coarse(config: NetworkConfig) -> NetworkConfig:
+    """Give the depth stream patches twice as large as the visual one's."""
+    return dataclasses.replace(
+        config, visual=config.encoder, encoder=dataclasses.replace(config.encoder, patch=28)
+    )
+
 
 LARGE = VitConfig(width=1024, depth=24, heads=16)
 
@@ -82,7 +91,7 @@ def test_streams_in_lockstep_equal_streams_run_apart(attention: str, shared: boo
     for tap, ours, other in zip(MINI.taps, visual_taps, apart, strict=True):
         torch.testing.assert_close(ours, other, atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(
-            depth_taps[MINI.taps.index(tap)], network.to_map(blocks[tap], image)
+            depth_taps[MINI.taps.index(tap)], to_map(blocks[tap], network.grid(image))
         )
 
 
@@ -112,32 +121,34 @@ def test_folded_tokens_equal_the_published_equations(
     torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-5)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     rows=st.integers(1, 6),
     columns=st.integers(1, 6),
     batch=st.integers(1, 3),
     attention=st.sampled_from(['joint', 'separate', 'visual']),
     gate_on=st.sampled_from(['pyramid', 'finest', 'grid']),
-    shared=st.booleans(),
+    streams=st.sampled_from(['own', 'shared', 'coarse']),
 )
 def test_inference_form_equals_training_form(
-    rows: int, columns: int, batch: int, attention: str, gate_on: str, shared: bool
+    rows: int, columns: int, batch: int, attention: str, gate_on: str, streams: str
 ) -> None:
-    network = mini_network(
-        variant(
-            tokens=dataclasses.replace(MINI.tokens, attention=attention),
-            head=dataclasses.replace(MINI.head, gate_on=gate_on),
-            shared_encoder=shared,
-        )
+    config = variant(
+        tokens=dataclasses.replace(MINI.tokens, attention=attention),
+        head=dataclasses.replace(MINI.head, gate_on=gate_on),
+        shared_encoder=streams == 'shared',
     )
+    # On a map of so few patches a group norm divides rounding errors by almost nothing.
+    network = mini_network(coarse(config) if streams == 'coarse' else config)
+    network.to(torch.float64 if rows * columns < 4 else torch.float32)
+    rows, columns = (2 * rows, 2 * columns) if streams == 'coarse' else (rows, columns)
     image = torch.randint(0, 256, (batch, 14 * rows, 14 * columns, 3), dtype=torch.uint8)
     with torch.inference_mode():
         normal = network.normalize(image)
         blocks = network.depth_blocks(normal)
         every = network.segment(network.visual_taps(normal, blocks), every_layer=True)
         trained = resize(every.class_scores(), (14 * rows, 14 * columns))
-        taps = [network.to_map(blocks[tap], normal) for tap in MINI.taps]
+        taps = network.depth_maps(blocks, normal)
         depth = network.estimate_depth(taps, (14 * rows, 14 * columns))
         used = network.fold()(image)
     assert not list(network.tokens.parameters())

@@ -7,8 +7,9 @@ from __future__ import annotations
 import dataclasses
 
 from depthforge_ros.model.config import DptConfig, NetworkConfig, VitConfig
-from depthforge_ros.model.dpt import DptHead, to_map
+from depthforge_ros.model.dpt import DptHead
 from depthforge_ros.model.network import DepthForge
+from depthforge_ros.model.patch import to_map
 from depthforge_ros.model.presets import PRESETS
 from networks import MINI, mini_network, variant
 from parity import close, from_transformers, randomize, SIZES
@@ -98,7 +99,7 @@ def depth_stream(config: NetworkConfig, image: Tensor) -> tuple[Tensor, Tensor]:
     ours.depth_encoder = from_transformers(theirs.backbone, config.encoder)
     load_head(ours.depth_head, theirs)
     blocks = ours.depth_blocks(image)
-    maps = [ours.to_map(blocks[tap], image) for tap in config.depth_taps]
+    maps = ours.depth_maps(blocks, image)
     depth = ours.estimate_depth(maps, (image.shape[2], image.shape[3]))
     for apart, in_lockstep in zip(maps, ours.streams(image)[0], strict=True):
         close(in_lockstep, apart, tolerance=1e-5)

@@ -11,6 +11,7 @@ from depthforge_ros.errors import UserError
 from depthforge_ros.model.config import DptConfig, Eva02Config, NetworkConfig, VitConfig
 from depthforge_ros.model.eva02 import Eva02
 from depthforge_ros.model.network import DepthForge
+from depthforge_ros.model.patch import to_map
 from depthforge_ros.model.presets import PRESETS
 from networks import MINI, mini_network, variant
 import pytest
@@ -47,7 +48,7 @@ def test_streams_in_lockstep_equal_streams_run_apart(config: NetworkConfig) -> N
     for ours, expected in zip(visual_taps, network.visual_taps(image, blocks), strict=True):
         torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-5)
     for ours, tap in zip(depth_taps, config.depth_taps, strict=True):
-        torch.testing.assert_close(ours, network.to_map(blocks[tap], image))
+        torch.testing.assert_close(ours, to_map(blocks[tap], network.grid(image)))
 
 
 class Streams(nn.Module):
@@ -105,7 +106,7 @@ def stored(**changes: object) -> NetworkConfig:
         (lambda: variant(visual=VitConfig(width=48, depth=5, heads=4)), ['depth 5', 'depth 4']),
         (
             lambda: variant(visual=dataclasses.replace(EVA02, patch=16)),
-            ['patch 16', 'patch 14', 'resize_patch_kernel'],
+            ['patch 16', 'patch 14', 'multiple', 'resize_patch_kernel'],
         ),
         (lambda: variant(visual=EVA02, shared_encoder=True), ['shared_encoder']),
         (lambda: Eva02Config(width=48, heads=16), ['48', '16', 'multiple']),

@@ -288,3 +288,26 @@ def test_configuration_fields_are_built_as_annotated(tmp_path: Path) -> None:
     assert config.model == MINI
     assert config.augment.scale == (1.0, 1.2)
     assert config.phases[0].train == 'all'
+
+
+def test_auxiliary_phase_trains_the_visual_encoder_and_not_the_decoder(tmp_path: Path) -> None:
+    phases = [
+        {
+            'train': 'auxiliary', 'iterations': 20, 'batch': 2, 'learning_rate': 2e-3,
+            'encoder_learning_rate': 2e-3,
+        }
+    ]  # fmt: skip
+    path = configuration(tmp_path, phases=phases, loss={'auxiliary': 1.0, 'points': 256})
+    before = mini_network().state_dict()
+    assert main(['fit', str(path)]) == 0
+    network, _ = load_network(tmp_path / 'run' / 'last.safetensors')
+    changed = {
+        name.split('.')[0]
+        for name, value in network.state_dict().items()
+        if not torch.allclose(value, before[name], atol=1e-2)
+    }
+    assert 'visual_encoder' in changed
+    assert changed.isdisjoint({'depth_encoder', 'depth_head'})
+    rows = (tmp_path / 'run' / 'log.csv').read_text().splitlines()[1:]
+    losses = [float(row.split(',')[2]) for row in rows]
+    assert losses[-1] < 0.7 * losses[0]

@@ -102,11 +102,16 @@ def write_checkpoint(
 ) -> None:
     """Write a network's state as it is; the parts that foundations hold are left out."""
     left_out = (DEPTH_PARTS if foundation else ()) + (VISUAL_PARTS if visual_foundation else ())
-    kernels = config.encoder.patch != FOUNDATION_PATCH
+    encoders = {'depth_encoder': config.encoder, 'visual_encoder': config.visual or config.encoder}
+    resized = {
+        f'{part}.{PATCH_KERNEL}'
+        for part, encoder in encoders.items()
+        if encoder.patch != FOUNDATION_PATCH
+    }
     kept = {
         name: value
         for name, value in state.items()
-        if _part(name) not in left_out or (kernels and name.endswith(PATCH_KERNEL))
+        if _part(name) not in left_out or name in resized
     }
     fields: dict[str, Any] = {
         'config': config.to_json(),

@@ -130,6 +130,9 @@ class DptConfig:
     taps: tuple[int, int, int, int] | None = None
     """Blocks whose maps the head takes; None: those of the segmentation. Depth Anything V2 Large
     was trained on other ones."""
+    full_size: bool = True
+    """The last convolutions run at the input's size, as upstream; else on the map before it, eight
+    times as fine as the patch grid, and the answer is resized."""
     max_depth_m: float = 0.0
     """Range of a metric head, which gives metres: 20 for Depth Anything V2's indoor (Hypersim)
     weights, 80 for its outdoor (Virtual KITTI) ones. 0: relative inverse depth."""
@@ -149,7 +152,8 @@ class NetworkConfig:
     encoder: VitConfig = field(default_factory=VitConfig)
     """Shape of the depth encoder, and of the visual one unless `visual` says otherwise."""
     visual: VitConfig | Eva02Config | None = None
-    """Visual encoder of the same width, depth and patch, where it is another than `encoder`."""
+    """Visual encoder of the same width and depth, where it is another than `encoder`. Its patch
+    may be smaller: the depth stream, which only refines, then costs a fraction."""
     shared_encoder: bool = False
     """True: one set of encoder weights serves both streams."""
     taps: tuple[int, int, int, int] = (2, 5, 8, 11)
@@ -172,12 +176,18 @@ class NetworkConfig:
             raise UserError(
                 'shared_encoder came with a visual encoder of its own; leave one of them out'
             )
-        for name in ('width', 'depth', 'patch'):
+        if self.encoder.patch % self.visual.patch:
+            raise UserError(
+                f'visual encoder of patch {self.visual.patch} came with a depth encoder of patch '
+                f'{self.encoder.patch}, which must be a multiple of it; resize one patch kernel '
+                '(resize_patch_kernel)'
+            )
+        for name in ('width', 'depth'):
             visual, depth = getattr(self.visual, name), getattr(self.encoder, name)
             if visual != depth:
                 raise UserError(
                     f'visual encoder of {name} {visual} came with a depth encoder of {name} '
-                    f'{depth}; {_REMEDIES[name]}'
+                    f'{depth}; choose encoders of one size'
                 )
 
     @property
@@ -205,13 +215,6 @@ class NetworkConfig:
                 value = _visual(value)
             values[name] = value
         return cls(**_tuples(values))
-
-
-_REMEDIES = {
-    'width': 'choose encoders of one size',
-    'depth': 'choose encoders of one size',
-    'patch': 'resize one patch kernel (resize_patch_kernel) and give both the same patch',
-}
 
 
 def _visual(fields: Mapping[str, Any]) -> VitConfig | Eva02Config:

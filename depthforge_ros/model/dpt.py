@@ -66,7 +66,7 @@ class DptHead(nn.Module):
 
     def __init__(self, config: DptConfig, width: int) -> None:
         super().__init__()
-        self.max_depth_m = config.max_depth_m
+        self.config = config
         channels = config.out_channels
         self.projects = nn.ModuleList(nn.Conv2d(width, count, 1) for count in channels)
         self.resize_layers = nn.ModuleList(
@@ -86,7 +86,8 @@ class DptHead(nn.Module):
         Relative inverse depth >= 0, or with `max_depth_m` the depth in metres, up to that.
         """
         out = self.unbounded(maps_BChw, size)
-        return self.max_depth_m * out.sigmoid() if self.max_depth_m else functional.relu(out)
+        max_depth_m = self.config.max_depth_m
+        return max_depth_m * out.sigmoid() if max_depth_m else functional.relu(out)
 
     def unbounded(self, maps_BChw: Sequence[Tensor], size: tuple[int, int]) -> Tensor:
         """Answer before the last activation, where a guess below zero has a gradient too."""
@@ -102,9 +103,13 @@ class DptHead(nn.Module):
             refine: FusionBlock = getattr(scratch, f'refinenet{index + 1}')
             fused = refine(finer, None, target) if fused is None else refine(fused, finer, target)
         x = scratch.output_conv1(fused)
-        x = functional.interpolate(x, size=size, mode='bilinear', align_corners=True)
-        out: Tensor = scratch.output_conv2(x).squeeze(1)
-        return out
+        if self.config.full_size:
+            return scratch.output_conv2(_resize(x, size)).squeeze(1)
+        return _resize(scratch.output_conv2(x), size).squeeze(1)
+
+
+def _resize(x: Tensor, size: tuple[int, int]) -> Tensor:
+    return functional.interpolate(x, size=size, mode='bilinear', align_corners=True)
 
 
 def _size(x: Tensor) -> tuple[int, int]:
@@ -113,8 +118,3 @@ def _size(x: Tensor) -> tuple[int, int]:
 
 def _double(x: Tensor) -> tuple[int, int]:
     return 2 * x.shape[2], 2 * x.shape[3]
-
-
-def to_map(tokens_BNC: Tensor, grid: tuple[int, int]) -> Tensor:
-    """Lay patch tokens (B, h w, C) out as a map (B, C, h, w)."""
-    return tokens_BNC.transpose(1, 2).unflatten(2, grid).contiguous()

@@ -12,9 +12,10 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from depthforge_ros.model.config import Eva02Config, NetworkConfig
-from depthforge_ros.model.dpt import DptHead, to_map
+from depthforge_ros.model.dpt import DptHead
 from depthforge_ros.model.eva02 import Eva02
 from depthforge_ros.model.mask2former import HeadOutput, Mask2FormerHead
+from depthforge_ros.model.patch import regrid, to_map
 from depthforge_ros.model.refinement import RefinementDecoder, resize
 from depthforge_ros.model.tokens import DepthAwareTokens, FoldedTokens, refine
 from depthforge_ros.model.vit import VisionTransformer
@@ -87,7 +88,7 @@ class DepthForge(nn.Module):
         return self
 
     def forward(self, image_BHW3: Tensor) -> Prediction:
-        """Answer RGB uint8 (B, H, W, 3) whose sides are multiples of the patch."""
+        """Answer RGB uint8 (B, H, W, 3) whose sides are multiples of the (larger) patch."""
         size = image_BHW3.shape[1], image_BHW3.shape[2]
         image = self.normalize(image_BHW3)
         depth_taps, visual_taps = self.streams(image)
@@ -105,24 +106,25 @@ class DepthForge(nn.Module):
         folded = self.tokens.fold()
         depth_taps, visual_taps = [], []
         depth_prefix, visual_prefix = self.depth_encoder.prefix, self.visual.prefix
-        grid = self.grid(image_B3HW)
+        depth_grid, grid = self.depth_grid(image_B3HW), self.grid(image_B3HW)
         blocks = zip(
-            self.depth_encoder.blocks_for(grid), self.visual.blocks_for(grid), strict=True
+            self.depth_encoder.blocks_for(depth_grid), self.visual.blocks_for(grid), strict=True
         )
         for index, (depth_block, visual_block) in enumerate(blocks):
             depth_BNC, visual_BNC = _lockstep(depth_block, visual_block, depth_BNC, visual_BNC)
+            patches_BNC = depth_BNC[:, depth_prefix:]
             refined = refine(
                 self.config.tokens,
                 visual_BNC[:, visual_prefix:],
-                depth_BNC[:, depth_prefix:],
+                regrid(patches_BNC, depth_grid, grid),
                 index,
                 folded,
             )
             visual_BNC = torch.cat((visual_BNC[:, :visual_prefix], refined), 1)
             if index in self.config.depth_taps:
-                depth_taps.append(self.to_map(depth_BNC[:, depth_prefix:], image_B3HW))
+                depth_taps.append(to_map(patches_BNC, depth_grid))
             if index in self.config.taps:
-                visual_taps.append(self.to_map(refined, image_B3HW))
+                visual_taps.append(to_map(refined, grid))
         return depth_taps, visual_taps
 
     def depth_blocks(self, image_B3HW: Tensor) -> list[Tensor]:
@@ -140,14 +142,14 @@ class DepthForge(nn.Module):
         folded = self.tokens.fold()
         taps = []
         prefix = self.visual.prefix
-        for index, block in enumerate(self.visual.blocks_for(self.grid(image_B3HW))):
+        depth_grid, grid = self.depth_grid(image_B3HW), self.grid(image_B3HW)
+        for index, block in enumerate(self.visual.blocks_for(grid)):
             x_BNC = block(x_BNC)
-            refined = refine(
-                self.config.tokens, x_BNC[:, prefix:], depth_blocks[index], index, folded
-            )
+            depth_BNC = regrid(depth_blocks[index], depth_grid, grid)
+            refined = refine(self.config.tokens, x_BNC[:, prefix:], depth_BNC, index, folded)
             x_BNC = torch.cat((x_BNC[:, :prefix], refined), 1)
             if index in self.config.taps:
-                taps.append(self.to_map(refined, image_B3HW))
+                taps.append(to_map(refined, grid))
         return taps
 
     def segment(self, visual_taps: list[Tensor], *, every_layer: bool) -> HeadOutput:
@@ -169,14 +171,22 @@ class DepthForge(nn.Module):
         norm = self.depth_encoder.norm
         return [norm(x.movedim(1, -1)).movedim(-1, 1) for x in depth_taps]
 
-    def grid(self, image_B3HW: Tensor) -> tuple[int, int]:
-        """Patch grid (h, w) of an image."""
-        patch = self.config.encoder.patch
-        return image_B3HW.shape[2] // patch, image_B3HW.shape[3] // patch
+    def depth_maps(self, blocks: Sequence[Tensor], image_B3HW: Tensor) -> list[Tensor]:
+        """Lay the tapped of `depth_blocks` out as maps (B, C, h, w), for `estimate_depth`."""
+        grid = self.depth_grid(image_B3HW)
+        return [to_map(blocks[tap], grid) for tap in self.config.depth_taps]
 
-    def to_map(self, patches_BNC: Tensor, image_B3HW: Tensor) -> Tensor:
-        """Lay patches (no class token, no registers) out as a map (B, C, h, w)."""
-        return to_map(patches_BNC, self.grid(image_B3HW))
+    def grid(self, image_B3HW: Tensor) -> tuple[int, int]:
+        """Patch grid (h, w) of an image in the visual stream."""
+        return _grid(image_B3HW, self.visual.config.patch)
+
+    def depth_grid(self, image_B3HW: Tensor) -> tuple[int, int]:
+        """Patch grid (h, w) of an image in the depth stream."""
+        return _grid(image_B3HW, self.depth_encoder.config.patch)
+
+
+def _grid(image_B3HW: Tensor, patch: int) -> tuple[int, int]:
+    return image_B3HW.shape[2] // patch, image_B3HW.shape[3] // patch
 
 
 def _visual_encoder(config: NetworkConfig) -> VisionTransformer | Eva02:

@@ -26,6 +26,21 @@ class PatchEmbed(nn.Module):
         return out
 
 
+def to_map(patches_BNC: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Lay patches (B, h w, C) out as a map (B, C, h, w)."""
+    return patches_BNC.transpose(1, 2).unflatten(2, grid).contiguous()
+
+
+def regrid(patches_BNC: Tensor, grid: tuple[int, int], target: tuple[int, int]) -> Tensor:
+    """Resize patches (B, h w, C) bilinearly to another grid, which is mostly the same."""
+    if grid == target:
+        return patches_BNC
+    resized = functional.interpolate(
+        to_map(patches_BNC, grid), size=target, mode='bilinear', align_corners=False
+    )
+    return resized.flatten(2).transpose(1, 2)
+
+
 def resize_patch_kernel(kernel_C3pp: Tensor, patch: int) -> Tensor:
     """
     Turn the kernel of a patch embedding into one for another patch size, (C, 3, patch, patch).

@@ -28,7 +28,8 @@ class Phase:
 
     train: str
     """`head`: decoder and queries on cached features of the untouched encoder; `all`: tokens too,
-    through the encoder; `encoder`: the visual encoder's own weights as well."""
+    through the encoder; `encoder`: the visual encoder's own weights as well; `auxiliary`: tokens
+    and visual encoder by the auxiliary loss alone, which costs a third."""
     iterations: int
     batch: int = 2
     learning_rate: float = 1e-4
@@ -37,8 +38,8 @@ class Phase:
     """Peak for the visual encoder's weights, where they are trained."""
 
     def __post_init__(self) -> None:
-        if self.train not in ('head', 'all', 'encoder'):
-            raise UserError(f'phase trains {self.train!r}; choose head, all or encoder')
+        if self.train not in ('head', 'all', 'encoder', 'auxiliary'):
+            raise UserError(f'phase trains {self.train!r}; choose head, all, encoder or auxiliary')
         if self.iterations < 1 or self.batch < 1:
             raise UserError(
                 f'phase of {self.iterations} iterations with batch {self.batch}: both must be at '

@@ -18,7 +18,12 @@ import time
 from typing import NamedTuple
 
 from depthforge_ros.labels import CAMVID
-from depthforge_ros.model.checkpoint import load_network, save_checkpoint
+from depthforge_ros.model.checkpoint import (
+    describe_checkpoint,
+    FOUNDATION_PATCH,
+    load_network,
+    save_checkpoint,
+)
 from depthforge_ros.model.config import NetworkConfig
 from depthforge_ros.model.network import DepthForge
 from depthforge_trainer.augment import Augment, distort, view
@@ -26,7 +31,7 @@ from depthforge_trainer.data import Loader, loaders, Source
 from depthforge_trainer.features import create_array, in_rounds
 from depthforge_trainer.schedule import cosine
 from depthforge_trainer.slicing import slice_encoder
-from depthforge_trainer.teacher import load_teacher
+from depthforge_trainer.teacher import load_foundation, load_teacher, visual_from_depth
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -76,6 +81,17 @@ class Targets(NamedTuple):
     """(V, H, W)."""
 
 
+class View(NamedTuple):
+    """A batch for the student: what it sees, and what the teacher says about it."""
+
+    image_BHW3: Tensor
+    """uint8, of a size that gives the student's visual stream the teacher's patch grid."""
+    taps_B4NC: Tensor
+    """On the grid of the student's depth stream."""
+    inverse_depth_BHW: Tensor
+    """At the size that the teacher saw."""
+
+
 class Student(nn.Module):
     """The network under training with the linear maps to the teacher's features."""
 
@@ -84,14 +100,14 @@ class Student(nn.Module):
         self.network = network
         self.to_teacher = nn.ModuleList(to_teacher)
 
-    def forward(self, image_BHW3: Tensor) -> tuple[list[Tensor], Tensor]:
+    def forward(self, view: View) -> tuple[list[Tensor], Tensor]:
         """Guess the teacher's tapped features (B, N, C) and inverse depth (B, H, W)."""
         network = self.network
-        image = network.normalize(image_BHW3)
+        image = network.normalize(view.image_BHW3)
         blocks = network.depth_blocks(image)
         taps = [blocks[index] for index in network.config.taps]
         guesses = [layer(x) for layer, x in zip(self.to_teacher, taps, strict=True)]
-        return guesses, _guess_depth(network, blocks, image)
+        return guesses, _guess_depth(network, blocks, image, view.inverse_depth_BHW)
 
 
 def distill(config: DistillConfig) -> Path:
@@ -103,14 +119,13 @@ def distill(config: DistillConfig) -> Path:
     samples = [loader for source in config.sources for loader in loaders(source)]
     targets = _targets(output / 'teacher', config, samples, rng)
     student = _student(config, targets)
-    patch = config.model.encoder.patch
 
     def step(indices: npt.NDArray[np.int64]) -> dict[str, Tensor]:
-        rgb, taps, depth = _views(targets, indices, patch, config, rng)
-        guesses, guessed_depth = student(torch.from_numpy(rgb))
+        seen = _view(targets, indices, student.network, rng, config.distortion)
+        guesses, guessed_depth = student(seen)
         return {
-            'feature_loss': _feature_loss(guesses, taps),
-            'depth_loss': _depth_loss(guessed_depth, depth),
+            'feature_loss': _feature_loss(guesses, seen.taps_B4NC),
+            'depth_loss': _depth_loss(guessed_depth, seen.inverse_depth_BHW),
         }
 
     parameters = [p for p in student.parameters() if p.requires_grad]
@@ -156,8 +171,9 @@ def _student(config: DistillConfig, targets: Targets) -> Student:
     views = np.linspace(0, len(targets.rgb) - 1, SLICING_VIEWS).astype(int)
     images = torch.from_numpy(targets.rgb[views])
     if config.start_from:
-        network, _ = load_network(Path(config.start_from))
-        to_teacher = _fitted_maps(network, images, torch.from_numpy(targets.taps[views]).float())
+        network = _start(Path(config.start_from), config.model)
+        seen = _view(targets, views, network, np.random.default_rng(config.seed), 0.0)
+        to_teacher = _fitted_maps(network, seen)
     else:
         teacher = load_teacher(config.teacher)
         network = DepthForge(config.model, len(CAMVID))
@@ -174,14 +190,23 @@ def _student(config: DistillConfig, targets: Targets) -> Student:
     return Student(network, to_teacher)
 
 
-def _fitted_maps(network: DepthForge, images_BHW3: Tensor, taps_B4NC: Tensor) -> list[nn.Linear]:
+def _start(path: Path, config: NetworkConfig) -> DepthForge:
+    """Load a student whole, or into another network the parts that are distilled."""
+    if describe_checkpoint(path).config == config:
+        return load_network(path)[0]
+    network = DepthForge(config, len(CAMVID))
+    load_foundation(network, path)
+    return network
+
+
+def _fitted_maps(network: DepthForge, seen: View) -> list[nn.Linear]:
     """Least-squares maps from the student's tapped features to the teacher's."""
     with torch.no_grad():
-        blocks = network.depth_blocks(network.normalize(images_BHW3))
+        blocks = network.depth_blocks(network.normalize(seen.image_BHW3))
     maps = []
     for index, block in enumerate(network.config.taps):
         features = functional.pad(blocks[block].flatten(0, 1), (0, 1), value=1.0)
-        solution = torch.linalg.lstsq(features, taps_B4NC[:, index].flatten(0, 1)).solution
+        solution = torch.linalg.lstsq(features, seen.taps_B4NC[:, index].flatten(0, 1)).solution
         maps.append(_linear(solution[:-1].T, solution[-1]))
     return maps
 
@@ -204,41 +229,50 @@ def tune_depth_head(config: DistillConfig) -> Path:
     network.depth_head.requires_grad_(True)
 
     def step(indices: npt.NDArray[np.int64]) -> dict[str, Tensor]:
-        rgb, _, depth = _views(targets, indices, network.config.encoder.patch, config, rng)
-        image = network.normalize(torch.from_numpy(rgb))
+        seen = _view(targets, indices, network, rng, config.distortion)
+        image = network.normalize(seen.image_BHW3)
         with torch.no_grad():
             blocks = network.depth_blocks(image)
-        return {'depth_loss': _depth_loss(_guess_depth(network, blocks, image), depth)}
+        guess = _guess_depth(network, blocks, image, seen.inverse_depth_BHW)
+        return {'depth_loss': _depth_loss(guess, seen.inverse_depth_BHW)}
 
     return _optimize(
         config, network, list(network.depth_head.parameters()), len(targets.rgb), step
     )
 
 
-def _guess_depth(network: DepthForge, blocks: list[Tensor], image_B3HW: Tensor) -> Tensor:
+def _guess_depth(
+    network: DepthForge, blocks: list[Tensor], image_B3HW: Tensor, like_BHW: Tensor
+) -> Tensor:
     """Inverse depth (B, H, W), without the last ReLU, from the patches after every block."""
-    size = image_B3HW.shape[2], image_B3HW.shape[3]
-    maps = [network.to_map(blocks[index], image_B3HW) for index in network.config.depth_taps]
-    return network.depth_head.unbounded(network.normed(maps), size)
+    maps = network.normed(network.depth_maps(blocks, image_B3HW))
+    return network.depth_head.unbounded(maps, (like_BHW.shape[1], like_BHW.shape[2]))
 
 
-def _views(
+def _view(
     targets: Targets,
     indices: npt.NDArray[np.int64],
-    patch: int,
-    config: DistillConfig,
+    network: DepthForge,
     rng: np.random.Generator,
-) -> tuple[npt.NDArray[np.uint8], Tensor, Tensor]:
-    """Distorted, flipped views: RGB (B, H, W, 3), the teacher's taps and its inverse depth."""
-    rgb = np.stack([distort(targets.rgb[index], config.distortion, rng) for index in indices])
+    distortion: float,
+) -> View:
+    """Read views for a student, distorted and, half of the time, flipped."""
+    rgb = np.stack([distort(targets.rgb[index], distortion, rng) for index in indices])
+    image = torch.from_numpy(rgb).permute(0, 3, 1, 2)
+    height, width = rgb.shape[1] // FOUNDATION_PATCH, rgb.shape[2] // FOUNDATION_PATCH
     taps = torch.from_numpy(targets.taps[indices]).float()
+    taps_B4ChW = taps.transpose(2, 3).unflatten(3, (height, width))
     depth = torch.from_numpy(targets.inverse_depth[indices]).float()
     if rng.random() < 0.5:
-        grid = (rgb.shape[1] // patch, -1)
-        rgb = np.ascontiguousarray(rgb[:, :, ::-1])
-        taps = taps.unflatten(2, grid).flip(3).flatten(2, 3)
-        depth = depth.flip(2)
-    return rgb, taps, depth
+        image, taps_B4ChW, depth = image.flip(3), taps_B4ChW.flip(4), depth.flip(2)
+    patch = network.visual.config.patch
+    if patch != FOUNDATION_PATCH:
+        image = functional.interpolate(
+            image, size=(patch * height, patch * width), mode='bilinear', align_corners=False
+        )
+    pooled = functional.adaptive_avg_pool2d(taps_B4ChW.flatten(0, 1), network.depth_grid(image))
+    taps = pooled.unflatten(0, (-1, 4)).flatten(3).transpose(2, 3)
+    return View(image.permute(0, 2, 3, 1).contiguous(), taps, depth)
 
 
 def _feature_loss(guesses: list[Tensor], taps_B4NC: Tensor) -> Tensor:
@@ -294,7 +328,7 @@ def _ask_teacher(
             image = teacher.normalize(torch.from_numpy(rgb[index : index + 1].copy()))
             blocks = teacher.depth_blocks(image)
             taps[index] = torch.cat([blocks[tap] for tap in teacher.config.taps]).half().numpy()
-            maps = [teacher.to_map(blocks[tap], image) for tap in teacher.config.depth_taps]
+            maps = teacher.depth_maps(blocks, image)
             depth[index] = teacher.estimate_depth(maps, (height, width))[0].half().numpy()
     for array in (rgb, taps, depth):
         array.flush()
@@ -302,7 +336,7 @@ def _ask_teacher(
 
 def _save(path: Path, network: DepthForge, config: DistillConfig, seconds: float) -> None:
     if not network.config.shared_encoder:
-        network.visual_encoder.load_state_dict(network.depth_encoder.state_dict())
+        visual_from_depth(network)
     save_checkpoint(
         path,
         network,

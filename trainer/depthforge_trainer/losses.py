@@ -29,6 +29,9 @@ class LossWeights:
     semantic: float = 0.0
     """Of the pixel-wise cross-entropy of the semantic output; not in the paper, where it is 0.
     It trains the output that is used, and short trainings need it."""
+    auxiliary: float = 0.0
+    """Of the cross-entropy of a linear classifier on the visual encoder's maps, which only the
+    training has; it trains a visual encoder, where that is trained."""
     points: int = 12544
 
 
@@ -52,6 +55,16 @@ def set_loss(output: HeadOutput, labels_BHW: Tensor, weights: LossWeights) -> Te
     for layer in output.layers:
         total = total + _layer_loss(layer, features_BDP, labels_BP, truths, weights)
     return total / len(output.layers)
+
+
+def auxiliary_loss(logits_BKhw: Tensor, labels_BHW: Tensor) -> Tensor:
+    """Cross-entropy of class logits at the patch grid, at each fourth pixel along x and y."""
+    labels = labels_BHW[:, 2::4, 2::4].long()
+    logits = functional.interpolate(
+        logits_BKhw, size=labels.shape[1:], mode='bilinear', align_corners=False
+    )
+    total = functional.cross_entropy(logits, labels, ignore_index=UNLABELLED, reduction='sum')
+    return total / (labels != UNLABELLED).sum().clamp_min(1)
 
 
 def _draw_points(labels_BHW: Tensor, count: int) -> Tensor:

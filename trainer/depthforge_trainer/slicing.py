@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from depthforge_ros.errors import UserError
 from depthforge_ros.model.config import VitConfig
+from depthforge_ros.model.patch import resize_patch_kernel
 from depthforge_ros.model.vit import Block, VisionTransformer
 import torch
 from torch import nn, Tensor
@@ -54,7 +55,8 @@ def slice_encoder(
     student = VisionTransformer(config)
     cut = basis.cut_cC
     projection = teacher.patch_embed.proj
-    student.patch_embed.proj.weight.copy_(torch.einsum('cC,Cxyz->cxyz', cut, projection.weight))
+    kernel = torch.einsum('cC,Cxyz->cxyz', cut, projection.weight)
+    student.patch_embed.proj.weight.copy_(resize_patch_kernel(kernel, config.patch))
     if projection.bias is not None and student.patch_embed.proj.bias is not None:
         student.patch_embed.proj.bias.copy_(cut @ projection.bias)
     student.cls_token.copy_(teacher.cls_token @ cut.T)

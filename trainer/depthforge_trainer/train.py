@@ -14,10 +14,11 @@ import time
 
 from depthforge_ros.errors import UserError
 from depthforge_ros.model.network import DepthForge, FROZEN
+from depthforge_ros.model.patch import to_map
 from depthforge_trainer.config import FitConfig, Phase
 from depthforge_trainer.data import loaders
 from depthforge_trainer.features import Batch, Batches, build_cache, Cache, drawn
-from depthforge_trainer.losses import set_loss
+from depthforge_trainer.losses import auxiliary_loss, LossWeights, set_loss
 from depthforge_trainer.networks import build_network, save
 from depthforge_trainer.schedule import cosine
 from depthforge_trainer.state import load_state, Place, restore_optimizer, save_state, STATE
@@ -35,6 +36,37 @@ LOGS = {
 }
 
 
+class Training(nn.Module):
+    """A network with what only its training has; called on a batch, it gives the loss."""
+
+    def __init__(self, network: DepthForge, *, auxiliary: bool) -> None:
+        super().__init__()
+        self.network = network
+        self.auxiliary: nn.Conv2d | None = None
+        """Linear classifier of the visual encoder's tapped maps."""
+        if auxiliary:
+            width = len(network.config.taps) * network.config.encoder.width
+            self.auxiliary = nn.Conv2d(width, network.head.classify.out_features - 1, 1)
+
+    def forward(self, batch: Batch, phase: Phase, weights: LossWeights) -> Tensor:
+        """Loss of a batch; the graph holds what the phase trains."""
+        network = self.network
+        image = network.normalize(batch.image_BHW3)
+        if phase.train == 'head':
+            # The cached blocks are the taps: without tokens both streams see the same features.
+            taps = [to_map(x, network.grid(image)) for x in batch.depth_blocks]
+        else:
+            taps = network.visual_taps(image, batch.depth_blocks)
+        loss = image.new_zeros(())
+        if self.auxiliary is not None:
+            logits_BKhw = self.auxiliary(torch.cat(taps, 1))
+            loss = weights.auxiliary * auxiliary_loss(logits_BKhw, batch.labels_BHW)
+        if phase.train == 'auxiliary':
+            return loss
+        loss = loss + set_loss(network.segment(taps, every_layer=True), batch.labels_BHW, weights)
+        return loss
+
+
 class Trainer:
     """One run: network, average, data; `run` goes through the phases from a place."""
 
@@ -46,8 +78,9 @@ class Trainer:
         self.samples = [loader for source in config.sources for loader in loaders(source)]
         self.validation = [loader for source in config.validation for loader in loaders(source)]
         self.cache = self._cache()
+        self.training = Training(self.network, auxiliary=config.loss.auxiliary > 0.0)
         self.average = AveragedModel(
-            self.network,
+            self.training,
             multi_avg_fn=get_ema_multi_avg_fn(config.average_decay),
             use_buffers=False,
         )
@@ -74,8 +107,8 @@ class Trainer:
     ) -> Iterator[tuple[Place, tuple[object, ...]]]:
         """Train one phase, yielding the place and a row of the log after every iteration."""
         config, phase = self.config, self.config.phases[index]
-        optimizer = torch.optim.AdamW(_groups(self.network, phase, config.weight_decay))
-        restore_optimizer(optimizer, self.network, moments, place.step)
+        optimizer = torch.optim.AdamW(_groups(self.training, phase, config.weight_decay))
+        restore_optimizer(optimizer, self.training, moments, place.step)
         rates = [group['lr'] for group in optimizer.param_groups]
         batches = self._batches(index)
         start = time.perf_counter() - place.seconds
@@ -102,7 +135,7 @@ class Trainer:
             yield place, (index, step, f'{loss:.4f}', rate, f'{seconds:.1f}')
 
     def _step(self, phase: Phase, optimizer: torch.optim.Optimizer, batch: Batch) -> float:
-        loss = _loss(self.config, phase, self.network, batch)
+        loss = self.training(batch, phase, self.config.loss)
         if not math.isfinite(loss.item()):
             raise UserError(
                 f'the loss became {loss.item()} in a phase that trains {phase.train!r}; the last '
@@ -113,14 +146,15 @@ class Trainer:
         parameters = [p for group in optimizer.param_groups for p in group['params']]
         nn.utils.clip_grad_norm_(parameters, self.config.gradient_clip)
         optimizer.step()
-        self.average.update_parameters(self.network)
+        self.average.update_parameters(self.training)
         return loss.item()
 
     def _save(self, place: Place, optimizer: torch.optim.Optimizer) -> Place:
         """Write the averaged network and the state; keep the network if it is the best so far."""
-        network = self.average.module
-        if not isinstance(network, DepthForge):
-            raise TypeError(type(network))
+        averaged = self.average.module
+        if not isinstance(averaged, Training):
+            raise TypeError(type(averaged))
+        network = averaged.network
         save(self.last, network, self.config, seconds=place.seconds)
         if self.validation:
             miou = validate(network, self.validation)
@@ -130,7 +164,7 @@ class Trainer:
             if miou > place.best_miou:
                 place = replace(place, best_miou=miou)
                 shutil.copyfile(self.last, self.output / 'best.safetensors')
-        save_state(self.output, self.config, place, self.network, self.average, optimizer)
+        save_state(self.output, self.config, place, self.training, self.average, optimizer)
         return place
 
     def _cache(self) -> Cache | None:
@@ -170,27 +204,19 @@ def fit(config: FitConfig, *, resume: bool = False) -> Path:
     trainer = Trainer(config)
     if not resume:
         return trainer.run(Place(), {})
-    return trainer.run(*load_state(trainer.output, config, trainer.network, trainer.average))
+    return trainer.run(*load_state(trainer.output, config, trainer.training, trainer.average))
 
 
-def _loss(config: FitConfig, phase: Phase, network: DepthForge, batch: Batch) -> Tensor:
-    image = network.normalize(batch.image_BHW3)
-    if phase.train == 'head':
-        # The cached blocks are the taps: without tokens both streams see the same features.
-        taps = [network.to_map(x, image) for x in batch.depth_blocks]
-    else:
-        taps = network.visual_taps(image, batch.depth_blocks)
-    return set_loss(network.segment(taps, every_layer=True), batch.labels_BHW, config.loss)
-
-
-def _groups(network: DepthForge, phase: Phase, weight_decay: float) -> Iterable[dict[str, object]]:
+def _groups(training: Training, phase: Phase, weight_decay: float) -> Iterable[dict[str, object]]:
     """Optimiser groups: with and without decay, and the encoder where it is trained."""
     decay: list[nn.Parameter] = []
     plain: list[nn.Parameter] = []
     encoder: list[nn.Parameter] = []
-    for name, parameter in network.named_parameters():
+    encoder_trains = phase.train in ('encoder', 'auxiliary')
+    for long_name, parameter in training.named_parameters():
+        name = long_name.removeprefix('network.')
         frozen = name.split('.', 1)[0] in FROZEN
-        trains_encoder = phase.train == 'encoder' and name.startswith('visual_encoder.')
+        trains_encoder = encoder_trains and name.startswith('visual_encoder.')
         parameter.requires_grad_(not frozen or trains_encoder)
         if trains_encoder:
             encoder.append(parameter)
