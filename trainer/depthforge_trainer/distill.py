@@ -15,22 +15,21 @@ from dataclasses import dataclass, field
 import math
 from pathlib import Path
 import time
-from typing import NamedTuple
 
 from depthforge_ros.labels import CAMVID
 from depthforge_ros.model.checkpoint import (
     describe_checkpoint,
-    FOUNDATION_PATCH,
     load_network,
     save_checkpoint,
 )
 from depthforge_ros.model.config import NetworkConfig
 from depthforge_ros.model.network import DepthForge
-from depthforge_trainer.augment import Augment, distort, view
-from depthforge_trainer.data import Loader, loaders, Source
-from depthforge_trainer.features import create_array, in_rounds
+from depthforge_trainer.augment import Augment
+from depthforge_trainer.data import loaders, Source
+from depthforge_trainer.features import in_rounds
 from depthforge_trainer.schedule import cosine
 from depthforge_trainer.slicing import slice_encoder
+from depthforge_trainer.targets import ask_teacher, draw, Targets, View
 from depthforge_trainer.teacher import load_foundation, load_teacher, visual_from_depth
 import numpy as np
 import numpy.typing as npt
@@ -71,27 +70,6 @@ class DistillConfig:
     data_licence: str = ''
 
 
-class Targets(NamedTuple):
-    """What the teacher says about views, memory-mapped."""
-
-    rgb: npt.NDArray[np.uint8]
-    taps: npt.NDArray[np.float16]
-    """(V, 4, N, C)."""
-    inverse_depth: npt.NDArray[np.float16]
-    """(V, H, W)."""
-
-
-class View(NamedTuple):
-    """A batch for the student: what it sees, and what the teacher says about it."""
-
-    image_BHW3: Tensor
-    """uint8, of a size that gives the student's visual stream the teacher's patch grid."""
-    taps_B4NC: Tensor
-    """On the grid of the student's depth stream."""
-    inverse_depth_BHW: Tensor
-    """At the size that the teacher saw."""
-
-
 class Student(nn.Module):
     """The network under training with the linear maps to the teacher's features."""
 
@@ -115,13 +93,11 @@ def distill(config: DistillConfig) -> Path:
     torch.manual_seed(config.seed)
     torch.set_num_threads(config.threads)
     rng = np.random.default_rng(config.seed)
-    output = Path(config.output)
-    samples = [loader for source in config.sources for loader in loaders(source)]
-    targets = _targets(output / 'teacher', config, samples, rng)
+    targets = _targets(config, rng)
     student = _student(config, targets)
 
     def step(indices: npt.NDArray[np.int64]) -> dict[str, Tensor]:
-        seen = _view(targets, indices, student.network, rng, config.distortion)
+        seen = draw(targets, indices, student.network, rng, config.distortion)
         guesses, guessed_depth = student(seen)
         return {
             'feature_loss': _feature_loss(guesses, seen.taps_B4NC),
@@ -172,7 +148,7 @@ def _student(config: DistillConfig, targets: Targets) -> Student:
     images = torch.from_numpy(targets.rgb[views])
     if config.start_from:
         network = _start(Path(config.start_from), config.model)
-        seen = _view(targets, views, network, np.random.default_rng(config.seed), 0.0)
+        seen = draw(targets, views, network, np.random.default_rng(config.seed), 0.0)
         to_teacher = _fitted_maps(network, seen)
     else:
         teacher = load_teacher(config.teacher)
@@ -222,14 +198,13 @@ def tune_depth_head(config: DistillConfig) -> Path:
     torch.manual_seed(config.seed)
     torch.set_num_threads(config.threads)
     rng = np.random.default_rng(config.seed)
-    samples = [loader for source in config.sources for loader in loaders(source)]
-    targets = _targets(Path(config.output) / 'teacher', config, samples, rng)
+    targets = _targets(config, rng)
     network, _ = load_network(Path(config.start_from))
     network.requires_grad_(False)
     network.depth_head.requires_grad_(True)
 
     def step(indices: npt.NDArray[np.int64]) -> dict[str, Tensor]:
-        seen = _view(targets, indices, network, rng, config.distortion)
+        seen = draw(targets, indices, network, rng, config.distortion)
         image = network.normalize(seen.image_BHW3)
         with torch.no_grad():
             blocks = network.depth_blocks(image)
@@ -247,32 +222,6 @@ def _guess_depth(
     """Inverse depth (B, H, W), without the last ReLU, from the patches after every block."""
     maps = network.normed(network.depth_maps(blocks, image_B3HW))
     return network.depth_head.unbounded(maps, (like_BHW.shape[1], like_BHW.shape[2]))
-
-
-def _view(
-    targets: Targets,
-    indices: npt.NDArray[np.int64],
-    network: DepthForge,
-    rng: np.random.Generator,
-    distortion: float,
-) -> View:
-    """Read views for a student, distorted and, half of the time, flipped."""
-    rgb = np.stack([distort(targets.rgb[index], distortion, rng) for index in indices])
-    image = torch.from_numpy(rgb).permute(0, 3, 1, 2)
-    height, width = rgb.shape[1] // FOUNDATION_PATCH, rgb.shape[2] // FOUNDATION_PATCH
-    taps = torch.from_numpy(targets.taps[indices]).float()
-    taps_B4ChW = taps.transpose(2, 3).unflatten(3, (height, width))
-    depth = torch.from_numpy(targets.inverse_depth[indices]).float()
-    if rng.random() < 0.5:
-        image, taps_B4ChW, depth = image.flip(3), taps_B4ChW.flip(4), depth.flip(2)
-    patch = network.visual.config.patch
-    if patch != FOUNDATION_PATCH:
-        image = functional.interpolate(
-            image, size=(patch * height, patch * width), mode='bilinear', align_corners=False
-        )
-    pooled = functional.adaptive_avg_pool2d(taps_B4ChW.flatten(0, 1), network.depth_grid(image))
-    taps = pooled.unflatten(0, (-1, 4)).flatten(3).transpose(2, 3)
-    return View(image.permute(0, 2, 3, 1).contiguous(), taps, depth)
 
 
 def _feature_loss(guesses: list[Tensor], taps_B4NC: Tensor) -> Tensor:
@@ -300,38 +249,16 @@ def _depth_loss(guess_BHW: Tensor, truth_BHW: Tensor) -> Tensor:
     return loss
 
 
-def _targets(
-    folder: Path, config: DistillConfig, samples: list[Loader], rng: np.random.Generator
-) -> Targets:
-    done = folder / 'complete'
-    if not done.is_file():
-        _ask_teacher(folder, config, samples, rng)
-        done.touch()
-    return Targets(*(np.load(folder / f'{name}.npy', mmap_mode='r') for name in Targets._fields))
-
-
-def _ask_teacher(
-    folder: Path, config: DistillConfig, samples: list[Loader], rng: np.random.Generator
-) -> None:
-    teacher = load_teacher(config.teacher)
-    folder.mkdir(parents=True, exist_ok=True)
-    height, width = config.augment.height, config.augment.width
-    encoder = teacher.config.encoder
-    patches = (height // encoder.patch) * (width // encoder.patch)
-    count = len(samples) * config.views
-    rgb = create_array(folder / 'rgb.npy', np.uint8, (count, height, width, 3))
-    taps = create_array(folder / 'taps.npy', np.float16, (count, 4, patches, encoder.width))
-    depth = create_array(folder / 'inverse_depth.npy', np.float16, (count, height, width))
-    for index in tqdm(range(count), desc='teacher', unit='view', mininterval=5.0):
-        rgb[index], _ = view(samples[index % len(samples)](), config.augment, rng)
-        with torch.inference_mode():
-            image = teacher.normalize(torch.from_numpy(rgb[index : index + 1].copy()))
-            blocks = teacher.depth_blocks(image)
-            taps[index] = torch.cat([blocks[tap] for tap in teacher.config.taps]).half().numpy()
-            maps = teacher.depth_maps(blocks, image)
-            depth[index] = teacher.estimate_depth(maps, (height, width))[0].half().numpy()
-    for array in (rgb, taps, depth):
-        array.flush()
+def _targets(config: DistillConfig, rng: np.random.Generator) -> Targets:
+    samples = [loader for source in config.sources for loader in loaders(source)]
+    return ask_teacher(
+        Path(config.output) / 'teacher',
+        config.teacher,
+        samples,
+        config.augment,
+        views=config.views,
+        rng=rng,
+    )
 
 
 def _save(path: Path, network: DepthForge, config: DistillConfig, seconds: float) -> None:
