@@ -12,7 +12,7 @@ from depthforge_ros.labels import CAMVID
 from depthforge_ros.model.checkpoint import load_network, save_checkpoint
 from depthforge_ros.model.network import DepthForge
 from depthforge_trainer.config import FitConfig
-from depthforge_trainer.teacher import load_foundation
+from depthforge_trainer.teacher import load_depth, load_foundation
 
 
 def build_network(config: FitConfig) -> DepthForge:
@@ -20,7 +20,7 @@ def build_network(config: FitConfig) -> DepthForge:
     foundation = Path(config.foundation) if config.foundation else None
     visual = Path(config.visual_foundation) if config.visual_foundation else None
     if config.start_from:
-        network, _ = load_network(Path(config.start_from), foundation, visual)
+        network, start = load_network(Path(config.start_from), foundation, visual)
         # The input's size is a default, not a property of the weights.
         network.config = dataclasses.replace(network.config, short_side=config.model.short_side)
         if network.config != config.model:
@@ -28,6 +28,8 @@ def build_network(config: FitConfig) -> DepthForge:
                 f'{config.start_from} holds another model than the configuration asks for; make '
                 'the model fields equal'
             )
+        if foundation is not None and start.foundation is None:
+            load_depth(network, foundation)
         return network
     if foundation is None:
         raise UserError('the configuration needs a foundation or start_from; give one path')

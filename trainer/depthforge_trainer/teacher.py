@@ -42,13 +42,18 @@ def load_foundation(network: DepthForge, path: Path, visual: Path | None = None)
     holds DINOv2 or EVA02, or is a checkpoint of ours. Without it the visual encoder gets the depth
     encoder's weights. Patch kernels are resized to the network's patches.
     """
-    tensors = read_frozen(path)
-    for part in DEPTH_PARTS:
-        _fill(network, part, tensors, path)
+    load_depth(network, path)
     if visual is not None:
         _fill(network, 'visual_encoder', _visual(visual), visual)
     elif not network.config.shared_encoder:
         visual_from_depth(network)
+
+
+def load_depth(network: DepthForge, path: Path) -> None:
+    """Fill the depth encoder and head from `path`, see `load_foundation`."""
+    tensors = read_frozen(path)
+    for part in DEPTH_PARTS:
+        _fill(network, part, tensors, path)
 
 
 def visual_from_depth(network: DepthForge) -> None:

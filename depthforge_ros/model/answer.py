@@ -1,0 +1,57 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""From bytes to what leaves an engine, as one graph: network, winning class, its certainty."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from depthforge_ros.model.network import DepthForge
+from depthforge_ros.model.refinement import resize
+import torch
+from torch import nn, Tensor
+
+
+class Answer(NamedTuple):
+    """Per-pixel results at the network's input resolution."""
+
+    labels_BHW: Tensor
+    """uint8, train id."""
+    confidence_BHW: Tensor
+    """Share of the winning class in [0, 1]."""
+    entropy_BHW: Tensor
+    """Entropy of the class shares in nats / ln(classes), [0, 1]."""
+    inverse_depth_BHW: Tensor
+    """Inverse depth >= 0: relative, or in 1/m with a metric depth head."""
+
+
+class Answering(nn.Module):
+    """A network, folded, with all that engines do after it."""
+
+    def __init__(self, network: DepthForge) -> None:
+        super().__init__()
+        self.network = network.fold().eval()
+
+    def forward(self, image_BHW3: Tensor) -> Answer:
+        """Answer RGB uint8 (B, H, W, 3) whose sides are multiples of the (larger) patch."""
+        network, size = self.network, (image_BHW3.shape[1], image_BHW3.shape[2])
+        depth_taps, visual_taps = network.streams(network.normalize(image_BHW3))
+        scores_BKhw = network.segment(visual_taps, every_layer=False).class_scores()
+        labels, confidence, entropy = summarise(scores_BKhw, size)
+        return Answer(labels, confidence, entropy, network.estimate_depth(depth_taps, size))
+
+
+def summarise(scores_BKhw: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
+    """
+    Train ids uint8, confidence and normalised entropy in [0, 1], each (B, H, W), from scores >= 0.
+
+    The scores are resized; the entropy is computed at their own resolution and then resized, for
+    its logarithms would be the dearest part at the input's.
+    """
+    total = scores_BKhw.sum(1, keepdim=True).clamp_min(1e-9)
+    entropy = torch.special.entr(scores_BKhw / total).sum(1, keepdim=True)
+    entropy = (entropy / math.log(scores_BKhw.shape[1])).clamp(0.0, 1.0)
+    best, labels = resize(scores_BKhw, size).max(1)
+    confidence = best / resize(total, size).squeeze(1)
+    return labels.to(torch.uint8), confidence.clamp(0.0, 1.0), resize(entropy, size).squeeze(1)
