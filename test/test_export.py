@@ -7,6 +7,9 @@ from __future__ import annotations
 import dataclasses
 
 from depthforge_ros.model.config import NetworkConfig
+from depthforge_ros.model.network import DepthForge
+from depthforge_ros.model.presets import PRESETS
+from depthforge_ros.model.registry import load_model
 from networks import MINI, mini_network, variant
 import pytest
 import torch
@@ -35,6 +38,30 @@ def test_exported_network_answers_as_the_network_for_every_batch(config: Network
         frames = images(batch)
         for ours, expected in zip(program(frames), network(frames), strict=True):
             torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize('name', PRESETS)
+@torch.no_grad()
+def test_named_models_export_whole(name: str) -> None:
+    # On the meta device: shapes without values, since only the graph is asked for.
+    with torch.device('meta'):
+        network = DepthForge(PRESETS[name], 19).eval().to('meta').fold()
+        batch = images(2)
+        program = export(network, (batch,), dynamic_shapes=({0: Dim('batch', min=1, max=6)},))
+    asking = {str(node.target) for node in program.graph.nodes} & {
+        'aten.nonzero.default', 'aten.item.default', 'aten._local_scalar_dense.default',
+        'aten.masked_select.default',
+    }  # fmt: skip
+    assert not asking
+
+
+@torch.no_grad()
+def test_bundled_model_exported_answers_as_it_does() -> None:
+    network, _ = load_model('depthforge_tiny')
+    frame = torch.randint(0, 256, (1, 128, 192, 3), dtype=torch.uint8)
+    exported = export(network.fold(), (frame,)).module()
+    for ours, expected in zip(exported(frame), network(frame), strict=True):
+        torch.testing.assert_close(ours, expected, atol=1e-4, rtol=1e-4)
 
 
 @torch.no_grad()
