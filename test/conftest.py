@@ -129,11 +129,11 @@ def start_node() -> Callable[..., Any]:
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Give the node an engine that breaks on purpose."""
-    from depthforge_ros.ros import camera, node
+    from depthforge_ros.ros import node, rig
     from node_support import FaultyEngine
 
     faulty = FaultyEngine()
     monkeypatch.setattr(node, 'load_engine', lambda *_, **__: faulty)
-    monkeypatch.setattr(camera, 'DRAIN_TIMEOUT_S', 0.2)
+    monkeypatch.setattr(rig, 'DRAIN_TIMEOUT_S', 0.2)
     yield faulty
     faulty.released.set()

@@ -48,7 +48,7 @@ def latest(reports: list[Any]) -> dict[str, str]:
 
 
 def count(node: Any) -> Any:
-    return node._camera.statistics.snapshot()
+    return node._rig.cameras[0].statistics.snapshot()
 
 
 def change_state(peer: Any, transition: int) -> bool:

@@ -10,12 +10,15 @@ import sys
 import time
 from typing import Any
 
-from depthforge_ros.engine import load_engine
+from depthforge_ros.domain import DomainStatistics
+from depthforge_ros.engine import Engine, load_engine
 from depthforge_ros.errors import UserError
+from depthforge_ros.model.registry import find_checkpoint
 from depthforge_ros.pipeline import Pipeline
 from depthforge_ros.ros import parameters
 from depthforge_ros.ros.camera import Camera
-from depthforge_ros.ros.diagnostics import camera_status, one_line
+from depthforge_ros.ros.diagnostics import camera_status, Condition, one_line
+from depthforge_ros.ros.rig import Rig
 from diagnostic_msgs.msg import DiagnosticArray
 import numpy as np
 from rcl_interfaces.msg import SetParametersResult
@@ -36,8 +39,9 @@ class DepthforgeNode(LifecycleNode):
         super().__init__('depthforge', **options)
         parameters.declare(self)
         self.add_on_set_parameters_callback(self._check_parameters)
+        self.add_post_set_parameters_callback(self._apply_parameters)
         self._config = parameters.read(self)
-        self._camera: Camera | None = None
+        self._rig: Rig | None = None
         self._identity: dict[str, str] = {}
         self._active_since_s: float | None = None
         self._diagnostics: Any = None
@@ -55,7 +59,7 @@ class DepthforgeNode(LifecycleNode):
     def close(self) -> bool:
         """Stop and free everything, in whatever state; False if a frame hangs in the engine."""
         self._stop()
-        is_idle = self._camera is None or not self._camera.is_working
+        is_idle = self._rig is None or not self._rig.is_working
         self._free()
         self.destroy_node()
         return is_idle
@@ -103,7 +107,10 @@ class DepthforgeNode(LifecycleNode):
             self._failure = one_line(error)
             if self.context.ok():  # or else it was interrupted
                 self.get_logger().error(f'{name} failed: {self._failure}')
-            return TransitionCallbackReturn.FAILURE
+            is_mendable = isinstance(error, UserError)
+            return (
+                TransitionCallbackReturn.FAILURE if is_mendable else TransitionCallbackReturn.ERROR
+            )
         return TransitionCallbackReturn.SUCCESS
 
     def _configure(self) -> None:
@@ -117,7 +124,7 @@ class DepthforgeNode(LifecycleNode):
         )
         pipeline = Pipeline(engine)
         pipeline(np.zeros(WARM_UP_SIZE, np.uint8))
-        self._camera = Camera(self, config, pipeline)
+        self._rig = Rig(self, config, pipeline, self._domain(engine))
         self._config = config
         self._identity = {
             'model': engine.model,
@@ -133,43 +140,65 @@ class DepthforgeNode(LifecycleNode):
         )
         self.get_logger().info(f'model {engine.model} is ready on engine {engine.name}')
 
+    def _domain(self, engine: Engine) -> DomainStatistics | None:
+        """Find the statistics of the model's training images, if they are for these weights."""
+        if engine.name == 'null':
+            return None
+        statistics = DomainStatistics.load(find_checkpoint(engine.model))
+        if statistics is None or statistics.fingerprint != engine.fingerprint:
+            self.get_logger().info(
+                f'no statistics of the training images fit {engine.model}: domain shift is not '
+                'reported'
+            )
+            return None
+        return statistics
+
     def _activate(self) -> None:
-        if self._camera is None:
+        if self._rig is None:
             raise UserError('the node is not configured; configure it first')
-        self._camera.start()
+        self._rig.start()
         self._active_since_s = time.monotonic()
-        self.get_logger().info(f'waiting for images on {self._camera.topic}')
+        topics = ', '.join(camera.topic for camera in self._rig.cameras)
+        self.get_logger().info(f'waiting for images on {topics}')
 
     def _stop(self) -> None:
         self._active_since_s = None
-        if self._camera is not None:
-            self._camera.stop()
+        if self._rig is not None:
+            self._rig.stop()
 
     def _free(self) -> None:
         if self._timer is not None:
             self.destroy_timer(self._timer)
             self.destroy_publisher(self._diagnostics)
             self._timer = self._diagnostics = None
-        if self._camera is not None:
-            self._camera.destroy()
-            self._camera = None
+        if self._rig is not None:
+            self._rig.destroy()
+            self._rig = None
 
     def _report(self) -> None:
-        if self._camera is None:
+        if self._rig is None:
             return
-        since_s = self._active_since_s
-        status = camera_status(
-            self._camera.statistics.snapshot(),
-            name=f'{self.get_fully_qualified_name()}: camera',
-            topic=self._camera.topic,
-            active_for_s=None if since_s is None else time.monotonic() - since_s,
-            busy_s=self._camera.busy_s,
-            stall_after_s=self._config.stall_after_s,
-            identity=self._identity,
-        )
-        message = DiagnosticArray(status=[status])
+        message = DiagnosticArray(status=[self._status(one) for one in self._rig.cameras])
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)
+
+    def _status(self, camera: Camera) -> Any:
+        assert self._rig is not None
+        since_s = self._active_since_s
+        condition = Condition(
+            active_for_s=None if since_s is None else time.monotonic() - since_s,
+            busy_s=self._rig.busy_s,
+            is_working=self._rig.is_working,
+            domain=camera.monitor.figures(),
+        )
+        return camera_status(
+            camera.statistics.snapshot(),
+            condition,
+            self._config,
+            name=f'{self.get_fully_qualified_name()}: {camera.name or "camera"}',
+            topic=camera.topic,
+            identity=self._identity,
+        )
 
     def _check_parameters(self, changed: list[Any]) -> SetParametersResult:
         """Refuse values that are not allowed, and changes that would not take effect."""
@@ -178,13 +207,24 @@ class DepthforgeNode(LifecycleNode):
                 parameters.check(parameter.name, parameter.value)
             except UserError as error:
                 return SetParametersResult(successful=False, reason=str(error))
-            if self._camera is not None and parameters.is_ours(parameter.name):
+            if self._is_fixed(parameter.name):
                 return SetParametersResult(
                     successful=False,
                     reason=f'parameter {parameter.name} is read at configure; deactivate and '
                     'clean the node up first',
                 )
         return SetParametersResult(successful=True)
+
+    def _is_fixed(self, name: str) -> bool:
+        """Tell whether a parameter of ours can only change in a node that is not configured."""
+        is_configured = self._rig is not None
+        return is_configured and parameters.is_ours(name) and not parameters.is_runtime(name)
+
+    def _apply_parameters(self, changed: list[Any]) -> None:
+        """Take over all changes at once; the frame in work keeps what it began with."""
+        if self._rig is not None and any(parameters.is_ours(one.name) for one in changed):
+            self._config = parameters.read(self)
+            self._rig.reconfigure(self._config)
 
 
 def main(args: Sequence[str] | None = None) -> int:
