@@ -93,15 +93,11 @@ def _mismatch(event: Any, topic: str, own: Any, entity: str, peers: Sequence[Any
     """Name the topic, the policy of both sides and how to bring them together."""
     policy = QoSPolicyKind(event.last_policy_kind).name.lower()
     ours = _value(own, policy)
-    others = [
-        (peer.node_name, _value(peer.qos_profile, policy))
-        for peer in peers
-        if _value(peer.qos_profile, policy) != ours
-    ]
-    name, theirs = others[-1] if others else ('a node that has gone', 'another')
+    others = (_value(peer.qos_profile, policy) for peer in peers)
+    theirs = next((other for other in others if other != ours), 'another')
     return (
-        f'{topic}: {policy} is {ours} here and {theirs} in {name}, so no message passes; set '
-        f'qos_overrides.{topic}.{entity}.{policy} to {theirs}, or give {name} {ours}'
+        f'{topic}: {policy} is {ours} here and {theirs} at the other end, so no message passes; '
+        f'set qos_overrides.{topic}.{entity}.{policy} to {theirs}, or {ours} at the other end'
     )
 
 
