@@ -26,7 +26,7 @@ import time
 from typing import Any
 
 from depthforge_ros import engine as engines
-from depthforge_ros.ros import node as node_module
+from depthforge_ros.ros import executable
 from depthforge_ros.ros.session import own_node
 from diagnostic_msgs.msg import DiagnosticArray
 from faults import BreakingEngine, HANG_S, kinds_of_block, make
@@ -58,7 +58,7 @@ def main() -> int:
     """Run the parts that were asked for; 1 if anything was not as promised."""
     if sys.argv[1:2] == ['--node']:
         engines.ENGINES = {'null': BreakingEngine.load}
-        return node_module.main(sys.argv[2:])
+        executable.main(sys.argv[2:])
     args = _arguments()
     parts = [
         soak(transport, args, random.Random(args.seed)) for transport in ('raw', 'compressed')

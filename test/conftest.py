@@ -113,7 +113,7 @@ class NodeProcess:
 
 @contextmanager
 def running_node(
-    *arguments: str, program: Sequence[str] = ('-m', 'depthforge_ros.ros.node')
+    *arguments: str, program: Sequence[str] = ('-m', 'depthforge_ros.ros.executable')
 ) -> Iterator[NodeProcess]:
     node = NodeProcess(*arguments, program=program)
     try:

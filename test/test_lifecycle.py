@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from typing import Any
 
 from depthforge_ros.ros import parameters
@@ -75,9 +76,8 @@ def test_deactivation_leaves_a_hanging_frame_behind(peer: Any, engine: FaultyEng
 
 
 NODE_THAT_HANGS = """
-import sys
 from depthforge_ros.engine.null import NullEngine
-from depthforge_ros.ros import node, rig
+from depthforge_ros.ros import executable, rig
 import torch
 
 def hang(self, images, answer=NullEngine.__call__):
@@ -87,7 +87,7 @@ def hang(self, images, answer=NullEngine.__call__):
 
 NullEngine.__call__ = hang
 rig.DRAIN_TIMEOUT_S = 0.2
-sys.exit(node.main())
+executable.main()
 """
 
 
@@ -174,3 +174,15 @@ def test_parameters_are_described() -> None:
         assert parameters.read(node) == parameters.NodeConfig(
             engine='null', diagnostics_period_s=0.1, autostart=False
         )
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize('after_s', [0.3, 1.5, 6.0])
+def test_signals_end_the_executable_well_at_any_moment(
+    start_node: Any, number: int, after_s: float
+) -> None:
+    with start_node('-p', 'engine:=null') as process:
+        time.sleep(after_s)
+        code, errors = process.end(number)
+    assert code == 0, errors
+    assert 'Traceback' not in errors

@@ -1,11 +1,10 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The lifecycle node `depthforge`, and the executable `depthforge_node`."""
+"""The lifecycle node `depthforge`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-import os
 import sys
 import time
 from typing import Any
@@ -56,13 +55,11 @@ class DepthforgeNode(LifecycleNode):
             if trigger() != TransitionCallbackReturn.SUCCESS:
                 raise UserError(self._failure)
 
-    def close(self) -> bool:
-        """Stop and free everything, in whatever state; False if a frame hangs in the engine."""
+    def close(self) -> None:
+        """Stop and free everything, in whatever state; a frame that hangs is left behind."""
         self._stop()
-        is_idle = self._rig is None or not self._rig.is_working
         self._free()
         self.destroy_node()
-        return is_idle
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load and warm the engine, and create the publishers."""
@@ -246,19 +243,12 @@ def main(args: Sequence[str] | None = None) -> int:
         if rclpy.ok():
             return _refuse(error)
     finally:
-        is_idle = node is None or node.close()
+        if node is not None:
+            node.close()
         rclpy.try_shutdown()
-    if not is_idle:
-        # A thread inside the engine's native code would abort the interpreter at its end.
-        sys.stderr.flush()
-        os._exit(0)
     return 0
 
 
 def _refuse(error: Exception) -> int:
     print(f'depthforge node: error: {one_line(error)}', file=sys.stderr)
     return EXIT_USER_ERROR
-
-
-if __name__ == '__main__':
-    sys.exit(main())
