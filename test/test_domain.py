@@ -4,17 +4,23 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from depthforge_ros.domain import DomainMonitor, DomainStatistics
 from depthforge_ros.engine import load_engine, NetworkOutput
 from depthforge_ros.errors import UserError
+from depthforge_ros.frame import rgb_from_file
 from depthforge_ros.model.registry import find_checkpoint
 from hypothesis import given
 from hypothesis import strategies as st
 import numpy as np
 import pytest
 
+SHARED = Path(os.environ.get('DEPTHFORGE_SHARED') or Path(__file__).parents[2] / 'shared')
+needs_shared = pytest.mark.skipif(
+    not (SHARED / 'data').is_dir(), reason='the real driving data is not beside the checkout'
+)
 MODEL = 'depthforge_tiny'
 
 
@@ -68,3 +74,22 @@ def test_bundled_statistics_are_those_of_the_bundled_model() -> None:
     features = engine(engine.preprocess(grey)[0][None]).features
     assert features is not None
     assert statistics.distance(features[0]) > 2.0
+
+
+@needs_shared
+def test_day_is_told_from_dusk_and_darkness() -> None:
+    statistics = DomainStatistics.load(find_checkpoint(MODEL))
+    engine = load_engine(MODEL, device='cpu')
+    assert statistics is not None
+
+    def distance(rgb: object) -> float:
+        features = engine(engine.preprocess(np.asarray(rgb))[0][None]).features
+        assert features is not None and statistics is not None
+        return statistics.distance(features[0])
+
+    folder = SHARED / 'data' / 'camvid'
+    day = [rgb_from_file(path) for path in sorted((folder / 'val/images').glob('*'))[::40]]
+    dusk = [rgb_from_file(p) for p in sorted((folder / 'train/images').glob('0001TP*'))[::25]]
+    worst_day = max(map(distance, day))
+    assert worst_day < min(map(distance, dusk))
+    assert worst_day < min(distance((rgb * 0.12).astype(np.uint8)) for rgb in day)

@@ -15,7 +15,6 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 import xml.etree.ElementTree as ET
 
-from depthforge_ros.ros import label_info
 from depthforge_ros.ros.parameters import check, is_ours, NodeConfig, OUTPUTS
 import pytest
 import yaml
@@ -125,22 +124,6 @@ def test_six_cameras_are_remapped_and_shown() -> None:
     (node,) = start()
     file = parameters_of(node.named['parameters'][0])
     assert node.named['parameters'][1]['cameras'] == file['cameras']
-
-
-def test_policy_grants_what_the_node_has() -> None:
-    profile = ET.parse(ROOT / 'config' / 'sros2_policy.xml').getroot().find('.//profile')
-    assert profile is not None
-    granted = {
-        (topics.tag, *sorted(topics.attrib.items())[0], topic.text)
-        for topics in profile
-        for topic in topics
-    }
-    for topic in (*OUTPUTS.values(), label_info.TOPIC):
-        assert ('topics', 'publish', 'ALLOW', topic) in granted
-    assert ('topics', 'subscribe', 'ALLOW', 'image') in granted
-    assert ('topics', 'publish', 'ALLOW', '/diagnostics') in granted
-    wildcards = {text for *_, text in granted if text and '*' in text}
-    assert not wildcards
 
 
 def test_replay_plays_into_the_node_and_records_it() -> None:
