@@ -31,6 +31,10 @@ def counts(node: Any) -> dict[str, Any]:
     return {camera.name: camera.statistics.snapshot() for camera in node._rig.cameras}
 
 
+def received(node: Any) -> int:
+    return sum(one.received for one in counts(node).values())
+
+
 def reliable(*names: str) -> dict[str, Any]:
     qos = 'qos_overrides./{}/image.subscription.reliability'
     return {'cameras': list(names), **{qos.format(name): 'reliable' for name in names}}
@@ -44,7 +48,7 @@ def test_what_came_during_a_batch_makes_the_next(peer: Any, engine: FaultyEngine
         peer.spin_until(lambda: node._rig.busy_s > 0.0)
         for number, name in enumerate(['front', 'left', 'right', 'left'], start=20):
             cameras[name].publish(make_image(number))
-            peer.spin_until(lambda: sum(c.received for c in counts(node).values()) == number - 18)  # noqa: B023
+            peer.spin_until(lambda: received(node) == number - 18)  # noqa: B023
         engine.released.set()
         peer.spin_until(lambda: sum(map(len, masks.values())) == 4)
         final = counts(node)

@@ -84,7 +84,8 @@ def test_day_is_told_from_dusk_and_darkness() -> None:
 
     def distance(rgb: object) -> float:
         features = engine(engine.preprocess(np.asarray(rgb))[0][None]).features
-        assert features is not None and statistics is not None
+        assert features is not None
+        assert statistics is not None
         return statistics.distance(features[0])
 
     folder = SHARED / 'data' / 'camvid'
