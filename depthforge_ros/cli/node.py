@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> NoReturn:
-    """Run the node until it is interrupted."""
+    """Run the node until it is interrupted, and end the process."""
     from depthforge_ros.ros.executable import main
 
     main(['--ros-args', *args.ros_args] if args.ros_args else [])
