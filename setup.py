@@ -77,7 +77,7 @@ setup(
     entry_points={
         'console_scripts': [
             'depthforge = depthforge_ros.cli.main:main',
-            'depthforge_node = depthforge_ros.ros.node:main',
+            'depthforge_node = depthforge_ros.ros.executable:main',
         ],
     },
 )

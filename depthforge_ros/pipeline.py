@@ -7,10 +7,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 import time
 
-from depthforge_ros.engine.base import Engine
+from depthforge_ros.engine.base import Engine, NetworkOutput
+from depthforge_ros.errors import UserError
 from depthforge_ros.postprocess import Result, to_camera
 import numpy as np
 import numpy.typing as npt
+import torch
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Timings:
 
 
 class Pipeline:
-    """Runs single RGB frames of any size through one engine. Not thread-safe."""
+    """Runs RGB frames of any size through one engine. Not thread-safe."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -38,9 +40,9 @@ class Pipeline:
         start = time.perf_counter()
         image, geometry = self.engine.preprocess(rgb)
         preprocessed = time.perf_counter()
-        output = self.engine(image[None])
+        output = self.infer(image[None])
         inferred = time.perf_counter()
-        result = to_camera(output, geometry)
+        result = to_camera(output, geometry).complete()
         done = time.perf_counter()
         timings = Timings(
             preprocess_ms=(preprocessed - start) * 1e3,
@@ -48,3 +50,15 @@ class Pipeline:
             postprocess_ms=(done - inferred) * 1e3,
         )
         return result, timings
+
+    def infer(self, images: npt.NDArray[np.uint8]) -> NetworkOutput:
+        """Run network inputs uint8 (B, h, w, 3); raises UserError without memory."""
+        try:
+            return self.engine(images)
+        except (MemoryError, torch.OutOfMemoryError) as error:
+            count, height, width = images.shape[:3]
+            raise UserError(
+                f'the engine ran out of memory on {count} x {height} x {width} pixels; lower '
+                'short_side',
+                reason='out_of_memory',
+            ) from error

@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import cv2
 from depthforge_ros.engine.base import NetworkOutput
-from depthforge_ros.labels import colorize, LabelSpace
+from depthforge_ros.errors import UserError
+from depthforge_ros.labels import colorize, LabelSpace, UNLABELLED
 from depthforge_ros.preprocess import Geometry
 import numpy as np
 import numpy.typing as npt
@@ -17,26 +19,61 @@ import numpy.typing as npt
 
 @dataclass(frozen=True)
 class Result:
-    """One frame's answer at the camera's resolution."""
+    """One frame's answer at the camera's resolution; a plane is made when it is first read."""
 
-    labels: npt.NDArray[np.uint8]
-    """(H, W), train id."""
-    confidence: npt.NDArray[np.float32]
-    """(H, W), share of the winning class in [0, 1]."""
-    entropy: npt.NDArray[np.float32]
-    """(H, W), nats / ln(classes), [0, 1]."""
-    inverse_depth: npt.NDArray[np.float32]
-    """(H, W), relative inverse depth: larger is nearer, no unit."""
+    output: NetworkOutput
+    geometry: Geometry
+    index: int
+    """Which frame of the batch it is."""
+    confidence_floor: float
+    """Pixels whose confidence is below it are unlabelled."""
+
+    @cached_property
+    def labels(self) -> npt.NDArray[np.uint8]:
+        """(H, W), train id; 255 is unlabelled."""
+        labels = self.output.labels[self.index]
+        if self.confidence_floor > 0.0:
+            is_doubtful = self.output.confidence[self.index] < self.confidence_floor
+            labels = np.where(is_doubtful, np.uint8(UNLABELLED), labels)
+        return _resize(labels, self.geometry, cv2.INTER_NEAREST)
+
+    @cached_property
+    def confidence(self) -> npt.NDArray[np.float32]:
+        """(H, W), share of the winning class in [0, 1]."""
+        return _resize(self.output.confidence[self.index], self.geometry, cv2.INTER_LINEAR)
+
+    @cached_property
+    def entropy(self) -> npt.NDArray[np.float32]:
+        """(H, W), nats / ln(classes), [0, 1]."""
+        return _resize(self.output.entropy[self.index], self.geometry, cv2.INTER_LINEAR)
+
+    @cached_property
+    def inverse_depth(self) -> npt.NDArray[np.float32]:
+        """(H, W), relative inverse depth: larger is nearer, no unit."""
+        return _resize(self.output.inverse_depth[self.index], self.geometry, cv2.INTER_LINEAR)
+
+    def complete(self) -> Result:
+        """Make all planes; returns itself."""
+        _ = self.labels, self.confidence, self.entropy, self.inverse_depth
+        return self
 
 
-def to_camera(output: NetworkOutput, geometry: Geometry, index: int = 0) -> Result:
-    """Take frame `index` of a batch back to the camera's resolution."""
-    return Result(
-        labels=_resize(output.labels[index], geometry, cv2.INTER_NEAREST),
-        confidence=_resize(output.confidence[index], geometry, cv2.INTER_LINEAR),
-        entropy=_resize(output.entropy[index], geometry, cv2.INTER_LINEAR),
-        inverse_depth=_resize(output.inverse_depth[index], geometry, cv2.INTER_LINEAR),
-    )
+def to_camera(
+    output: NetworkOutput, geometry: Geometry, index: int = 0, *, confidence_floor: float = 0.0
+) -> Result:
+    """
+    Take frame `index` of a batch back to the camera's resolution.
+
+    Numbers that are not finite raise UserError with the reason `not_finite`.
+    """
+    for name in ('confidence', 'entropy', 'inverse_depth'):
+        if not np.isfinite(getattr(output, name)[index]).all():
+            raise UserError(
+                f'the engine answered with {name} that is not finite; check the model and its '
+                'precision',
+                reason='not_finite',
+            )
+    return Result(output, geometry, index, confidence_floor)
 
 
 def overlay(

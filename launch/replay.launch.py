@@ -49,7 +49,9 @@ def start(context):
         remappings=[('image', given['image_topic'])],
         output='screen',
     )
-    topics = [topic.replace('~', '/depthforge') for topic in OUTPUTS.values()]
+    # The mask is recorded as it is, and not compressed beside it.
+    outputs = (topic for name, topic in OUTPUTS.items() if name != 'mask_png')
+    topics = [topic.replace('~', '/depthforge') for topic in outputs]
     record = ExecuteProcess(
         cmd=[
             *('ros2', 'bag', 'record', '--storage', 'mcap', '--output', given['output']),

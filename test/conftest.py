@@ -26,7 +26,10 @@ os.environ['ROS_DOMAIN_ID'] = str(random.SystemRandom().randrange(1, 101))
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
 
 WITHOUT_ROS = importlib.util.find_spec('rclpy') is None
-NEED_ROS = ['test_launch.py', 'test_lifecycle.py', 'test_node.py', 'test_replay.py']
+NEED_ROS = [
+    *('test_cameras.py', 'test_diagnostics.py', 'test_faults.py', 'test_launch.py'),
+    *('test_lifecycle.py', 'test_node.py', 'test_outputs.py', 'test_qos.py', 'test_replay.py'),
+]
 collect_ignore = NEED_ROS if WITHOUT_ROS else []
 
 TIMEOUT_S = 200.0
@@ -110,7 +113,7 @@ class NodeProcess:
 
 @contextmanager
 def running_node(
-    *arguments: str, program: Sequence[str] = ('-m', 'depthforge_ros.ros.node')
+    *arguments: str, program: Sequence[str] = ('-m', 'depthforge_ros.ros.executable')
 ) -> Iterator[NodeProcess]:
     node = NodeProcess(*arguments, program=program)
     try:
@@ -129,11 +132,11 @@ def start_node() -> Callable[..., Any]:
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Give the node an engine that breaks on purpose."""
-    from depthforge_ros.ros import camera, node
+    from depthforge_ros.ros import node, rig
     from node_support import FaultyEngine
 
     faulty = FaultyEngine()
     monkeypatch.setattr(node, 'load_engine', lambda *_, **__: faulty)
-    monkeypatch.setattr(camera, 'DRAIN_TIMEOUT_S', 0.2)
+    monkeypatch.setattr(rig, 'DRAIN_TIMEOUT_S', 0.2)
     yield faulty
     faulty.released.set()

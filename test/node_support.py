@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+import dataclasses
 import threading
 from typing import Any
 
@@ -48,7 +49,7 @@ def latest(reports: list[Any]) -> dict[str, str]:
 
 
 def count(node: Any) -> Any:
-    return node._camera.statistics.snapshot()
+    return node._rig.cameras[0].statistics.snapshot()
 
 
 def change_state(peer: Any, transition: int) -> bool:
@@ -87,21 +88,36 @@ def _connect(peer: Any) -> None:
 
 
 class FaultyEngine:
-    """The null engine, which raises on frames of 13s and hangs on 14s until released."""
+    """
+    The null engine, which fails on frames of one grey level.
+
+    It is not finite on 11, has no memory for 12, raises on 13 and hangs on 14 until released.
+    """
 
     def __init__(self) -> None:
         self.released = threading.Event()
+        self.batches: list[int] = []
+        """Frames in each batch that was answered."""
         self._engine = load_engine('depthforge_tiny', engine='null')
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._engine, name)
 
     def __call__(self, images: Any) -> Any:
-        if images[0, 0, 0, 0] == 13:
+        levels = images[:, 0, 0, 0]
+        if 13 in levels:
             raise RuntimeError('the engine\nbroke')
-        if images[0, 0, 0, 0] == 14:
+        if 14 in levels:
             assert self.released.wait(60.0)
-        return self._engine(images)
+        if 12 in levels:
+            raise MemoryError
+        self.batches.append(len(images))
+        output = self._engine(images)
+        if 11 not in levels:
+            return output
+        depth = output.inverse_depth.copy()
+        depth[levels == 11] = np.nan
+        return dataclasses.replace(output, inverse_depth=depth)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
+MASK = '/depthforge/segmentation/mask'
 TOPICS = {topic.replace('~', '/depthforge') for topic in OUTPUTS.values()}
 
 
@@ -72,7 +73,9 @@ def parameters_of(path: Path | str) -> dict[str, Any]:
     return dict(yaml.safe_load(Path(path).read_text())['/**']['ros__parameters'])
 
 
-@pytest.mark.parametrize('name', ['depthforge.launch.py', 'replay.launch.py'])
+@pytest.mark.parametrize(
+    'name', ['depthforge.launch.py', 'replay.launch.py', 'six_cameras.launch.py']
+)
 def test_every_argument_is_described(name: str) -> None:
     declared, _ = load(name)
     assert declared
@@ -108,6 +111,21 @@ def test_rviz_shows_topics_that_the_node_has() -> None:
     assert set(rviz.named['remappings']) == {(topic, f'/front{topic}') for topic in shown}
 
 
+def test_six_cameras_are_remapped_and_shown() -> None:
+    _, start = load('six_cameras.launch.py')
+    node, rviz = start(cameras='front,rear', rviz='true', namespace='car')
+    assert node.named['parameters'][1]['cameras'] == ['front', 'rear']
+    assert node.named['remappings'] == [
+        ('front/image', '/front/image_raw/compressed'),
+        ('rear/image', '/rear/image_raw/compressed'),
+    ]
+    assert (MASK, '/car/depthforge/front/segmentation/mask') in rviz.named['remappings']
+    assert {topic for topic, _ in rviz.named['remappings']} < TOPICS
+    (node,) = start()
+    file = parameters_of(node.named['parameters'][0])
+    assert node.named['parameters'][1]['cameras'] == file['cameras']
+
+
 def test_replay_plays_into_the_node_and_records_it() -> None:
     _, start = load('replay.launch.py')
     node, record, wait, _ = start(bag='in', output='out', rate='2.0', image_topic='/camera')
@@ -115,14 +133,15 @@ def test_replay_plays_into_the_node_and_records_it() -> None:
     assert overrides['use_sim_time'] is True
     assert overrides['qos_overrides./camera.subscription.reliability'] == 'reliable'
     command = record.named['cmd']
-    assert set(command[command.index('--topics') + 1 :]) == TOPICS | {'/diagnostics'}
+    recorded = set(command[command.index('--topics') + 1 :])
+    assert recorded == TOPICS - {f'{MASK}/compressed'} | {'/diagnostics'}
     assert command[command.index('--output') + 1] == 'out'
     (play,) = wait.named['actions']
     assert play.named['cmd'][:4] == ['ros2', 'bag', 'play', 'in']
     assert play.named['cmd'][-2:] == ['--rate', '2.0']
 
 
-@pytest.mark.parametrize('name', ['depthforge.yaml', 'cpu.yaml'])
+@pytest.mark.parametrize('name', ['depthforge.yaml', 'cpu.yaml', 'six_cameras.yaml'])
 def test_configurations_name_real_parameters_with_allowed_values(name: str) -> None:
     for key, value in parameters_of(ROOT / 'config' / name).items():
         assert is_ours(key)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from typing import Any
 
 from depthforge_ros.ros import parameters
@@ -20,6 +21,8 @@ from node_support import (
     MASK,
     node_in_process,
 )
+import numpy as np
+import pytest
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 
@@ -56,7 +59,7 @@ def test_deactivation_leaves_a_hanging_frame_behind(peer: Any, engine: FaultyEng
         masks = peer.subscribe(Image, MASK, seen_by=node)
         publisher = peer.publisher(Image, '/image', seen_by=node)
         publisher.publish(make_image(14))
-        peer.spin_until(lambda: node._camera.busy_s > 0.0)
+        peer.spin_until(lambda: node._rig.busy_s > 0.0)
         publisher.publish(make_image(15))
         peer.spin_until(lambda: count(node).received == 2)
         assert change_state(peer, Transition.TRANSITION_DEACTIVATE)
@@ -73,9 +76,8 @@ def test_deactivation_leaves_a_hanging_frame_behind(peer: Any, engine: FaultyEng
 
 
 NODE_THAT_HANGS = """
-import sys
 from depthforge_ros.engine.null import NullEngine
-from depthforge_ros.ros import camera, node
+from depthforge_ros.ros import executable, rig
 import torch
 
 def hang(self, images, answer=NullEngine.__call__):
@@ -84,8 +86,8 @@ def hang(self, images, answer=NullEngine.__call__):
     return answer(self, images)
 
 NullEngine.__call__ = hang
-camera.DRAIN_TIMEOUT_S = 0.2
-sys.exit(node.main())
+rig.DRAIN_TIMEOUT_S = 0.2
+executable.main()
 """
 
 
@@ -132,9 +134,31 @@ def test_parameters_are_checked_when_set() -> None:
             assert name in result.reason
             assert text in result.reason
         node.trigger_configure()
-        result = node.set_parameters([Parameter('overlay_alpha', value=0.7)])[0]
+        result = node.set_parameters([Parameter('short_side', value=100)])[0]
         assert not result.successful
         assert 'clean the node up first' in result.reason
+
+
+def test_parameters_change_at_runtime_all_or_none(peer: Any) -> None:
+    with node_in_process(confidence_floor=0.5) as node:
+        masks = peer.subscribe(Image, MASK, seen_by=node)
+        publisher = peer.publisher(Image, '/image', seen_by=node)
+
+        def unlabelled_share(number: int) -> float:
+            publisher.publish(make_image(number))
+            peer.spin_until(lambda: masks and masks[-1].header.stamp.sec == 1000 + number)
+            return float(np.mean(np.asarray(masks[-1].data) == 255))
+
+        # The null engine's confidence grows from 0 above to 1 below.
+        assert unlabelled_share(1) == pytest.approx(0.5, abs=0.05)
+        floor = Parameter('confidence_floor', value=0.25)
+        refused = [floor, Parameter('overlay_alpha', value=2.0)]
+        assert not node.set_parameters_atomically(refused).successful
+        assert unlabelled_share(2) == pytest.approx(0.5, abs=0.05)
+        accepted = [floor, Parameter('overlay_alpha', value=0.25)]
+        assert node.set_parameters_atomically(accepted).successful
+        assert unlabelled_share(3) == pytest.approx(0.25, abs=0.05)
+        assert node._config.overlay_alpha == 0.25
 
 
 def test_parameters_are_described() -> None:
@@ -144,7 +168,21 @@ def test_parameters_are_described() -> None:
             assert descriptor.description
             assert descriptor.additional_constraints
         assert node.describe_parameter('short_side').integer_range[0].to_value == 8192
+        assert node.describe_parameter('autostart').read_only
+        assert 'changes at once' in node.describe_parameter('max_rate_hz').additional_constraints
         assert node.describe_parameter('overlay_alpha').floating_point_range[0].to_value == 1.0
         assert parameters.read(node) == parameters.NodeConfig(
             engine='null', diagnostics_period_s=0.1, autostart=False
         )
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize('after_s', [0.3, 1.5, 6.0])
+def test_signals_end_the_executable_well_at_any_moment(
+    start_node: Any, number: int, after_s: float
+) -> None:
+    with start_node('-p', 'engine:=null') as process:
+        time.sleep(after_s)
+        code, errors = process.end(number)
+    assert code == 0, errors
+    assert 'Traceback' not in errors

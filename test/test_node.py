@@ -12,8 +12,8 @@ from typing import Any
 import cv2
 from depthforge_ros.labels import CAMVID
 from depthforge_ros.postprocess import overlay
-from depthforge_ros.ros import camera
 from depthforge_ros.ros import node as node_module
+from depthforge_ros.ros import outputs
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from node_support import (
     count,
@@ -124,7 +124,7 @@ def test_a_burst_is_answered_newest_first_and_counted(peer: Any, engine: FaultyE
         masks = peer.subscribe(Image, MASK, seen_by=node)
         publisher = peer.publisher(Image, '/image', seen_by=node)
         publisher.publish(make_image(14))
-        peer.spin_until(lambda: node._camera.busy_s > 0.0)
+        peer.spin_until(lambda: node._rig.busy_s > 0.0)
         for number in range(20, 25):
             publisher.publish(make_image(number))
             peer.spin_until(lambda: count(node).received == number - 18)  # noqa: B023
@@ -173,7 +173,7 @@ def test_overlay_is_painted_only_for_subscribers(
         painted.append(arguments)
         return overlay(*arguments)
 
-    monkeypatch.setattr(camera, 'overlay', paint)
+    monkeypatch.setattr(outputs, 'overlay', paint)
     with node_in_process() as node:
         masks = peer.subscribe(Image, MASK, seen_by=node)
         publisher = peer.publisher(Image, '/image', seen_by=node)

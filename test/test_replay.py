@@ -7,11 +7,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 import signal
+import subprocess
+import sys
 import threading
 import time
 from typing import Any
 
-from depthforge_ros.cli import node as node_command
 from depthforge_ros.cli import record as record_command
 from depthforge_ros.cli import replay as replay_command
 from depthforge_ros.errors import UserError
@@ -256,10 +257,13 @@ def test_every_frame_of_a_replayed_drive_is_accounted_for(
 
 
 def test_node_command_hands_ros_arguments_on() -> None:
-    parser = argparse.ArgumentParser()
-    node_command.add_arguments(parser)
-    options = parser.parse_args(['--ros-args', '-p', 'engine:=warp', '--log-level', 'fatal'])
-    assert node_command.run(options) == 2
+    command = [sys.executable, '-m', 'depthforge_ros.cli.main', 'node', '--ros-args']
+    done = subprocess.run(
+        [*command, '-p', 'engine:=warp', '--log-level', 'fatal'],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "'warp'" in done.stderr
 
 
 def test_recorders_and_replays_may_run_side_by_side(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import NoReturn
 
 HELP = 'run the ROS node: camera images in, masks and depth out'
 
@@ -20,8 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(args: argparse.Namespace) -> int:
-    """Run the node until it is interrupted."""
-    from depthforge_ros.ros.node import main
+def run(args: argparse.Namespace) -> NoReturn:
+    """Run the node until it is interrupted, and end the process."""
+    from depthforge_ros.ros.executable import main
 
-    return main(['--ros-args', *args.ros_args] if args.ros_args else [])
+    main(['--ros-args', *args.ros_args] if args.ros_args else [])

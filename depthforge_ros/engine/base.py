@@ -25,6 +25,8 @@ class NetworkOutput:
     """(B, h, w), entropy of the class distribution in nats / ln(classes), [0, 1]."""
     inverse_depth: npt.NDArray[np.float32]
     """(B, h, w), relative inverse depth: larger is nearer, no unit, >= 0."""
+    features: npt.NDArray[np.float32] | None = None
+    """(B, F), what `domain` compares with the training images; None without a network."""
 
 
 class Engine(Protocol):

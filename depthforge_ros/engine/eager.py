@@ -64,6 +64,7 @@ class EagerEngine:
             confidence=confidence.cpu().numpy(),
             entropy=entropy.cpu().numpy(),
             inverse_depth=prediction.inverse_depth_BHW.cpu().numpy(),
+            features=prediction.features_BF.cpu().numpy(),
         )
 
 

@@ -1,31 +1,29 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""One camera's way through the node: newest frame -> worker -> pipeline -> publishers."""
+"""One camera of the node: its subscription, its publishers and what became of its frames."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 import time
 from typing import Any
 
+from depthforge_ros.domain import DomainMonitor, DomainStatistics
 from depthforge_ros.errors import UserError
-from depthforge_ros.frame import rgb_from_message
-from depthforge_ros.pipeline import Pipeline
-from depthforge_ros.postprocess import overlay, Result
+from depthforge_ros.labels import LabelSpace
+from depthforge_ros.postprocess import Result
 from depthforge_ros.ros.diagnostics import one_line
-from depthforge_ros.ros.messages import confidence_message, image_message
-from depthforge_ros.ros.parameters import NodeConfig, OUTPUTS
+from depthforge_ros.ros.label_info import create_label_info, label_info_message
+from depthforge_ros.ros.outputs import Answer, BUILDERS
+from depthforge_ros.ros.parameters import camera_topic, NodeConfig, OUTPUTS
+from depthforge_ros.ros.qos import create_publisher, create_subscription
 from depthforge_ros.ros.statistics import Statistics
-from depthforge_ros.ros.worker import Worker
 import numpy as np
 import numpy.typing as npt
-from rclpy.qos import QoSHistoryPolicy, QoSProfile, QoSReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CompressedImage, Image
 
 MESSAGE_TYPES = {'raw': Image, 'compressed': CompressedImage}
-DRAIN_TIMEOUT_S = 5.0
 LOG_PERIOD_S = 5.0
 """Least time between two log lines about bad frames."""
 
@@ -40,24 +38,37 @@ class Frame:
 
 
 class Camera:
-    """Created at configure, started at activate; counts from configure to cleanup."""
+    """Created at configure, subscribed while active; counts from configure to cleanup."""
 
-    def __init__(self, node: Any, config: NodeConfig, pipeline: Pipeline) -> None:
+    def __init__(
+        self,
+        node: Any,
+        config: NodeConfig,
+        label_space: LabelSpace,
+        domain: DomainStatistics | None,
+        *,
+        name: str,
+        put: Callable[[Camera, Frame], Frame | None],
+    ) -> None:
+        """`put` hands a frame over and returns the one of this camera that it replaced."""
+        self.name = name
+        self.config = config
         self.statistics = Statistics()
+        self.monitor = DomainMonitor(domain)
         self._node = node
-        self._config = config
-        self._pipeline = pipeline
-        self._worker: Worker[Frame] | None = None
+        self._label_space = label_space
+        self._put = put
+        self._due_s = 0.0
+        """perf_counter() before which no frame is taken, with a limited rate."""
         self._subscription: Any = None
         self._publishers: dict[str, Any] = {}
+        self._label_info: Any = None
         try:
-            for name, topic in OUTPUTS.items():
-                self._publishers[name] = _create(
-                    node.create_lifecycle_publisher,
-                    Image,
-                    topic,
-                    reliability=QoSReliabilityPolicy.RELIABLE,
+            for output, topic in OUTPUTS.items():
+                self._publishers[output] = create_publisher(
+                    node, BUILDERS[output][0], camera_topic(topic, name), report=self._report
                 )
+            self._label_info = create_label_info(node, camera=name, report=self._report)
         except Exception:
             self.destroy()
             raise
@@ -65,138 +76,96 @@ class Camera:
     @property
     def topic(self) -> str:
         """Name of the input after remapping."""
-        return str(self._node.resolve_topic_name('image'))
+        return str(self._node.resolve_topic_name(camera_topic('image', self.name)))
 
-    @property
-    def busy_s(self) -> float:
-        """Seconds that the frame in work has taken so far, 0 if there is none."""
-        return 0.0 if self._worker is None else self._worker.busy_s
-
-    @property
-    def is_working(self) -> bool:
-        """Whether the worker's thread runs; after `stop` only while a frame hangs in it."""
-        return self._worker is not None and self._worker.is_alive
-
-    def start(self) -> None:
-        """Subscribe; refused with UserError while a frame of an earlier start still hangs."""
-        if self.is_working:
-            raise UserError(
-                f'a frame has been in work for {self.busy_s:.0f} s and cannot be ended; restart '
-                'the node'
-            )
-        self._worker = Worker(self._answer)
-        self._subscription = _create(
-            self._node.create_subscription,
-            MESSAGE_TYPES[self._config.image_transport],
-            'image',
+    def subscribe(self) -> None:
+        """Say what the ids mean, and take frames from now on."""
+        if self._label_info is not None:
+            self._label_info.publish(label_info_message(self._label_space))
+        self._subscription = create_subscription(
+            self._node,
+            MESSAGE_TYPES[self.config.image_transport],
+            camera_topic('image', self.name),
             self._receive,
-            reliability=QoSReliabilityPolicy.BEST_EFFORT,
+            report=self._report,
         )
 
-    def stop(self) -> None:
-        """Unsubscribe, answer the frame in work and drop the one that waits."""
+    def unsubscribe(self) -> None:
+        """Take no more frames."""
         if self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
             self._subscription = None
-        if self._worker is None:
-            return
-        if self._worker.stop(DRAIN_TIMEOUT_S) is not None:
-            self.statistics.dropped('deactivated')
-        if self.is_working:
-            self._node.get_logger().error(
-                f'a frame has been in work for {self.busy_s:.0f} s and was left behind'
-            )
 
     def destroy(self) -> None:
         """Free the publishers."""
         for publisher in self._publishers.values():
             self._node.destroy_lifecycle_publisher(publisher)
         self._publishers.clear()
+        if self._label_info is not None:
+            self._node.destroy_lifecycle_publisher(self._label_info)
+            self._label_info = None
 
-    def _receive(self, message: Any) -> None:
-        self.statistics.received()
-        worker = self._worker
-        if worker is not None and worker.put(Frame(message, time.perf_counter())) is not None:
-            self.statistics.dropped('replaced')
-
-    def _answer(self, frame: Frame) -> None:
-        """Publish the answer or count why there is none; nothing that a frame does may raise."""
-        try:
-            stages_ms = self._process(frame)
-        except UserError as error:
-            self._drop(error.reason, error)
-        except Exception as error:
-            self._drop('internal_error', error)
-        else:
-            if stages_ms is None:
-                self.statistics.dropped('deactivated')
-            else:
-                self.statistics.published(stages_ms)
-
-    def _process(self, frame: Frame) -> dict[str, float] | None:
-        """Return the milliseconds per stage, or None if the node was deactivated meanwhile."""
+    def answer(
+        self,
+        frame: Frame,
+        rgb: npt.NDArray[np.uint8],
+        result: Result,
+        stages_ms: Mapping[str, float],
+    ) -> None:
+        """Publish to those who subscribed, and count the frame with what each stage took."""
         begun_s = time.perf_counter()
-        rgb = rgb_from_message(frame.message, max_pixels=self._config.max_pixels)
-        decoded_s = time.perf_counter()
-        result, timings = self._pipeline(rgb)
-        inferred_s = time.perf_counter()
-        if not self._publish(frame.message.header, rgb, result):
-            return None
-        done_s = time.perf_counter()
-        return {
-            'wait': (begun_s - frame.received_s) * 1e3,
-            'decode': (decoded_s - begun_s) * 1e3,
-            'preprocess': timings.preprocess_ms,
-            'inference': timings.inference_ms,
-            'postprocess': timings.postprocess_ms,
-            'publish': (done_s - inferred_s) * 1e3,
-            'latency': (done_s - frame.received_s) * 1e3,
-            'age': self._age_ms(frame.message.header.stamp),
-        }
-
-    def _publish(self, header: Any, rgb: npt.NDArray[np.uint8], result: Result) -> bool:
+        header = frame.message.header
         publishers = dict(self._publishers)
         if not publishers or not all(one.is_activated for one in publishers.values()):
-            return False
-        publishers['mask'].publish(image_message(header, encoding='mono8', pixels=result.labels))
-        publishers['depth'].publish(
-            image_message(header, encoding='32FC1', pixels=result.inverse_depth)
+            self.statistics.dropped('deactivated')
+            return
+        answer = Answer(header, rgb, result, self._label_space, self.config.overlay_alpha)
+        for name, publisher in publishers.items():
+            if publisher.get_subscription_count():
+                publisher.publish(BUILDERS[name][1](answer))
+        done_s = time.perf_counter()
+        self.statistics.published(
+            {
+                **stages_ms,
+                'publish': (done_s - begun_s) * 1e3,
+                'latency': (done_s - frame.received_s) * 1e3,
+                'age': self._age_ms(header.stamp),
+            }
         )
-        if publishers['confidence'].get_subscription_count():
-            publishers['confidence'].publish(confidence_message(header, result.confidence))
-        if publishers['entropy'].get_subscription_count():
-            publishers['entropy'].publish(
-                image_message(header, encoding='32FC1', pixels=result.entropy)
-            )
-        if publishers['overlay'].get_subscription_count():
-            space, alpha = self._pipeline.engine.label_space, self._config.overlay_alpha
-            painted = overlay(rgb, result.labels, space, alpha)
-            publishers['overlay'].publish(image_message(header, encoding='rgb8', pixels=painted))
+
+    def drop(self, error: Exception) -> None:
+        """Count a frame that has no answer, and say why in one line."""
+        reason = error.reason if isinstance(error, UserError) else 'internal_error'
+        text = one_line(error)
+        self.statistics.dropped(reason, text)
+        self._node.get_logger().warning(
+            f'frame dropped ({reason}) on {self.topic}: {text}',
+            throttle_duration_sec=LOG_PERIOD_S,
+        )
+
+    def _receive(self, message: Any) -> None:
+        now_s = time.perf_counter()
+        self.statistics.received()
+        if not self._is_due(now_s):
+            self.statistics.dropped('rate_limited')
+        elif self._put(self, Frame(message, now_s)) is not None:
+            self.statistics.dropped('replaced')
+
+    def _is_due(self, now_s: float) -> bool:
+        """Tell whether the rate limit lets a frame pass; on average it is met exactly."""
+        if not self.config.max_rate_hz:
+            return True
+        if now_s < self._due_s:
+            return False
+        period_s = 1.0 / self.config.max_rate_hz
+        is_late = now_s - self._due_s > period_s
+        self._due_s = (now_s if is_late else self._due_s) + period_s
         return True
 
     def _age_ms(self, stamp: Any) -> float:
         now_ns = self._node.get_clock().now().nanoseconds
         return float(now_ns - (stamp.sec * 1_000_000_000 + stamp.nanosec)) / 1e6
 
-    def _drop(self, reason: str, error: Exception) -> None:
-        text = one_line(error)
-        self.statistics.dropped(reason, text)
-        self._node.get_logger().warning(
-            f'frame dropped ({reason}): {text}', throttle_duration_sec=LOG_PERIOD_S
-        )
-
-
-def _create(create: Callable[..., Any], *args: Any, reliability: Any) -> Any:
-    """Create a publisher or subscription that keeps the newest message, unless overridden."""
-    qos = QoSProfile(history=QoSHistoryPolicy.KEEP_LAST, depth=1, reliability=reliability)
-    try:
-        return create(
-            *args, qos, qos_overriding_options=QoSOverridingOptions.with_default_policies()
-        )
-    except RuntimeError as error:
-        if 'QoS override' not in str(error):
-            raise
-        raise UserError(
-            f'{error} for topic {args[1]}; under qos_overrides, history is keep_last or keep_all, '
-            'depth an integer and reliability reliable or best_effort'
-        ) from error
+    def _report(self, mismatch: str) -> None:
+        self.statistics.noted(mismatch)
+        self._node.get_logger().error(mismatch)

@@ -4,13 +4,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 import time
 from typing import Any
 
 from depthforge_ros.errors import UserError
+from depthforge_ros.ros.parameters import NodeConfig
 from depthforge_ros.ros.statistics import Snapshot
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+
+NO_FAULTS = ('deactivated', 'rate_limited', 'replaced')
+"""Reasons of dropped frames that are no fault of the camera, the model or the node."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What a camera's figures are judged with."""
+
+    active_for_s: float | None
+    """None in a node that is not active."""
+    busy_s: float
+    """How long the batch in work has taken so far."""
+    is_working: bool
+    """Whether the worker's thread runs."""
+    domain: Mapping[str, float]
+    """What the domain monitor says; `domain_shift` is lacking where it is not known."""
 
 
 def one_line(error: Exception) -> str:
@@ -21,24 +40,17 @@ def one_line(error: Exception) -> str:
 
 def camera_status(
     snapshot: Snapshot,
+    condition: Condition,
+    limits: NodeConfig,
     *,
     name: str,
     topic: str,
-    active_for_s: float | None,
-    busy_s: float,
-    stall_after_s: float,
     identity: Mapping[str, str],
 ) -> Any:
-    """
-    Judge one camera and list its figures.
-
-    `active_for_s` is None in a node that is not active; `busy_s` is how long the frame in work
-    has taken so far; `identity` holds model, engine and fingerprint.
-    """
-    level, message = _judge(
-        snapshot, topic=topic, active_for_s=active_for_s, busy_s=busy_s, after_s=stall_after_s
-    )
-    values = {'topic': topic, **identity, **_figures(snapshot)}
+    """Judge one camera and list its figures; `identity` holds model, engine and fingerprint."""
+    level, message = _judge(snapshot, condition, limits, topic=topic)
+    domain = {key: f'{value:.3f}' for key, value in condition.domain.items()}
+    values = {'topic': topic, **identity, **_figures(snapshot), **domain}
     return DiagnosticStatus(
         level=level,
         name=name,
@@ -49,21 +61,70 @@ def camera_status(
 
 
 def _judge(
-    snapshot: Snapshot, *, topic: str, active_for_s: float | None, busy_s: float, after_s: float
+    snapshot: Snapshot, condition: Condition, limits: NodeConfig, *, topic: str
 ) -> tuple[bytes, str]:
-    if active_for_s is None:
+    """Return the level and, in one line, all that is wrong at that level."""
+    if condition.active_for_s is None:
         return DiagnosticStatus.OK, 'not active'
-    if busy_s > after_s:
-        return DiagnosticStatus.ERROR, f'stalled: one frame has been in work for {busy_s:.1f} s'
-    silent_s = active_for_s
+    if errors := list(_errors(snapshot, condition, limits)):
+        return DiagnosticStatus.ERROR, '; '.join(errors)
+    if warnings := list(_warnings(snapshot, condition, limits, topic)):
+        return DiagnosticStatus.WARN, '; '.join(warnings)
+    return DiagnosticStatus.OK, f'{snapshot.output_rate_hz:.1f} frames per second'
+
+
+def _errors(snapshot: Snapshot, condition: Condition, limits: NodeConfig) -> Iterator[str]:
+    if not condition.is_working:
+        yield 'the worker has ended; restart the node'
+    if condition.busy_s > limits.stall_after_s:
+        yield f'stalled: one frame has been in work for {condition.busy_s:.1f} s'
+    faults = _faults(snapshot)
+    if faults and sum(faults.values()) >= snapshot.recently_received:
+        yield f'no frame could be answered: {", ".join(sorted(faults))}'
+
+
+def _warnings(
+    snapshot: Snapshot, condition: Condition, limits: NodeConfig, topic: str
+) -> Iterator[str]:
+    silent_s = condition.active_for_s or 0.0
     if snapshot.last_received_s is not None:
         silent_s = min(silent_s, time.monotonic() - snapshot.last_received_s)
-    if silent_s > after_s:
-        return DiagnosticStatus.WARN, f'no image on {topic} for {silent_s:.1f} s'
-    bad = {reason for reason in snapshot.dropped if reason not in ('replaced', 'deactivated')}
-    if bad:
-        return DiagnosticStatus.WARN, f'frames were dropped: {", ".join(sorted(bad))}'
-    return DiagnosticStatus.OK, f'{snapshot.output_rate_hz:.1f} frames per second'
+    if silent_s > limits.stall_after_s:
+        yield f'no image on {topic} for {silent_s:.1f} s'
+    if faults := _faults(snapshot):
+        yield f'frames were dropped: {", ".join(sorted(faults))}'
+    rate_hz = snapshot.output_rate_hz
+    if snapshot.published and rate_hz < limits.min_rate_hz:
+        yield f'{rate_hz:.1f} answers per second, min_rate_hz is {limits.min_rate_hz:g}'
+    latency_ms = snapshot.percentiles_ms.get('latency', (0.0, 0.0))[0]
+    if 0.0 < limits.max_latency_ms < latency_ms:
+        yield f'latency is {latency_ms:.0f} ms, max_latency_ms is {limits.max_latency_ms:g}'
+    if (share := _drop_share(snapshot)) > limits.max_drop_share:
+        yield f'{share:.0%} of the frames dropped, max_drop_share is {limits.max_drop_share:g}'
+    shift = condition.domain.get('domain_shift', 0.0)
+    if 0.0 < limits.max_domain_shift < shift:
+        yield (
+            f'unlike the training images by {shift:.1f}, max_domain_shift is '
+            f'{limits.max_domain_shift:g}; masks may be wrong'
+        )
+
+
+def _faults(snapshot: Snapshot) -> dict[str, int]:
+    """Count the recent frames that something was wrong with, by reason."""
+    return {
+        reason: count
+        for reason, count in snapshot.recently_dropped.items()
+        if reason not in NO_FAULTS
+    }
+
+
+def _drop_share(snapshot: Snapshot) -> float:
+    """Share of the recent frames that got no answer, of those that the rate limit let pass."""
+    asked = snapshot.recently_received - snapshot.recently_dropped.get('rate_limited', 0)
+    dropped = sum(
+        count for reason, count in snapshot.recently_dropped.items() if reason != 'rate_limited'
+    )
+    return dropped / max(asked, 1)
 
 
 def _figures(snapshot: Snapshot) -> dict[str, str]:

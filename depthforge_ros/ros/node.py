@@ -1,21 +1,23 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The lifecycle node `depthforge`, and the executable `depthforge_node`."""
+"""The lifecycle node `depthforge`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-import os
 import sys
 import time
 from typing import Any
 
-from depthforge_ros.engine import load_engine
+from depthforge_ros.domain import DomainStatistics
+from depthforge_ros.engine import Engine, load_engine
 from depthforge_ros.errors import UserError
+from depthforge_ros.model.registry import find_checkpoint
 from depthforge_ros.pipeline import Pipeline
 from depthforge_ros.ros import parameters
 from depthforge_ros.ros.camera import Camera
-from depthforge_ros.ros.diagnostics import camera_status, one_line
+from depthforge_ros.ros.diagnostics import camera_status, Condition, one_line
+from depthforge_ros.ros.rig import Rig
 from diagnostic_msgs.msg import DiagnosticArray
 import numpy as np
 from rcl_interfaces.msg import SetParametersResult
@@ -36,8 +38,9 @@ class DepthforgeNode(LifecycleNode):
         super().__init__('depthforge', **options)
         parameters.declare(self)
         self.add_on_set_parameters_callback(self._check_parameters)
+        self.add_post_set_parameters_callback(self._apply_parameters)
         self._config = parameters.read(self)
-        self._camera: Camera | None = None
+        self._rig: Rig | None = None
         self._identity: dict[str, str] = {}
         self._active_since_s: float | None = None
         self._diagnostics: Any = None
@@ -52,13 +55,11 @@ class DepthforgeNode(LifecycleNode):
             if trigger() != TransitionCallbackReturn.SUCCESS:
                 raise UserError(self._failure)
 
-    def close(self) -> bool:
-        """Stop and free everything, in whatever state; False if a frame hangs in the engine."""
+    def close(self) -> None:
+        """Stop and free everything, in whatever state; a frame that hangs is left behind."""
         self._stop()
-        is_idle = self._camera is None or not self._camera.is_working
         self._free()
         self.destroy_node()
-        return is_idle
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load and warm the engine, and create the publishers."""
@@ -103,7 +104,10 @@ class DepthforgeNode(LifecycleNode):
             self._failure = one_line(error)
             if self.context.ok():  # or else it was interrupted
                 self.get_logger().error(f'{name} failed: {self._failure}')
-            return TransitionCallbackReturn.FAILURE
+            is_mendable = isinstance(error, UserError)
+            return (
+                TransitionCallbackReturn.FAILURE if is_mendable else TransitionCallbackReturn.ERROR
+            )
         return TransitionCallbackReturn.SUCCESS
 
     def _configure(self) -> None:
@@ -117,7 +121,7 @@ class DepthforgeNode(LifecycleNode):
         )
         pipeline = Pipeline(engine)
         pipeline(np.zeros(WARM_UP_SIZE, np.uint8))
-        self._camera = Camera(self, config, pipeline)
+        self._rig = Rig(self, config, pipeline, self._domain(engine))
         self._config = config
         self._identity = {
             'model': engine.model,
@@ -133,43 +137,65 @@ class DepthforgeNode(LifecycleNode):
         )
         self.get_logger().info(f'model {engine.model} is ready on engine {engine.name}')
 
+    def _domain(self, engine: Engine) -> DomainStatistics | None:
+        """Find the statistics of the model's training images, if they are for these weights."""
+        if engine.name == 'null':
+            return None
+        statistics = DomainStatistics.load(find_checkpoint(engine.model))
+        if statistics is None or statistics.fingerprint != engine.fingerprint:
+            self.get_logger().info(
+                f'no statistics of the training images fit {engine.model}: domain shift is not '
+                'reported'
+            )
+            return None
+        return statistics
+
     def _activate(self) -> None:
-        if self._camera is None:
+        if self._rig is None:
             raise UserError('the node is not configured; configure it first')
-        self._camera.start()
+        self._rig.start()
         self._active_since_s = time.monotonic()
-        self.get_logger().info(f'waiting for images on {self._camera.topic}')
+        topics = ', '.join(camera.topic for camera in self._rig.cameras)
+        self.get_logger().info(f'waiting for images on {topics}')
 
     def _stop(self) -> None:
         self._active_since_s = None
-        if self._camera is not None:
-            self._camera.stop()
+        if self._rig is not None:
+            self._rig.stop()
 
     def _free(self) -> None:
         if self._timer is not None:
             self.destroy_timer(self._timer)
             self.destroy_publisher(self._diagnostics)
             self._timer = self._diagnostics = None
-        if self._camera is not None:
-            self._camera.destroy()
-            self._camera = None
+        if self._rig is not None:
+            self._rig.destroy()
+            self._rig = None
 
     def _report(self) -> None:
-        if self._camera is None:
+        if self._rig is None:
             return
-        since_s = self._active_since_s
-        status = camera_status(
-            self._camera.statistics.snapshot(),
-            name=f'{self.get_fully_qualified_name()}: camera',
-            topic=self._camera.topic,
-            active_for_s=None if since_s is None else time.monotonic() - since_s,
-            busy_s=self._camera.busy_s,
-            stall_after_s=self._config.stall_after_s,
-            identity=self._identity,
-        )
-        message = DiagnosticArray(status=[status])
+        message = DiagnosticArray(status=[self._status(one) for one in self._rig.cameras])
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)
+
+    def _status(self, camera: Camera) -> Any:
+        assert self._rig is not None
+        since_s = self._active_since_s
+        condition = Condition(
+            active_for_s=None if since_s is None else time.monotonic() - since_s,
+            busy_s=self._rig.busy_s,
+            is_working=self._rig.is_working,
+            domain=camera.monitor.figures(),
+        )
+        return camera_status(
+            camera.statistics.snapshot(),
+            condition,
+            self._config,
+            name=f'{self.get_fully_qualified_name()}: {camera.name or "camera"}',
+            topic=camera.topic,
+            identity=self._identity,
+        )
 
     def _check_parameters(self, changed: list[Any]) -> SetParametersResult:
         """Refuse values that are not allowed, and changes that would not take effect."""
@@ -178,13 +204,24 @@ class DepthforgeNode(LifecycleNode):
                 parameters.check(parameter.name, parameter.value)
             except UserError as error:
                 return SetParametersResult(successful=False, reason=str(error))
-            if self._camera is not None and parameters.is_ours(parameter.name):
+            if self._is_fixed(parameter.name):
                 return SetParametersResult(
                     successful=False,
                     reason=f'parameter {parameter.name} is read at configure; deactivate and '
                     'clean the node up first',
                 )
         return SetParametersResult(successful=True)
+
+    def _is_fixed(self, name: str) -> bool:
+        """Tell whether a parameter of ours can only change in a node that is not configured."""
+        is_configured = self._rig is not None
+        return is_configured and parameters.is_ours(name) and not parameters.is_runtime(name)
+
+    def _apply_parameters(self, changed: list[Any]) -> None:
+        """Take over all changes at once; the frame in work keeps what it began with."""
+        if self._rig is not None and any(parameters.is_ours(one.name) for one in changed):
+            self._config = parameters.read(self)
+            self._rig.reconfigure(self._config)
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -206,19 +243,12 @@ def main(args: Sequence[str] | None = None) -> int:
         if rclpy.ok():
             return _refuse(error)
     finally:
-        is_idle = node is None or node.close()
+        if node is not None:
+            node.close()
         rclpy.try_shutdown()
-    if not is_idle:
-        # A thread inside the engine's native code would abort the interpreter at its end.
-        sys.stderr.flush()
-        os._exit(0)
     return 0
 
 
 def _refuse(error: Exception) -> int:
     print(f'depthforge node: error: {one_line(error)}', file=sys.stderr)
     return EXIT_USER_ERROR
-
-
-if __name__ == '__main__':
-    sys.exit(main())

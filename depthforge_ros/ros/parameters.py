@@ -5,22 +5,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, Field, field, fields
+import re
 from typing import Any
 
 from depthforge_ros.errors import UserError
 from depthforge_ros.frame import MAX_PIXELS
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 
-TYPE_NAMES = {bool: 'true or false', int: 'an integer', float: 'a number such as 1.0', str: 'text'}
+TYPE_NAMES = {
+    bool: 'true or false',
+    int: 'an integer',
+    float: 'a number such as 1.0',
+    str: 'text',
+    tuple: "names of letters, digits and _, each once; or [''] for one camera without a name",
+}
+CAMERA_NAME = re.compile(r'[A-Za-z][A-Za-z0-9_]*')
 
 OUTPUTS = {
     'mask': '~/segmentation/mask',
+    'mask_png': '~/segmentation/mask/compressed',
     'overlay': '~/segmentation/overlay',
     'confidence': '~/segmentation/confidence',
     'entropy': '~/segmentation/entropy',
     'depth': '~/depth/relative',
 }
-"""Image topics that the node publishes."""
+"""Topics that the node publishes for each camera; `camera_topic` puts the camera's name in."""
 REPLAY_DEPTH = 100
 
 
@@ -30,18 +39,33 @@ def _parameter(
     *,
     within: tuple[float, float] | None = None,
     choices: tuple[str, ...] = (),
+    runtime: bool = False,
 ) -> Any:
     """Describe a parameter; `within` holds the smallest and the largest value."""
     return field(
         default=default,
-        metadata={'description': description, 'within': within, 'choices': choices},
+        metadata={
+            'description': description,
+            'within': within,
+            'choices': choices,
+            'runtime': runtime,
+        },
     )
 
 
 @dataclass(frozen=True)
 class NodeConfig:
-    """What the node is told at configure; every field is a ROS parameter of the same name."""
+    """
+    What the node is told; every field is a ROS parameter of the same name.
 
+    All are read at configure; those marked `runtime` also take effect when they are set later.
+    """
+
+    cameras: tuple[str, ...] = _parameter(
+        ('',),
+        "Names of the cameras: each reads NAME/image and answers on ~/NAME/...; [''] is one "
+        'camera on image and ~/...',
+    )
     model: str = _parameter(
         'depthforge_tiny', 'Name of a model, see `depthforge models`, or path of a checkpoint.'
     )
@@ -60,18 +84,59 @@ class NodeConfig:
         choices=('raw', 'compressed'),
     )
     max_pixels: int = _parameter(
-        MAX_PIXELS, 'Images with more pixels are dropped.', within=(1, 2**31 - 1)
+        MAX_PIXELS,
+        'Images with more pixels are dropped; compressed ones before they are decoded.',
+        within=(1, 2**31 - 1),
+        runtime=True,
+    )
+    max_rate_hz: float = _parameter(
+        0.0,
+        'Frames per second that are taken of each camera, Hz; 0 takes all.',
+        within=(0.0, 1000.0),
+        runtime=True,
+    )
+    confidence_floor: float = _parameter(
+        0.0,
+        'Pixels of a lower confidence are unlabelled (255) in the mask, share.',
+        within=(0.0, 1.0),
+        runtime=True,
     )
     overlay_alpha: float = _parameter(
-        0.5, 'Weight of the class colours in the overlay.', within=(0.0, 1.0)
+        0.5, 'Weight of the class colours in the overlay.', within=(0.0, 1.0), runtime=True
     )
     diagnostics_period_s: float = _parameter(
         1.0, 'Time between two messages on /diagnostics, seconds.', within=(0.05, 60.0)
     )
     stall_after_s: float = _parameter(
         2.0,
-        'A frame in work, or a topic without images, for longer is reported, seconds.',
+        'A frame in work for longer is an error, a topic without images a warning, seconds.',
         within=(0.05, 3600.0),
+        runtime=True,
+    )
+    min_rate_hz: float = _parameter(
+        0.0,
+        'Fewer answers per second are a warning, Hz; 0 is no limit.',
+        within=(0.0, 1000.0),
+        runtime=True,
+    )
+    max_latency_ms: float = _parameter(
+        0.0,
+        'A higher median from message to answer is a warning, milliseconds; 0 is no limit.',
+        within=(0.0, 60_000.0),
+        runtime=True,
+    )
+    max_drop_share: float = _parameter(
+        1.0,
+        'A higher share of recent frames without an answer is a warning; 1 is no limit.',
+        within=(0.0, 1.0),
+        runtime=True,
+    )
+    max_domain_shift: float = _parameter(
+        0.0,
+        "A higher distance from the model's own training images is a warning, in their standard "
+        'deviations; 0 is no limit.',
+        within=(0.0, 1000.0),
+        runtime=True,
     )
     autostart: bool = _parameter(
         True, 'Configure and activate at start; false leaves that to a lifecycle manager.'
@@ -85,15 +150,27 @@ class NodeConfig:
 _FIELDS = {one.name: one for one in fields(NodeConfig)}
 
 
+def camera_topic(topic: str, camera: str) -> str:
+    """Put a camera's name into a topic: after `~/` where it is private, else in front."""
+    if not camera:
+        return topic
+    return f'~/{camera}/{topic[2:]}' if topic.startswith('~/') else f'{camera}/{topic}'
+
+
 def declare(node: Any) -> None:
     """Declare all parameters on a node; a start value that is not allowed raises UserError."""
     for name, one in _FIELDS.items():
         # Untyped first: the errors of a typed declaration do not say what is allowed.
-        node.declare_parameter(name, one.default, ParameterDescriptor(dynamic_typing=True))
+        node.declare_parameter(name, _for_ros(one), ParameterDescriptor(dynamic_typing=True))
         given = node.get_parameter(name).value
         node.undeclare_parameter(name)
         check(name, given)
-        node.declare_parameter(name, one.default, _descriptor(one))
+        node.declare_parameter(name, _for_ros(one), _descriptor(one))
+
+
+def is_runtime(name: str) -> bool:
+    """Tell whether setting one of our parameters takes effect in a configured node."""
+    return bool(_FIELDS[name].metadata['runtime'])
 
 
 def lossless(*, image_topic: str, node: str = '/depthforge') -> dict[str, str | int]:
@@ -126,7 +203,8 @@ def check(name: str, value: Any) -> None:
 
 def read(node: Any) -> NodeConfig:
     """Return the present values of the declared parameters."""
-    return NodeConfig(**{name: node.get_parameter(name).value for name in _FIELDS})
+    values = {name: node.get_parameter(name).value for name in _FIELDS}
+    return NodeConfig(**{name: _from_ros(value) for name, value in values.items()})
 
 
 def _refusal(name: str, given: Any) -> str:
@@ -135,12 +213,28 @@ def _refusal(name: str, given: Any) -> str:
 
 
 def _is_allowed(one: Field[Any], value: Any) -> bool:
+    value = _from_ros(value)
     if type(value) is not type(one.default):
         return False
+    if isinstance(value, tuple):
+        return value == ('',) or _are_names(value)
     within, choices = one.metadata['within'], one.metadata['choices']
     if within is not None and not within[0] <= value <= within[1]:
         return False
     return not choices or value in choices
+
+
+def _are_names(values: tuple[Any, ...]) -> bool:
+    names = [one for one in values if isinstance(one, str) and CAMERA_NAME.fullmatch(one)]
+    return 0 < len(set(names)) == len(values)
+
+
+def _for_ros(one: Field[Any]) -> Any:
+    return list(one.default) if isinstance(one.default, tuple) else one.default
+
+
+def _from_ros(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _allowed(one: Field[Any]) -> str:
@@ -153,7 +247,10 @@ def _allowed(one: Field[Any]) -> str:
 
 def _descriptor(one: Field[Any]) -> ParameterDescriptor:
     descriptor = ParameterDescriptor(
-        description=one.metadata['description'], additional_constraints=_allowed(one)
+        description=one.metadata['description'],
+        additional_constraints=f'{_allowed(one)}; '
+        f'{"changes at once" if one.metadata["runtime"] else "read at configure"}',
+        read_only=one.name == 'autostart',
     )
     if one.metadata['within'] is not None:
         low, high = one.metadata['within']

@@ -15,6 +15,8 @@ import numpy as np
 WINDOW_FRAMES = 300
 """Frames over which latencies are summarised."""
 RATE_WINDOW_S = 5.0
+RATE_WINDOW_FRAMES = 2000
+"""Most frames that a rate is taken over: 400 Hz for the whole window."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,10 @@ class Snapshot:
     published: int
     dropped: Mapping[str, int]
     """Frames without an answer, by reason."""
+    recently_received: int
+    """Of the last RATE_WINDOW_S."""
+    recently_dropped: Mapping[str, int]
+    """Of the last RATE_WINDOW_S, by reason."""
     input_rate_hz: float
     output_rate_hz: float
     percentiles_ms: Mapping[str, tuple[float, float]]
@@ -47,8 +53,9 @@ class Statistics:
         self._received = 0
         self._published = 0
         self._dropped: Counter[str] = Counter()
-        self._received_at: deque[float] = deque(maxlen=WINDOW_FRAMES)
-        self._published_at: deque[float] = deque(maxlen=WINDOW_FRAMES)
+        self._received_at: deque[float] = deque(maxlen=RATE_WINDOW_FRAMES)
+        self._published_at: deque[float] = deque(maxlen=RATE_WINDOW_FRAMES)
+        self._dropped_at: deque[tuple[float, str]] = deque(maxlen=RATE_WINDOW_FRAMES)
         self._stages_ms: deque[Mapping[str, float]] = deque(maxlen=WINDOW_FRAMES)
         self._last_error = ''
 
@@ -62,7 +69,13 @@ class Statistics:
         """Count a received frame that stays without an answer."""
         with self._lock:
             self._dropped[reason] += 1
+            self._dropped_at.append((time.monotonic(), reason))
             self._last_error = error or self._last_error
+
+    def noted(self, error: str) -> None:
+        """Keep what went wrong without a frame."""
+        with self._lock:
+            self._last_error = error
 
     def published(self, stages_ms: Mapping[str, float]) -> None:
         """Count an answered frame, with the milliseconds that each stage took."""
@@ -73,22 +86,26 @@ class Statistics:
 
     def snapshot(self) -> Snapshot:
         """Return all figures of one moment."""
+        since_s = time.monotonic() - RATE_WINDOW_S
         with self._lock:
             return Snapshot(
                 received=self._received,
                 published=self._published,
                 dropped=dict(self._dropped),
-                input_rate_hz=_rate_hz(self._received_at),
-                output_rate_hz=_rate_hz(self._published_at),
+                recently_received=sum(at_s >= since_s for at_s in self._received_at),
+                recently_dropped=Counter(
+                    reason for at_s, reason in self._dropped_at if at_s >= since_s
+                ),
+                input_rate_hz=_rate_hz(self._received_at, since_s),
+                output_rate_hz=_rate_hz(self._published_at, since_s),
                 percentiles_ms=_percentiles_ms(self._stages_ms),
                 last_received_s=self._received_at[-1] if self._received_at else None,
                 last_error=self._last_error,
             )
 
 
-def _rate_hz(times_s: deque[float]) -> float:
-    since = time.monotonic() - RATE_WINDOW_S
-    recent = [time_s for time_s in times_s if time_s >= since]
+def _rate_hz(times_s: deque[float], since_s: float) -> float:
+    recent = [time_s for time_s in times_s if time_s >= since_s]
     if len(recent) < 2 or recent[-1] == recent[0]:
         return 0.0
     return (len(recent) - 1) / (recent[-1] - recent[0])

@@ -1,0 +1,72 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""An answered frame -> the message of each topic; each is built only for its subscribers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+from depthforge_ros.labels import LabelSpace
+from depthforge_ros.postprocess import overlay, Result
+from depthforge_ros.ros.messages import confidence_message, image_message
+import numpy as np
+import numpy.typing as npt
+from sensor_msgs.msg import CompressedImage, Image
+
+FAST_PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A frame and what the model made of it."""
+
+    header: Any
+    """std_msgs/Header of the camera's image, which goes out with every output."""
+    rgb: npt.NDArray[np.uint8]
+    """(H, W, 3)."""
+    result: Result
+    label_space: LabelSpace
+    overlay_alpha: float
+
+
+def _mask(answer: Answer) -> Any:
+    return image_message(answer.header, encoding='mono8', pixels=answer.result.labels)
+
+
+def _mask_png(answer: Answer) -> Any:
+    """Compress without loss, in the format string of image_transport; JPEG would mix the ids."""
+    png = cv2.imencode('.png', answer.result.labels, FAST_PNG)[1]
+    return CompressedImage(
+        header=answer.header, format='mono8; png compressed mono8', data=png.tobytes()
+    )
+
+
+def _overlay(answer: Answer) -> Any:
+    painted = overlay(answer.rgb, answer.result.labels, answer.label_space, answer.overlay_alpha)
+    return image_message(answer.header, encoding='rgb8', pixels=painted)
+
+
+def _confidence(answer: Answer) -> Any:
+    return confidence_message(answer.header, answer.result.confidence)
+
+
+def _entropy(answer: Answer) -> Any:
+    return image_message(answer.header, encoding='32FC1', pixels=answer.result.entropy)
+
+
+def _depth(answer: Answer) -> Any:
+    return image_message(answer.header, encoding='32FC1', pixels=answer.result.inverse_depth)
+
+
+BUILDERS: Mapping[str, tuple[Any, Callable[[Answer], Any]]] = {
+    'mask': (Image, _mask),
+    'mask_png': (CompressedImage, _mask_png),
+    'overlay': (Image, _overlay),
+    'confidence': (Image, _confidence),
+    'entropy': (Image, _entropy),
+    'depth': (Image, _depth),
+}
+"""Message type and function of each of `parameters.OUTPUTS`."""

@@ -1,0 +1,106 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Publishers and subscriptions of the newest message, and a word where the QoS does not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from depthforge_ros.errors import UserError
+from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
+from rclpy.qos import (
+    QoSDurabilityPolicy,
+    QoSHistoryPolicy,
+    QoSPolicyKind,
+    QoSProfile,
+    QoSReliabilityPolicy,
+)
+from rclpy.qos_overriding_options import QoSOverridingOptions
+
+POLICIES = (
+    QoSPolicyKind.HISTORY,
+    QoSPolicyKind.DEPTH,
+    QoSPolicyKind.RELIABILITY,
+    QoSPolicyKind.DURABILITY,
+)
+"""What the standard parameters may override."""
+
+Report = Callable[[str], None]
+"""Is told in one line why two ends of a topic do not talk to each other."""
+
+
+def create_publisher(
+    node: Any, kind: Any, topic: str, *, report: Report, is_latched: bool = False
+) -> Any:
+    """Create a reliable lifecycle publisher; late subscribers get the last message if latched."""
+
+    def on_mismatch(event: Any) -> None:
+        peers = node.get_subscriptions_info_by_topic(publisher.topic_name)
+        report(_mismatch(event, publisher.topic_name, publisher.qos_profile, 'publisher', peers))
+
+    qos = _newest(QoSReliabilityPolicy.RELIABLE)
+    if is_latched:
+        qos.durability = QoSDurabilityPolicy.TRANSIENT_LOCAL
+    events = PublisherEventCallbacks(incompatible_qos=on_mismatch)
+    publisher = _create(
+        node.create_lifecycle_publisher, kind, topic, qos_profile=qos, event_callbacks=events
+    )
+    return publisher
+
+
+def create_subscription(
+    node: Any, kind: Any, topic: str, callback: Callable[[Any], None], *, report: Report
+) -> Any:
+    """Create a best-effort subscription, which takes from any publisher of the type."""
+
+    def on_mismatch(event: Any) -> None:
+        name = subscription.topic_name
+        peers = node.get_publishers_info_by_topic(name)
+        report(_mismatch(event, name, subscription.qos_profile, 'subscription', peers))
+
+    subscription = _create(
+        node.create_subscription,
+        kind,
+        topic,
+        callback=callback,
+        qos_profile=_newest(QoSReliabilityPolicy.BEST_EFFORT),
+        event_callbacks=SubscriptionEventCallbacks(incompatible_qos=on_mismatch),
+    )
+    return subscription
+
+
+def _newest(reliability: Any) -> Any:
+    return QoSProfile(history=QoSHistoryPolicy.KEEP_LAST, depth=1, reliability=reliability)
+
+
+def _create(create: Callable[..., Any], kind: Any, topic: str, **options: Any) -> Any:
+    """Create with the standard override parameters; a bad override raises UserError."""
+    overrides = QoSOverridingOptions(POLICIES)
+    try:
+        return create(kind, topic, **options, qos_overriding_options=overrides)
+    except RuntimeError as error:
+        if 'QoS override' not in str(error):
+            raise
+        raise UserError(
+            f'{error} for topic {topic}; under qos_overrides, history is keep_last or keep_all, '
+            'depth an integer, reliability reliable or best_effort, durability volatile or '
+            'transient_local'
+        ) from error
+
+
+def _mismatch(event: Any, topic: str, own: Any, entity: str, peers: Sequence[Any]) -> str:
+    """Name the topic, the policy of both sides and how to bring them together."""
+    policy = QoSPolicyKind(event.last_policy_kind).name.lower()
+    ours = _value(own, policy)
+    others = (_value(peer.qos_profile, policy) for peer in peers)
+    theirs = next((other for other in others if other != ours), 'another')
+    return (
+        f'{topic}: {policy} is {ours} here and {theirs} at the other end, so no message passes; '
+        f'set qos_overrides.{topic}.{entity}.{policy} to {theirs}, or {ours} at the other end'
+    )
+
+
+def _value(qos: Any, policy: str) -> str:
+    value = getattr(qos, policy, None)
+    return str(getattr(value, 'name', value)).lower()

@@ -1,0 +1,160 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""All cameras of the node, and the one thread that answers their newest frames as a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+import time
+from typing import Any
+
+from depthforge_ros.domain import DomainStatistics
+from depthforge_ros.errors import UserError
+from depthforge_ros.frame import rgb_from_message
+from depthforge_ros.pipeline import Pipeline
+from depthforge_ros.postprocess import to_camera
+from depthforge_ros.preprocess import Geometry
+from depthforge_ros.ros.camera import Camera, Frame
+from depthforge_ros.ros.parameters import NodeConfig
+from depthforge_ros.ros.worker import Worker
+import numpy as np
+import numpy.typing as npt
+
+DRAIN_TIMEOUT_S = 1.0
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A frame that is ready for the engine."""
+
+    camera: Camera
+    frame: Frame
+    rgb: npt.NDArray[np.uint8]
+    """(H, W, 3), as the camera sees."""
+    image: npt.NDArray[np.uint8]
+    """(h, w, 3), as the network sees."""
+    geometry: Geometry
+    stages_ms: Mapping[str, float]
+
+
+class Rig:
+    """Created at configure, started at activate; nothing that a frame does ends its thread."""
+
+    def __init__(
+        self,
+        node: Any,
+        config: NodeConfig,
+        pipeline: Pipeline,
+        domain: DomainStatistics | None,
+    ) -> None:
+        self.cameras: list[Camera] = []
+        self._node = node
+        self._pipeline = pipeline
+        self._config = config
+        self._worker: Worker[Camera, Frame] | None = None
+        space = pipeline.engine.label_space
+        try:
+            for name in config.cameras:
+                camera = Camera(node, config, space, domain, name=name, put=self._put)
+                self.cameras.append(camera)
+        except Exception:
+            self.destroy()
+            raise
+
+    @property
+    def busy_s(self) -> float:
+        """Seconds that the batch in work has taken so far, 0 if there is none."""
+        return 0.0 if self._worker is None else self._worker.busy_s
+
+    @property
+    def is_working(self) -> bool:
+        """Whether the worker's thread runs; after `stop` only while a batch hangs in it."""
+        return self._worker is not None and self._worker.is_alive
+
+    def reconfigure(self, config: NodeConfig) -> None:
+        """Take over what may change while frames come."""
+        self._config = config
+        for camera in self.cameras:
+            camera.config = config
+
+    def start(self) -> None:
+        """Subscribe; refused with UserError while a batch of an earlier start still hangs."""
+        if self.is_working:
+            raise UserError(
+                f'a frame has been in work for {self.busy_s:.0f} s and cannot be ended; restart '
+                'the node'
+            )
+        self._worker = Worker(self._answer)
+        for camera in self.cameras:
+            camera.subscribe()
+
+    def stop(self) -> None:
+        """Unsubscribe, answer the batch in work and drop what waits."""
+        for camera in self.cameras:
+            camera.unsubscribe()
+        if self._worker is None:
+            return
+        for camera in self._worker.stop(DRAIN_TIMEOUT_S):
+            camera.statistics.dropped('deactivated')
+        if self.is_working:
+            self._node.get_logger().error(
+                f'a frame has been in work for {self.busy_s:.0f} s and was left behind'
+            )
+
+    def destroy(self) -> None:
+        """Free the publishers."""
+        for camera in self.cameras:
+            camera.destroy()
+        self.cameras.clear()
+
+    def _put(self, camera: Camera, frame: Frame) -> Frame | None:
+        return frame if self._worker is None else self._worker.put(camera, frame)
+
+    def _answer(self, frames: Mapping[Camera, Frame]) -> None:
+        """Answer each frame or count why not; frames of one network size make one batch."""
+        batches: dict[tuple[int, ...], list[Prepared]] = {}
+        for camera, frame in frames.items():
+            try:
+                prepared = self._prepare(camera, frame)
+            except Exception as error:
+                camera.drop(error)
+            else:
+                batches.setdefault(prepared.image.shape, []).append(prepared)
+        for batch in batches.values():
+            self._run(batch)
+
+    def _prepare(self, camera: Camera, frame: Frame) -> Prepared:
+        begun_s = time.perf_counter()
+        rgb = rgb_from_message(frame.message, max_pixels=self._config.max_pixels)
+        decoded_s = time.perf_counter()
+        image, geometry = self._pipeline.engine.preprocess(rgb)
+        stages_ms = {
+            'wait': (begun_s - frame.received_s) * 1e3,
+            'decode': (decoded_s - begun_s) * 1e3,
+            'preprocess': (time.perf_counter() - decoded_s) * 1e3,
+        }
+        return Prepared(camera, frame, rgb, image, geometry, stages_ms)
+
+    def _run(self, batch: Sequence[Prepared]) -> None:
+        """Answer a batch; one that fails goes frame by frame, so that each fails alone."""
+        begun_s = time.perf_counter()
+        try:
+            output = self._pipeline.infer(np.stack([one.image for one in batch]))
+        except Exception as error:
+            if len(batch) == 1:
+                batch[0].camera.drop(error)
+                return
+            for one in batch:
+                self._run([one])
+            return
+        inference_ms = (time.perf_counter() - begun_s) * 1e3
+        floor = self._config.confidence_floor
+        for index, one in enumerate(batch):
+            try:
+                result = to_camera(output, one.geometry, index, confidence_floor=floor)
+                one.camera.monitor.update(output, index)
+                stages_ms = {**one.stages_ms, 'inference': inference_ms}
+                one.camera.answer(one.frame, one.rgb, result, stages_ms)
+            except Exception as error:
+                one.camera.drop(error)

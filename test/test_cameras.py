@@ -1,0 +1,145 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Several cameras on one node: batches, names, and that none of them waits for another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import threading
+import time
+from typing import Any
+
+from depthforge_ros.errors import UserError
+from depthforge_ros.ros.parameters import NodeConfig
+from depthforge_ros.ros.worker import Worker
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from hypothesis import given
+from hypothesis import strategies as st
+from node_support import FaultyEngine, identity, make_image, node_in_process
+import pytest
+from sensor_msgs.msg import Image
+
+NAMES = ['front', 'left', 'right']
+SOURCES = st.sampled_from(NAMES)
+
+
+def mask_of(name: str) -> str:
+    return f'/depthforge/{name}/segmentation/mask'
+
+
+def counts(node: Any) -> dict[str, Any]:
+    return {camera.name: camera.statistics.snapshot() for camera in node._rig.cameras}
+
+
+def received(node: Any) -> int:
+    return sum(one.received for one in counts(node).values())
+
+
+def reliable(*names: str) -> dict[str, Any]:
+    qos = 'qos_overrides./{}/image.subscription.reliability'
+    return {'cameras': list(names), **{qos.format(name): 'reliable' for name in names}}
+
+
+def test_what_came_during_a_batch_makes_the_next(peer: Any, engine: FaultyEngine) -> None:
+    with node_in_process(**reliable(*NAMES)) as node:
+        masks = {name: peer.subscribe(Image, mask_of(name), seen_by=node) for name in NAMES}
+        cameras = {name: peer.publisher(Image, f'/{name}/image', seen_by=node) for name in NAMES}
+        cameras['front'].publish(make_image(14))
+        peer.spin_until(lambda: node._rig.busy_s > 0.0)
+        for number, name in enumerate(['front', 'left', 'right', 'left'], start=20):
+            cameras[name].publish(make_image(number))
+            peer.spin_until(lambda: received(node) == number - 18)  # noqa: B023
+        engine.released.set()
+        peer.spin_until(lambda: sum(map(len, masks.values())) == 4)
+        final = counts(node)
+    stamps = {name: [mask.header.stamp.sec for mask in masks[name]] for name in NAMES}
+    assert stamps == {'front': [1014, 1020], 'left': [1023], 'right': [1022]}
+    assert engine.batches[-2:] == [1, 3]
+    assert final['left'].dropped == {'replaced': 1}
+    assert all(one.in_flight == 0 for one in final.values())
+
+
+def test_a_silent_or_broken_camera_leaves_the_others_alone(
+    peer: Any, engine: FaultyEngine
+) -> None:
+    del engine
+    with node_in_process(stall_after_s=0.4, **reliable(*NAMES)) as node:
+        reports = peer.subscribe(DiagnosticArray, '/diagnostics', seen_by=node)
+        masks = peer.subscribe(Image, mask_of('front'), seen_by=node)
+        front = peer.publisher(Image, '/front/image', seen_by=node)
+        left = peer.publisher(Image, '/left/image', seen_by=node)
+
+        def levels() -> dict[str, bytes]:
+            return {s.name.split(': ')[1]: s.level for s in reports[-1].status} if reports else {}
+
+        def is_judged() -> bool:
+            number = 100 + len(masks)
+            front.publish(make_image(number))
+            left.publish(make_image(13))
+            peer.spin_until(lambda: len(masks) > number - 100)
+            assert identity(masks[-1]) == identity(make_image(number))
+            return levels() == {
+                'front': DiagnosticStatus.OK,
+                'left': DiagnosticStatus.ERROR,
+                'right': DiagnosticStatus.WARN,
+            }
+
+        peer.spin_until(is_judged)
+        final = counts(node)
+    assert final['front'].dropped == {}
+    assert set(final['left'].dropped) <= {'internal_error', 'replaced'}
+    assert final['right'].received == 0
+
+
+def test_cameras_of_different_sizes_are_answered(peer: Any) -> None:
+    with node_in_process(**reliable('front', 'left')) as node:
+        sizes = {'front': (48, 64), 'left': (90, 60)}
+        masks = {name: peer.subscribe(Image, mask_of(name), seen_by=node) for name in sizes}
+        for name, (height, width) in sizes.items():
+            publisher = peer.publisher(Image, f'/{name}/image', seen_by=node)
+            publisher.publish(make_image(1, height=height, width=width))
+        peer.spin_until(lambda: all(masks.values()))
+    assert {name: (m[0].height, m[0].width) for name, m in masks.items()} == sizes
+
+
+def test_rate_is_limited_and_counted(peer: Any) -> None:
+    with node_in_process(max_rate_hz=0.5) as node:
+        masks = peer.subscribe(Image, '/depthforge/segmentation/mask', seen_by=node)
+        publisher = peer.publisher(Image, '/image', seen_by=node)
+        for number in range(1, 4):
+            publisher.publish(make_image(number))
+            peer.spin_until(lambda: counts(node)[''].received == number)  # noqa: B023
+        peer.spin_until(lambda: masks)
+        final = counts(node)['']
+    assert (final.published, final.dropped) == (1, {'rate_limited': 2})
+
+
+@pytest.mark.parametrize(
+    'names', [(), ('front', 'front'), ('front', ''), ('a/b',), ('1st',), ('',) * 2]
+)
+def test_names_that_make_no_topics_are_refused(names: tuple[str, ...]) -> None:
+    with pytest.raises(UserError, match='cameras'):
+        NodeConfig(cameras=names)
+
+
+@given(st.lists(st.tuples(SOURCES, st.integers()), max_size=30))
+def test_worker_handles_or_returns_every_item_newest_first(items: list[tuple[str, int]]) -> None:
+    handled: list[Mapping[str, int]] = []
+    begun, free = threading.Event(), threading.Event()
+
+    def handle(batch: Mapping[str, int]) -> None:
+        begun.set()
+        assert free.wait(10.0)
+        handled.append(dict(batch))
+
+    worker: Worker[str, int] = Worker(handle)
+    assert worker.put('first', 0) is None
+    assert begun.wait(10.0)
+    returned = [old for item in items if (old := worker.put(*item)) is not None]
+    free.set()
+    newest = dict(items)
+    while len(handled) < 1 + bool(newest):
+        time.sleep(0.001)
+    assert not worker.stop(10.0)
+    assert handled == [{'first': 0}, *([newest] if newest else [])]
+    assert len(returned) + len(newest) == len(items)

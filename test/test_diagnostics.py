@@ -1,0 +1,98 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Figures of a camera against the stated limits."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from depthforge_ros.ros.diagnostics import camera_status, Condition
+from depthforge_ros.ros.parameters import NodeConfig
+from depthforge_ros.ros.statistics import Statistics
+from diagnostic_msgs.msg import DiagnosticStatus
+import pytest
+
+OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
+HEALTHY = Condition(active_for_s=9.0, busy_s=0.0, is_working=True, domain={'domain_shift': 1.0})
+LIMITS = NodeConfig(
+    stall_after_s=2.0,
+    min_rate_hz=0.1,
+    max_latency_ms=50.0,
+    max_drop_share=0.6,
+    max_domain_shift=1.5,
+)
+
+
+def status_of(
+    statistics: Statistics, condition: Condition = HEALTHY, limits: NodeConfig = LIMITS
+) -> Any:
+    identity = {'model': 'm', 'engine': 'e', 'fingerprint': 'f'}
+    return camera_status(
+        statistics.snapshot(), condition, limits, name='n', topic='/image', identity=identity
+    )
+
+
+@pytest.fixture
+def healthy() -> Statistics:
+    statistics = Statistics()
+    for _ in range(10):
+        statistics.received()
+        statistics.published({'latency': 20.0})
+    return statistics
+
+
+def test_a_healthy_camera_is_ok(healthy: Statistics) -> None:
+    assert status_of(healthy).level == OK
+    assert {'domain_shift', 'latency_ms_p50'} <= {v.key for v in status_of(healthy).values}
+
+
+@pytest.mark.parametrize(
+    ('change', 'level', 'words'),
+    [
+        ({'busy_s': 3.0}, ERROR, 'stalled'),
+        ({'is_working': False}, ERROR, 'worker has ended'),
+        ({'domain': {'domain_shift': 2.0}}, WARN, 'max_domain_shift is 1.5'),
+        ({'active_for_s': None, 'busy_s': 3.0}, OK, 'not active'),
+    ],
+)
+def test_conditions_turn_the_level(
+    healthy: Statistics, change: dict[str, Any], level: bytes, words: str
+) -> None:
+    status = status_of(healthy, dataclasses.replace(HEALTHY, **change))
+    assert (status.level, words in status.message) == (level, True), status.message
+
+
+def test_latency_turns_the_level(healthy: Statistics) -> None:
+    status = status_of(healthy, limits=dataclasses.replace(LIMITS, max_latency_ms=10.0))
+    assert (status.level, 'max_latency_ms is 10' in status.message) == (WARN, True)
+
+
+def test_rate_turns_the_level() -> None:
+    statistics = Statistics()
+    statistics.received()
+    statistics.published({'latency': 20.0})
+    status = status_of(statistics)
+    assert (status.level, 'min_rate_hz is 0.1' in status.message) == (WARN, True)
+
+
+def test_dropped_frames_turn_the_level_by_reason_and_share(healthy: Statistics) -> None:
+    def drop(reason: str, frames: int) -> Any:
+        for _ in range(frames):
+            healthy.received()
+            healthy.dropped(reason)
+        return status_of(healthy)
+
+    assert drop('rate_limited', 100).level == OK
+    assert drop('replaced', 10).level == OK
+    assert 'max_drop_share' in drop('replaced', 10).message
+    fault = drop('bad_length', 1)
+    assert fault.level == WARN
+    assert 'bad_length' in fault.message
+
+
+def test_a_camera_whose_every_frame_is_bad_is_an_error() -> None:
+    statistics = Statistics()
+    statistics.received()
+    statistics.dropped('bad_length')
+    assert status_of(statistics).level == ERROR

@@ -1,0 +1,78 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Faults of cameras, engine and operator: all frames accounted for, the next one answered."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+import subprocess
+import sys
+from typing import Any
+
+from lifecycle_msgs.msg import State
+from node_support import count, FaultyEngine, make_image, MASK, node_in_process
+from sensor_msgs.msg import Image
+
+ROOT = Path(__file__).resolve().parents[1]
+TRANSITIONS = 100
+MAX_GROWTH_KIB = 2048
+
+
+def test_short_soak_keeps_its_promises(tmp_path: Path) -> None:
+    figures = tmp_path / 'soak.json'
+    options = ['--messages', '400', '--block', '40', '--hangs', '0', '--json', str(figures)]
+    done = subprocess.run(
+        [sys.executable, str(ROOT / 'benchmarks' / 'soak.py'), *options],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    for part in json.loads(figures.read_text())['parts']:
+        assert part['faulted'] > part['sent'] / 5
+        assert part['published'] > 0
+        assert set(part['dropped_by_reason']) - {'replaced'}
+
+
+def test_engine_that_fails_is_counted_by_reason(peer: Any, engine: FaultyEngine) -> None:
+    del engine
+    with node_in_process() as node:
+        masks = peer.subscribe(Image, MASK, seen_by=node)
+        publisher = peer.publisher(Image, '/image', seen_by=node)
+        for number, level in enumerate((11, 12, 13), start=1):
+            publisher.publish(make_image(level))
+            peer.spin_until(lambda: sum(count(node).dropped.values()) == number)  # noqa: B023
+            publisher.publish(make_image(100 + number))
+            peer.spin_until(lambda: len(masks) == number)  # noqa: B023
+        final = count(node)
+    assert final.dropped == {'not_finite': 1, 'out_of_memory': 1, 'internal_error': 1}
+    assert (final.received, final.published, final.in_flight) == (6, 3, 0)
+
+
+def test_transitions_under_load_leak_nothing(peer: Any) -> None:
+    with node_in_process(autostart=False) as node:
+        publisher = peer.node.create_publisher(Image, '/image', 10)
+        frame = make_image(1)
+        before_kib = 0
+        for number in range(TRANSITIONS):
+            for trigger in (node.trigger_configure, node.trigger_activate):
+                trigger()
+            for _ in range(3):
+                publisher.publish(frame)
+                peer.spin_for(0.005)
+            final = count(node)
+            for trigger in (node.trigger_deactivate, node.trigger_cleanup):
+                trigger()
+            assert node._rig is None
+            assert (
+                final.received == final.published + sum(final.dropped.values()) + final.in_flight
+            )
+            if number == TRANSITIONS // 2:
+                before_kib = resident_kib()
+        assert node._state_machine.current_state[0] == State.PRIMARY_STATE_UNCONFIGURED
+    assert peer.node.count_publishers(MASK) <= 1
+    assert resident_kib() - before_kib < MAX_GROWTH_KIB
+
+
+def resident_kib() -> int:
+    status = Path('/proc/self/status').read_text()
+    return int(status.partition('VmRSS:')[2].split()[0])

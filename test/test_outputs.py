@@ -1,0 +1,97 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What goes out: only what is asked for, masks without loss, names of the ids, the policy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+import xml.etree.ElementTree as ET
+
+import cv2
+from depthforge_ros import postprocess
+from depthforge_ros.labels import CAMVID
+from depthforge_ros.ros import label_info
+from depthforge_ros.ros.outputs import BUILDERS
+from depthforge_ros.ros.parameters import OUTPUTS
+from node_support import count, identity, make_image, MASK, node_in_process
+import numpy as np
+import pytest
+from sensor_msgs.msg import CompressedImage, Image
+
+POLICY = Path(__file__).resolve().parents[1] / 'config' / 'sros2_policy.xml'
+
+
+def test_every_output_has_a_builder() -> None:
+    assert set(BUILDERS) == set(OUTPUTS)
+
+
+def test_planes_are_made_only_for_subscribers(peer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+    resize = postprocess._resize
+
+    def counted(*arguments: Any) -> Any:
+        made.append(arguments[2])
+        return resize(*arguments)
+
+    with node_in_process() as node:
+        monkeypatch.setattr(postprocess, '_resize', counted)
+        publisher = peer.publisher(Image, '/image', seen_by=node)
+        publisher.publish(make_image(1))
+        peer.spin_until(lambda: count(node).published == 1)
+        assert made == []
+        peer.subscribe(Image, MASK, seen_by=node)
+        peer.subscribe(CompressedImage, f'{MASK}/compressed', seen_by=node)
+        publisher.publish(make_image(2))
+        peer.spin_until(lambda: count(node).published == 2)
+        assert made == [cv2.INTER_NEAREST]
+        peer.subscribe(Image, '/depthforge/depth/relative', seen_by=node)
+        publisher.publish(make_image(3))
+        peer.spin_until(lambda: count(node).published == 3)
+    assert made == [cv2.INTER_NEAREST, cv2.INTER_NEAREST, cv2.INTER_LINEAR]
+
+
+def test_compressed_mask_is_the_mask(peer: Any) -> None:
+    with node_in_process() as node:
+        masks = peer.subscribe(Image, MASK, seen_by=node)
+        files = peer.subscribe(CompressedImage, f'{MASK}/compressed', seen_by=node)
+        peer.publisher(Image, '/image', seen_by=node).publish(make_image(1))
+        peer.spin_until(lambda: masks and files)
+    assert identity(files[0]) == identity(masks[0])
+    assert 'png' in files[0].format
+    decoded = cv2.imdecode(np.frombuffer(files[0].data, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert np.array_equal(decoded, np.frombuffer(masks[0].data, np.uint8).reshape(48, 64))
+
+
+def test_label_info_names_every_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    # vision_msgs is in no package index for plain Python: stand-ins with its fields.
+    monkeypatch.setattr(label_info, 'message_class', lambda _: SimpleNamespace)
+    named = label_info.label_info_message(CAMVID).class_map
+    assert [(one.class_id, one.class_name) for one in named] == list(enumerate(CAMVID.classes))
+
+
+def test_missing_vision_msgs_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(label_info, 'message_class', lambda _: None)
+    said: list[str] = []
+    node = SimpleNamespace(get_logger=lambda: SimpleNamespace(info=said.append))
+    assert label_info.create_label_info(node, camera='', report=print) is None
+    assert 'vision_msgs is not installed' in said[0]
+
+
+def test_policy_grants_exactly_what_the_node_uses() -> None:
+    with node_in_process(use_sim_time=True) as node:
+        name = node.get_name(), node.get_namespace()
+        used = {
+            'publish': node.get_publisher_names_and_types_by_node(*name),
+            'subscribe': node.get_subscriber_names_and_types_by_node(*name),
+            'reply': node.get_service_names_and_types_by_node(*name),
+        }
+    profile = ET.parse(POLICY).getroot().find('.//profile')
+    assert profile is not None
+    for granted in profile:
+        (kind,) = granted.attrib
+        names = {f'/{one.text}'.replace('/~', '/depthforge').replace('//', '/') for one in granted}
+        # Published only where vision_msgs is installed.
+        optional = {label_info.TOPIC.replace('~', '/depthforge')}
+        assert names - optional == {topic for topic, _ in used[kind]} - optional

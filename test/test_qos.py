@@ -1,0 +1,62 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Quality of service: both ends of a topic, and a word where they do not fit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from depthforge_ros.ros.parameters import OUTPUTS
+from node_support import count, make_image, MASK, node_in_process, RELIABLE
+import pytest
+from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
+from sensor_msgs.msg import Image
+
+BEST_EFFORT = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT)
+LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
+
+
+def test_defaults_take_any_camera_and_serve_any_reader(peer: Any) -> None:
+    with node_in_process(**{next(iter(RELIABLE)): 'best_effort'}) as node:
+        (camera,) = node.get_subscriptions_info_by_topic('/image')
+        assert camera.qos_profile.reliability == QoSReliabilityPolicy.BEST_EFFORT
+        for topic in OUTPUTS.values():
+            (output,) = node.get_publishers_info_by_topic(node.resolve_topic_name(topic))
+            assert output.qos_profile.reliability == QoSReliabilityPolicy.RELIABLE
+        masks: list[Any] = []
+        peer.node.create_subscription(Image, MASK, masks.append, BEST_EFFORT)
+        publisher = peer.node.create_publisher(Image, '/image', BEST_EFFORT)
+
+        def is_answered() -> bool:
+            publisher.publish(make_image(1))
+            peer.spin_for(0.1)
+            return bool(masks)
+
+        peer.spin_until(is_answered)
+
+
+@pytest.mark.parametrize('side', ['camera', 'reader'])
+def test_mismatch_names_both_sides_and_the_remedy(peer: Any, side: str) -> None:
+    with node_in_process() as node:
+        if side == 'camera':
+            peer.node.create_publisher(Image, '/image', BEST_EFFORT)
+            expected = ['/image: reliability is reliable here and best_effort at the']
+            expected += ['qos_overrides./image.subscription.reliability to best_effort']
+        else:
+            peer.node.create_subscription(Image, MASK, print, LATCHED)
+            expected = [f'{MASK}: durability is volatile here and transient_local at the']
+            expected += [f'qos_overrides.{MASK}.publisher.durability to transient_local']
+        peer.spin_until(lambda: count(node).last_error)
+        assert all(text in count(node).last_error for text in expected), count(node).last_error
+
+
+def test_remedy_helps(peer: Any) -> None:
+    with node_in_process(
+        **{f'qos_overrides.{MASK}.publisher.durability': 'transient_local'}
+    ) as node:
+        (mask,) = node.get_publishers_info_by_topic(MASK)
+        assert mask.qos_profile.durability == QoSDurabilityPolicy.TRANSIENT_LOCAL
+        masks: list[Any] = []
+        peer.node.create_subscription(Image, MASK, masks.append, LATCHED)
+        peer.publisher(Image, '/image', seen_by=node).publish(make_image(1))
+        peer.spin_until(lambda: masks)
