@@ -257,7 +257,8 @@ def _bundled_drive() -> Drive:
 
 
 def _kitti_drive(shared: Path | None) -> list[Drive]:
-    from depthforge_ros.evaluation.camera import Camera, DriveFile
+    from depthforge_ros.evaluation.camera import DriveFile
+    from depthforge_ros.geometry.camera import Camera
     from depthforge_ros.evaluation.files import list_images
     from depthforge_ros.frame import rgb_from_file
 
