@@ -14,6 +14,7 @@ from depthforge_ros.geometry.camera import Camera, IDENTITY
 from depthforge_ros.labels import LABEL_SPACES
 import yaml
 
+
 @dataclass(frozen=True)
 class DriveFile:
     """A camera file together with what it may say of the images beside it."""

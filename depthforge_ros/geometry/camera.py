@@ -42,7 +42,7 @@ class Camera:
                     f'camera: matrix {name} has {len(getattr(self, name))} numbers, {length} are '
                     'needed'
                 )
-        if self.k[0] <= 0.0 or self.k[4] <= 0.0:
+        if not (self.k[0] > 0.0 and self.k[4] > 0.0):
             raise UserError(
                 f'camera: focal lengths {self.k[0]} and {self.k[4]} came, both must be above 0 '
                 'pixels; calibrate the camera'
@@ -69,17 +69,17 @@ class Camera:
         return cls(width=width, height=height, k=k, p=p, d=(0.0,) * 5)
 
     def window(
-        self, *, x_offset: int, y_offset: int, width: int, height: int, binning_x: int, binning_y: int
+        self, *, x: int, y: int, width: int, height: int, binning: tuple[int, int]
     ) -> Camera:
-        """Return the camera of a region of interest (full pixels), binned afterwards."""
+        """Return the camera of a region of interest, in full pixels, that is binned (x, y)."""
         shifted = replace(
             self,
             width=width,
             height=height,
-            k=_transformed(self.k, 1.0, 1.0, -x_offset, -y_offset),
-            p=_transformed(self.p, 1.0, 1.0, -x_offset, -y_offset),
+            k=_transformed(self.k, 1.0, 1.0, -x, -y),
+            p=_transformed(self.p, 1.0, 1.0, -x, -y),
         )
-        return shifted.resized(width // binning_x, height // binning_y)
+        return shifted.resized(width // binning[0], height // binning[1])
 
     def resized(self, width: int, height: int) -> Camera:
         """

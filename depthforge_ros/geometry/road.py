@@ -183,9 +183,7 @@ class _View:
         return bool(self._agrees.sum() >= max(MIN_PIXELS, self._limits.min_share * self._d.size))
 
 
-def _is_flat(
-    d: npt.NDArray[np.float32], plane: npt.NDArray[np.float32]
-) -> npt.NDArray[np.bool_]:
+def _is_flat(d: npt.NDArray[np.float32], plane: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
     """Tell where inverse depth changes from row to row as on the plane, whatever the scale."""
     if len(d) < 3:
         return np.zeros(d.shape, bool)
@@ -196,9 +194,7 @@ def _is_flat(
     return flat
 
 
-def _largest_group(
-    scales: npt.NDArray[np.float32], tolerance: float
-) -> npt.NDArray[np.bool_]:
+def _largest_group(scales: npt.NDArray[np.float32], tolerance: float) -> npt.NDArray[np.bool_]:
     """
     Mark the largest group of scales (H, W) that lie within the tolerance of its middle.
 
