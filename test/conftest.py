@@ -26,7 +26,13 @@ os.environ['ROS_DOMAIN_ID'] = str(random.SystemRandom().randrange(1, 101))
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
 
 WITHOUT_ROS = importlib.util.find_spec('rclpy') is None
-NEED_ROS = ['test_launch.py', 'test_lifecycle.py', 'test_node.py', 'test_replay.py']
+NEED_ROS = [
+    'test_launch.py',
+    'test_lifecycle.py',
+    'test_metric.py',
+    'test_node.py',
+    'test_replay.py',
+]
 collect_ignore = NEED_ROS if WITHOUT_ROS else []
 
 TIMEOUT_S = 200.0

@@ -106,6 +106,11 @@ class Camera:
         """
         columns = np.arange(self.width, dtype=np.float64)
         rows = np.arange(self.height, dtype=np.float64)
+        if rectified and not (self.p[0] > 0.0 and self.p[5] > 0.0):
+            raise UserError(
+                f'camera: focal lengths {self.p[0]} and {self.p[5]} came in P, both must be above '
+                '0 pixels for a rectified image; calibrate the camera'
+            )
         matrix = np.reshape(self.p, (3, 4))[:, :3] if rectified else np.reshape(self.k, (3, 3))
         if rectified or not any(self.d):
             x = (columns - matrix[0, 2]) / matrix[0, 0]
