@@ -101,7 +101,7 @@ def main() -> int:
     """Measure and write the figures; 2 with one line for wrong input."""
     args = _arguments()
     try:
-        drive = _open(args.drive, args.start, args.stop)
+        drive = _open(args.drive, slice(args.start, args.stop, args.every))
         frames = list(_frames(drive, args))
         figures = measure(drive, frames)
     except UserError as error:
@@ -234,16 +234,16 @@ def table(figures: Mapping[str, Any]) -> str:
     return '\n'.join(lines)
 
 
-def _open(folder: Path, start: int, stop: int | None) -> Drive:
-    images = list_images(folder / 'images')[start:stop]
+def _open(folder: Path, part: slice) -> Drive:
+    images = list_images(folder / 'images')[part]
     if not images:
-        raise UserError(f'{folder} has no frame {start}; choose a smaller --start')
+        raise UserError(f'{folder} has no frame {part.start}; choose a smaller --start')
     if not (folder / 'camera.yaml').is_file():
-        return Drive(images, KITTI, KITTI_HEIGHT_M, DEFAULT_RATE_HZ, None)
+        return Drive(images, KITTI, KITTI_HEIGHT_M, DEFAULT_RATE_HZ / part.step, None)
     file = read_drive_file(folder / 'camera.yaml')
     if file.camera_height_m is None:
         raise UserError(f'{folder / "camera.yaml"} lacks the key camera_height_m; add it')
-    rate_hz = file.rate_hz or DEFAULT_RATE_HZ
+    rate_hz = (file.rate_hz or DEFAULT_RATE_HZ) / part.step
     return Drive(images, file.camera, file.camera_height_m, rate_hz, file.depth_scale)
 
 
@@ -295,6 +295,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument('--model', default='depthforge_tiny', help='name or checkpoint')
     parser.add_argument('--start', type=int, default=0, metavar='N', help='first frame')
     parser.add_argument('--stop', type=int, metavar='N', help='frame after the last')
+    parser.add_argument('--every', type=int, default=1, metavar='K', help='take each K-th frame')
     parser.add_argument(
         '--short-side', type=int, default=364, help="network's input, pixels; 364 by default"
     )

@@ -1,6 +1,6 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Metric depth, its camera_info and points over real DDS, and what happens without a calibration."""
+"""Metric depth, its camera_info and points over real DDS, and what withholds them."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import array
+from collections.abc import Mapping
 import sys
 from typing import Any
 
@@ -42,7 +43,7 @@ def metric_depth_message(header: Any, depth_m: npt.NDArray[np.float32], *, encod
 def cloud_message(header: Any, points: npt.NDArray[np.void]) -> Any:
     """Fill a PointCloud2 with structured points (rows, columns)."""
     rows, columns = points.shape
-    fields = points.dtype.fields or {}
+    fields: Mapping[str, Any] = points.dtype.fields or {}
     message = PointCloud2(
         header=header,
         height=rows,
