@@ -20,7 +20,7 @@ from typing import Any
 
 import cv2
 from depthforge_ros.geometry.camera import Camera
-from depthforge_ros.geometry.points import cloud, metric_depth
+from depthforge_ros.geometry.points import CloudBuilder, metric_depth
 from depthforge_ros.geometry.road import fit_road, plane_inverse_depth
 import numpy as np
 
@@ -57,6 +57,8 @@ def measure(width: int, height: int, turns: int) -> dict[str, Any]:
     labels = is_road.astype(np.uint8)
     confidence = rng.random((height, width), np.float32)
 
+    build = CloudBuilder(rays)
+
     def message() -> Any:
         from depthforge_ros.ros.messages import cloud_message
         from std_msgs.msg import Header
@@ -64,7 +66,7 @@ def measure(width: int, height: int, turns: int) -> dict[str, Any]:
         return cloud_message(Header(), points)
 
     def make_points() -> Any:
-        return cloud(depth_m, rays, rgb=rgb, labels=labels, confidence=confidence)
+        return build(depth_m, rgb=rgb, labels=labels, confidence=confidence)
 
     points = make_points()
     steps: dict[str, Callable[[], Any]] = {

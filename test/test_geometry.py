@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 from depthforge_ros.errors import UserError
 from depthforge_ros.geometry.camera import Camera
-from depthforge_ros.geometry.points import cloud, finite_points, metric_depth
+from depthforge_ros.geometry.points import CloudBuilder, finite_points, metric_depth
 from depthforge_ros.geometry.road import fit_road, plane_inverse_depth, RoadScale
 from depthforge_ros.geometry.scale_filter import ScaleFilter
 from hypothesis import given
@@ -211,7 +211,9 @@ def test_points_lie_on_the_rays_of_their_pixels(stride: int, seed: int) -> None:
     rgb = rng.integers(0, 256, (*SHAPE, 3), np.uint8)
     labels = rng.integers(0, 11, SHAPE, np.uint8)
     confidence = rng.random(SHAPE).astype(np.float32)
-    points = cloud(depth_m, RAYS, rgb=rgb, labels=labels, confidence=confidence, stride=stride)
+    build = CloudBuilder(RAYS, stride=stride)
+    build(depth_m + 1.0, rgb=rgb, labels=labels, confidence=confidence)
+    points = build(depth_m, rgb=rgb, labels=labels, confidence=confidence)
     every = (slice(None, None, stride), slice(None, None, stride))
     there = np.isfinite(depth_m[every])
     assert points.shape == there.shape

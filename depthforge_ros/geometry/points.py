@@ -33,36 +33,44 @@ def metric_depth(
     return depth_m
 
 
-def cloud(
-    depth_m: npt.NDArray[np.float32],
-    rays: npt.NDArray[np.float32],
-    *,
-    rgb: npt.NDArray[np.uint8],
-    labels: npt.NDArray[np.uint8],
-    confidence: npt.NDArray[np.float32],
-    stride: int = 1,
-) -> npt.NDArray[np.void]:
-    """
-    Return every `stride`-th pixel of every `stride`-th row as POINT, (rows, columns).
+class CloudBuilder:
+    """Makes points in memory of its own: fresh pages would cost more than all the arithmetic."""
 
-    `depth_m`, `labels` and `confidence` are (H, W), `rays` (H, W, 2) and `rgb` (H, W, 3). Pixels
-    without finite depth have NaN in x, y and z.
-    """
-    every = (slice(None, None, stride), slice(None, None, stride))
-    z = depth_m[every]
-    z = np.where(np.isfinite(z), z, np.float32(np.nan))
-    color = cv2.cvtColor(np.ascontiguousarray(rgb[every]), cv2.COLOR_RGB2BGRA).view('<u4')
-    columns = (
-        rays[every][..., 0] * z,
-        rays[every][..., 1] * z,
-        z,
-        (color[..., 0] & 0xFFFFFF).view('<f4'),
-        labels[every].astype('<u4').view('<f4'),
-        np.ascontiguousarray(confidence[every]),
-    )
-    # Six planes of four bytes each; the label's upper three are the gap behind it in POINT.
-    points: npt.NDArray[np.void] = cv2.merge(columns).view(POINT)[..., 0]
-    return points
+    def __init__(self, rays: npt.NDArray[np.float32], *, stride: int = 1) -> None:
+        """Take every `stride`-th pixel of every `stride`-th row of `rays` (H, W, 2)."""
+        self._every = (slice(None, None, stride), slice(None, None, stride))
+        self._slopes = [np.ascontiguousarray(rays[self._every][..., axis]) for axis in (0, 1)]
+        shape = self._slopes[0].shape
+        self._planes = np.zeros((6, *shape), '<f4')
+        self._merged = np.zeros((*shape, 6), '<f4')
+
+    def __call__(
+        self,
+        depth_m: npt.NDArray[np.float32],
+        *,
+        rgb: npt.NDArray[np.uint8],
+        labels: npt.NDArray[np.uint8],
+        confidence: npt.NDArray[np.float32],
+    ) -> npt.NDArray[np.void]:
+        """
+        Return POINTs (rows, columns), which the next call overwrites.
+
+        `depth_m`, `labels` and `confidence` are (H, W), `rgb` (H, W, 3). Pixels without finite
+        depth have NaN in x, y and z.
+        """
+        x, y, z, color, label, share = self._planes
+        z[:] = depth_m[self._every]
+        z[~np.isfinite(z)] = np.nan
+        for slopes, plane in zip(self._slopes, (x, y), strict=True):
+            np.multiply(slopes, z, out=plane)
+        octets = color.view(np.uint8).reshape(*color.shape, 4)
+        cv2.mixChannels([np.ascontiguousarray(rgb[self._every])], [octets], [0, 2, 1, 1, 2, 0])
+        # The upper three octets are the gap behind the label in POINT.
+        label.view('<u4')[:] = labels[self._every]
+        share[:] = confidence[self._every]
+        cv2.merge(tuple(self._planes), self._merged)
+        points: npt.NDArray[np.void] = self._merged.view(POINT)[..., 0]
+        return points
 
 
 def finite_points(points: npt.NDArray[np.void]) -> npt.NDArray[np.void]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from depthforge_ros.errors import UserError
 from depthforge_ros.geometry.camera import Camera
-from depthforge_ros.geometry.points import cloud, finite_points, metric_depth
+from depthforge_ros.geometry.points import CloudBuilder, finite_points, metric_depth
 from depthforge_ros.geometry.road import fit_road, RoadScale
 from depthforge_ros.geometry.scale_filter import MetricScale, ScaleFilter
 from depthforge_ros.labels import LabelSpace
@@ -38,7 +38,7 @@ class MetricFrame:
 
     camera: Camera
     """That of the image."""
-    rays: npt.NDArray[np.float32]
+    build: CloudBuilder
     scale: float
     is_sky: npt.NDArray[np.bool_]
     rgb: npt.NDArray[np.uint8]
@@ -56,14 +56,12 @@ class MetricFrame:
         )
 
     def points(self) -> npt.NDArray[np.void]:
-        """Return the points as the parameters ask for them, (rows, columns)."""
-        points = cloud(
+        """Return points (rows, columns) as asked for; those of the next frame replace them."""
+        points = self.build(
             self.depth_m,
-            self.rays,
             rgb=self.rgb,
             labels=self.result.labels,
             confidence=self.result.confidence,
-            stride=self.config.points_stride,
         )
         return points if self.config.points_organised else finite_points(points)
 
@@ -81,7 +79,8 @@ class MetricDepth:
         self._info: Any = None
         self._calibration: tuple[Any, ...] = ()
         self._camera: Camera | None = None
-        self._rays = np.zeros((0, 0, 2), np.float32)
+        self._rays: npt.NDArray[np.float32]
+        self._build: CloudBuilder
 
     @property
     def is_wanted(self) -> bool:
@@ -109,7 +108,7 @@ class MetricDepth:
         if scale.refusal:
             return None
         is_sky = result.labels == self._ids.get('sky', -1)
-        return MetricFrame(camera, self._rays, scale.scale, is_sky, rgb, result, self.config)
+        return MetricFrame(camera, self._build, scale.scale, is_sky, rgb, result, self.config)
 
     def _calibrated(self, height: int, width: int) -> Camera:
         """Return the camera; one that changes while frames come is refused until configured."""
@@ -124,6 +123,7 @@ class MetricDepth:
         if self._camera is None:
             camera = camera_from_message(info, width=width, height=height)
             self._rays = camera.rays(rectified=self.config.image_rectified)
+            self._build = CloudBuilder(self._rays, stride=self.config.points_stride)
             self._camera, self._calibration = camera, calibration
         if calibration != self._calibration:
             raise UserError(
