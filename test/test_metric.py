@@ -24,12 +24,14 @@ HEIGHT_M = 1.5
 FX = 50.0
 # The null engine's inverse depth grows from the first row on: a road with the horizon there.
 CAMERA = Camera.pinhole(width=64, height=48, fx=FX, fy=FX, cx=31.5, cy=0.0)
-POINT_FIELDS = {
-    'names': ['x', 'y', 'z', 'rgb', 'label', 'confidence'],
-    'formats': ['<f4', '<f4', '<f4', '<u4', '<u1', '<f4'],
-    'offsets': [0, 4, 8, 12, 16, 20],
-    'itemsize': 24,
-}
+POINT = np.dtype(
+    {
+        'names': ['x', 'y', 'z', 'rgb', 'label', 'confidence'],
+        'formats': ['<f4', '<f4', '<f4', '<u4', '<u1', '<f4'],
+        'offsets': [0, 4, 8, 12, 16, 20],
+        'itemsize': 24,
+    }
+)
 
 
 class Street:
@@ -120,9 +122,10 @@ def plane_of_labels() -> Any:
 
 def check_points(message: Any, depth_m: Any) -> None:
     assert (message.width, message.height, message.point_step) == (32, 24, 24)
-    assert [field.name for field in message.fields] == POINT_FIELDS['names']
-    assert [field.offset for field in message.fields] == POINT_FIELDS['offsets']
-    points = np.frombuffer(message.data, np.dtype(POINT_FIELDS)).reshape(24, 32)  # type: ignore[call-overload]
+    told = [(one.name, one.offset, one.datatype, one.count) for one in message.fields]
+    floats = [(name, 4 * index, 7, 1) for index, name in enumerate(('x', 'y', 'z', 'rgb'))]
+    assert told == [*floats, ('label', 16, 2, 1), ('confidence', 20, 7, 1)]
+    points = np.frombuffer(message.data, POINT).reshape(24, 32)
     there = np.isfinite(depth_m[::2, ::2])
     np.testing.assert_array_equal(np.isfinite(points['z']), there)
     np.testing.assert_array_equal(points['z'][there], depth_m[::2, ::2][there])

@@ -137,7 +137,7 @@ class NodeConfig:
         choices=('32FC1', '16UC1'),
     )
     points_stride: int = _parameter(
-        1, 'Of ~/points: every so many pixels of every so many rows.', within=(1, 64)
+        2, 'Of ~/points: every so many pixels of every so many rows.', within=(1, 64)
     )
     points_organised: bool = _parameter(
         True, 'Points lie in rows and columns as the pixels do; false leaves out empty ones.'
