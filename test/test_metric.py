@@ -135,8 +135,8 @@ def check_points(message: Any, depth_m: Any) -> None:
 
 
 def test_millimetres_and_points_without_gaps(peer: Any) -> None:
-    values = {'depth_encoding': '16UC1', 'points_organised': False, 'metric_scale': 20.0}
-    with node_in_process(max_range_m=20.0, **values) as node:
+    values = {'depth_encoding': '16UC1', 'points_organised': False, 'points_stride': 1}
+    with node_in_process(max_range_m=20.0, metric_scale=20.0, **values) as node:
         street = Street(peer, node)
         street.calibrate(info_message())
         street.show(1)
