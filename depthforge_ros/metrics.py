@@ -56,7 +56,7 @@ def pixel_accuracy(confusion: npt.NDArray[np.int64]) -> float:
 
 @dataclass(frozen=True)
 class DepthErrors:
-    """Errors of one depth map after the best alignment, over `pixels` pixels."""
+    """Errors of one depth map over `pixels` pixels."""
 
     absrel: float
     """Mean of |predicted - true| / true."""
@@ -87,7 +87,11 @@ def depth_errors(
     scale = best_scale(inverse, truth_m)
     with np.errstate(divide='ignore', invalid='ignore'):
         predicted_m = np.where(inverse > 0.0, scale / inverse, MAX_DEPTH_M)
-    predicted_m = np.minimum(predicted_m, MAX_DEPTH_M)
+    return compare_depth(np.minimum(predicted_m, MAX_DEPTH_M), truth_m)
+
+
+def compare_depth(predicted_m: npt.NDArray[Any], truth_m: npt.NDArray[Any]) -> DepthErrors:
+    """Judge metres (N,) against true metres (N,), all finite and above 0, as they are."""
     ratio = np.maximum(predicted_m / truth_m, truth_m / predicted_m)
     return DepthErrors(
         absrel=float(np.mean(np.abs(predicted_m - truth_m) / truth_m)),

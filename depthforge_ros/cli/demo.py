@@ -257,9 +257,10 @@ def _bundled_drive() -> Drive:
 
 
 def _kitti_drive(shared: Path | None) -> list[Drive]:
-    from depthforge_ros.evaluation.camera import Camera, DriveFile
+    from depthforge_ros.evaluation.camera import DriveFile
     from depthforge_ros.evaluation.files import list_images
     from depthforge_ros.frame import rgb_from_file
+    from depthforge_ros.geometry.camera import Camera
 
     folder = Path(shared or '.') / 'data' / 'kitti_drive'
     if shared is None or not folder.is_dir():

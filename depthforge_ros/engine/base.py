@@ -49,6 +49,10 @@ class Engine(Protocol):
         """Return the input size that the engine was made for."""
 
     @property
+    def is_metric(self) -> bool:
+        """Tell whether its inverse depth is in 1/m, and not only relative."""
+
+    @property
     def fingerprint(self) -> str:
         """Return a short hash of weights and options; equal fingerprints give equal results."""
 

@@ -32,6 +32,7 @@ class EagerEngine:
         self.fingerprint = fingerprint
         self.network = network.eval()
         config = network.config
+        self.is_metric = config.dpt.max_depth_m > 0.0
         self.preprocess = Preprocess(patch=config.encoder.patch, short_side=config.short_side)
 
     @classmethod

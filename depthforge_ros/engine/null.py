@@ -22,6 +22,7 @@ class NullEngine:
         self.label_space: LabelSpace = CAMVID
         self.preprocess = preprocess
         self.fingerprint = 'null'
+        self.is_metric = False
 
     @classmethod
     def load(

@@ -10,64 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from depthforge_ros.errors import UserError
+from depthforge_ros.geometry.camera import Camera, IDENTITY
 from depthforge_ros.labels import LABEL_SPACES
 import yaml
-
-IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
-DISTORTION_LENGTHS = {'plumb_bob': (0, 4, 5), 'rational_polynomial': (8,), 'equidistant': (4,)}
-"""Coefficients that each distortion model of sensor_msgs takes."""
-MATRIX_LENGTHS = {'k': 9, 'r': 9, 'p': 12}
-
-
-@dataclass(frozen=True)
-class Camera:
-    """What sensor_msgs/CameraInfo says; the letters are its field names, matrices row by row."""
-
-    width: int
-    height: int
-    k: tuple[float, ...]
-    p: tuple[float, ...]
-    d: tuple[float, ...] = ()
-    r: tuple[float, ...] = IDENTITY
-    distortion_model: str = 'plumb_bob'
-
-    def __post_init__(self) -> None:
-        if self.width < 1 or self.height < 1:
-            raise UserError(
-                f'camera: image_width {self.width} and image_height {self.height} came, both must '
-                'be at least 1 pixel'
-            )
-        for name, length in MATRIX_LENGTHS.items():
-            if len(getattr(self, name)) != length:
-                raise UserError(
-                    f'camera: matrix {name} has {len(getattr(self, name))} numbers, {length} are '
-                    'needed'
-                )
-        if self.k[0] <= 0.0 or self.k[4] <= 0.0:
-            raise UserError(
-                f'camera: focal lengths {self.k[0]} and {self.k[4]} came, both must be above 0 '
-                'pixels; calibrate the camera'
-            )
-        lengths = DISTORTION_LENGTHS.get(self.distortion_model)
-        if lengths is None:
-            raise UserError(
-                f'camera: distortion_model {self.distortion_model!r} is not known; choose one of '
-                f'{", ".join(DISTORTION_LENGTHS)}'
-            )
-        if len(self.d) not in lengths:
-            raise UserError(
-                f'camera: {len(self.d)} distortion coefficients came, {self.distortion_model} '
-                f'takes {" or ".join(map(str, lengths))}'
-            )
-
-    @classmethod
-    def pinhole(
-        cls, *, width: int, height: int, fx: float, fy: float, cx: float, cy: float
-    ) -> Camera:
-        """Make a rectified camera without distortion, all in pixels."""
-        k = (fx, 0.0, cx, 0.0, fy, cy, 0.0, 0.0, 1.0)
-        p = (fx, 0.0, cx, 0.0, 0.0, fy, cy, 0.0, 0.0, 0.0, 1.0, 0.0)
-        return cls(width=width, height=height, k=k, p=p, d=(0.0,) * 5)
 
 
 @dataclass(frozen=True)

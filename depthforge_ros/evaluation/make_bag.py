@@ -12,9 +12,10 @@ from typing import Any
 
 from depthforge_ros.errors import UserError
 from depthforge_ros.evaluation.bag import LABEL_SPACE_KEY, remove_bag
-from depthforge_ros.evaluation.camera import Camera, DriveFile
+from depthforge_ros.evaluation.camera import DriveFile
 from depthforge_ros.evaluation.files import list_images, read_depth_m, read_labels
 from depthforge_ros.frame import rgb_from_file
+from depthforge_ros.geometry.camera import Camera
 from depthforge_ros.labels import LABEL_SPACES
 import numpy as np
 import numpy.typing as npt

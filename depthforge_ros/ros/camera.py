@@ -15,13 +15,14 @@ from depthforge_ros.labels import LabelSpace
 from depthforge_ros.postprocess import Result
 from depthforge_ros.ros.diagnostics import one_line
 from depthforge_ros.ros.label_info import create_label_info, label_info_message
+from depthforge_ros.ros.metric import MetricDepth
 from depthforge_ros.ros.outputs import Answer, BUILDERS
 from depthforge_ros.ros.parameters import camera_topic, NodeConfig, OUTPUTS
 from depthforge_ros.ros.qos import create_publisher, create_subscription
 from depthforge_ros.ros.statistics import Statistics
 import numpy as np
 import numpy.typing as npt
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 MESSAGE_TYPES = {'raw': Image, 'compressed': CompressedImage}
 LOG_PERIOD_S = 5.0
@@ -48,6 +49,7 @@ class Camera:
         domain: DomainStatistics | None,
         *,
         name: str,
+        is_metric: bool,
         put: Callable[[Camera, Frame], Frame | None],
     ) -> None:
         """`put` hands a frame over and returns the one of this camera that it replaced."""
@@ -55,12 +57,13 @@ class Camera:
         self.config = config
         self.statistics = Statistics()
         self.monitor = DomainMonitor(domain)
+        self.metric = MetricDepth(config, label_space, is_metric=is_metric)
         self._node = node
         self._label_space = label_space
         self._put = put
         self._due_s = 0.0
         """perf_counter() before which no frame is taken, with a limited rate."""
-        self._subscription: Any = None
+        self._subscriptions: list[Any] = []
         self._publishers: dict[str, Any] = {}
         self._label_info: Any = None
         try:
@@ -82,19 +85,14 @@ class Camera:
         """Say what the ids mean, and take frames from now on."""
         if self._label_info is not None:
             self._label_info.publish(label_info_message(self._label_space))
-        self._subscription = create_subscription(
-            self._node,
-            MESSAGE_TYPES[self.config.image_transport],
-            camera_topic('image', self.name),
-            self._receive,
-            report=self._report,
-        )
+        self._subscribe(MESSAGE_TYPES[self.config.image_transport], 'image', self._receive)
+        if self.metric.is_wanted:
+            self._subscribe(CameraInfo, 'camera_info', self.metric.take_info)
 
     def unsubscribe(self) -> None:
         """Take no more frames."""
-        if self._subscription is not None:
-            self._node.destroy_subscription(self._subscription)
-            self._subscription = None
+        while self._subscriptions:
+            self._node.destroy_subscription(self._subscriptions.pop())
 
     def destroy(self) -> None:
         """Free the publishers."""
@@ -119,10 +117,14 @@ class Camera:
         if not publishers or not all(one.is_activated for one in publishers.values()):
             self.statistics.dropped('deactivated')
             return
-        answer = Answer(header, rgb, result, self._label_space, self.config.overlay_alpha)
+        metric = self.metric.measure(header, rgb, result)
+        alpha = self.config.overlay_alpha
+        answer = Answer(header, rgb, result, self._label_space, alpha, metric)
         for name, publisher in publishers.items():
             if publisher.get_subscription_count():
-                publisher.publish(BUILDERS[name][1](answer))
+                message = BUILDERS[name][1](answer)
+                if message is not None:
+                    publisher.publish(message)
         done_s = time.perf_counter()
         self.statistics.published(
             {
@@ -150,6 +152,12 @@ class Camera:
             self.statistics.dropped('rate_limited')
         elif self._put(self, Frame(message, now_s)) is not None:
             self.statistics.dropped('replaced')
+
+    def _subscribe(self, kind: Any, topic: str, callback: Callable[[Any], None]) -> None:
+        topic = camera_topic(topic, self.name)
+        self._subscriptions.append(
+            create_subscription(self._node, kind, topic, callback, report=self._report)
+        )
 
     def _is_due(self, now_s: float) -> bool:
         """Tell whether the rate limit lets a frame pass; on average it is met exactly."""

@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 import time
 from typing import Any
 
 from depthforge_ros.errors import UserError
+from depthforge_ros.ros.metric import MetricStatus
 from depthforge_ros.ros.parameters import NodeConfig
 from depthforge_ros.ros.statistics import Snapshot
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
@@ -30,6 +31,7 @@ class Condition:
     """Whether the worker's thread runs."""
     domain: Mapping[str, float]
     """What the domain monitor says; `domain_shift` is lacking where it is not known."""
+    metric: MetricStatus = field(default_factory=MetricStatus)
 
 
 def one_line(error: Exception) -> str:
@@ -50,7 +52,8 @@ def camera_status(
     """Judge one camera and list its figures; `identity` holds model, engine and fingerprint."""
     level, message = _judge(snapshot, condition, limits, topic=topic)
     domain = {key: f'{value:.3f}' for key, value in condition.domain.items()}
-    values = {'topic': topic, **identity, **_figures(snapshot), **domain}
+    metric = {key: f'{value:.4g}' for key, value in condition.metric.figures.items()}
+    values = {'topic': topic, **identity, **_figures(snapshot), **domain, **metric}
     return DiagnosticStatus(
         level=level,
         name=name,
@@ -101,6 +104,8 @@ def _warnings(
         yield f'latency is {latency_ms:.0f} ms, max_latency_ms is {limits.max_latency_ms:g}'
     if (share := _drop_share(snapshot)) > limits.max_drop_share:
         yield f'{share:.0%} of the frames dropped, max_drop_share is {limits.max_drop_share:g}'
+    if condition.metric.withheld:
+        yield f'no metric depth: {condition.metric.withheld}'
     shift = condition.domain.get('domain_shift', 0.0)
     if 0.0 < limits.max_domain_shift < shift:
         yield (

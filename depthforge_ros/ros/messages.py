@@ -1,16 +1,21 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Arrays -> sensor_msgs/Image."""
+"""Arrays -> sensor_msgs/Image and PointCloud2."""
 
 from __future__ import annotations
 
 import array
+from collections.abc import Mapping
 import sys
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import Image, PointCloud2, PointField
+
+FIELD_TYPES = {'f': PointField.FLOAT32, 'B': PointField.UINT8, 'I': PointField.FLOAT32}
+"""By numpy's character; packed colours are FLOAT32, as PCL and RViz read them."""
+MILLIMETRES_PER_M = 1000.0
 
 
 def image_message(header: Any, *, encoding: str, pixels: npt.NDArray[Any]) -> Any:
@@ -21,10 +26,38 @@ def image_message(header: Any, *, encoding: str, pixels: npt.NDArray[Any]) -> An
     message.encoding = encoding
     message.is_bigendian = int(sys.byteorder == 'big')
     message.step = pixels.strides[0]
-    # Only an array.array is taken as it is; bytes and lists are checked value by value.
-    data = array.array('B')
-    data.frombytes(pixels.data.cast('B'))
-    message.data = data
+    message.data = _octets(pixels)
+    return message
+
+
+def metric_depth_message(header: Any, depth_m: npt.NDArray[np.float32], *, encoding: str) -> Any:
+    """Fill an Image with metres (H, W), or 16UC1 millimetres: 0 where none fit (REP 118)."""
+    if encoding == '32FC1':
+        return image_message(header, encoding=encoding, pixels=depth_m)
+    depth_mm = np.rint(depth_m * MILLIMETRES_PER_M)
+    fits = depth_mm <= np.iinfo(np.uint16).max
+    pixels = np.where(fits, depth_mm, 0.0).astype(np.uint16)
+    return image_message(header, encoding=encoding, pixels=pixels)
+
+
+def cloud_message(header: Any, points: npt.NDArray[np.void]) -> Any:
+    """Fill a PointCloud2 with structured points (rows, columns)."""
+    rows, columns = points.shape
+    fields: Mapping[str, Any] = points.dtype.fields or {}
+    message = PointCloud2(
+        header=header,
+        height=rows,
+        width=columns,
+        is_bigendian=False,
+        point_step=points.itemsize,
+        row_step=points.itemsize * columns,
+        is_dense=bool(np.isfinite(points['z']).all()),
+        fields=[
+            PointField(name=name, offset=offset, datatype=FIELD_TYPES[kind.char], count=1)
+            for name, (kind, offset, *_) in fields.items()
+        ],
+    )
+    message.data = _octets(points)
     return message
 
 
@@ -32,3 +65,10 @@ def confidence_message(header: Any, confidence: npt.NDArray[np.float32]) -> Any:
     """Scale confidence (H, W) in [0, 1] to mono8, as the Nav2 segmentation layer reads it."""
     scaled = np.rint(confidence * 255.0).astype(np.uint8)
     return image_message(header, encoding='mono8', pixels=scaled)
+
+
+def _octets(pixels: npt.NDArray[Any]) -> array.array[int]:
+    """Copy into what alone is taken as it is: bytes and lists are checked value by value."""
+    octets = array.array('B')
+    octets.frombytes(np.ascontiguousarray(pixels).view(np.uint8).data.cast('B'))
+    return octets

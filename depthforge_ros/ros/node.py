@@ -187,6 +187,7 @@ class DepthforgeNode(LifecycleNode):
             busy_s=self._rig.busy_s,
             is_working=self._rig.is_working,
             domain=camera.monitor.figures(),
+            metric=camera.metric.status,
         )
         return camera_status(
             camera.statistics.snapshot(),

@@ -11,10 +11,17 @@ from typing import Any
 import cv2
 from depthforge_ros.labels import LabelSpace
 from depthforge_ros.postprocess import overlay, Result
-from depthforge_ros.ros.messages import confidence_message, image_message
+from depthforge_ros.ros.camera_info import camera_info_message
+from depthforge_ros.ros.messages import (
+    cloud_message,
+    confidence_message,
+    image_message,
+    metric_depth_message,
+)
+from depthforge_ros.ros.metric import MetricFrame
 import numpy as np
 import numpy.typing as npt
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 
 FAST_PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1)
 
@@ -30,6 +37,8 @@ class Answer:
     result: Result
     label_space: LabelSpace
     overlay_alpha: float
+    metric: MetricFrame | None = None
+    """None where no scale is known."""
 
 
 def _mask(answer: Answer) -> Any:
@@ -61,6 +70,21 @@ def _depth(answer: Answer) -> Any:
     return image_message(answer.header, encoding='32FC1', pixels=answer.result.inverse_depth)
 
 
+def _metric_depth(answer: Answer) -> Any:
+    if answer.metric is None:
+        return None
+    encoding = answer.metric.config.depth_encoding
+    return metric_depth_message(answer.header, answer.metric.depth_m, encoding=encoding)
+
+
+def _metric_camera_info(answer: Answer) -> Any:
+    return answer.metric and camera_info_message(answer.header, answer.metric.camera)
+
+
+def _points(answer: Answer) -> Any:
+    return answer.metric and cloud_message(answer.header, answer.metric.points())
+
+
 BUILDERS: Mapping[str, tuple[Any, Callable[[Answer], Any]]] = {
     'mask': (Image, _mask),
     'mask_png': (CompressedImage, _mask_png),
@@ -68,5 +92,8 @@ BUILDERS: Mapping[str, tuple[Any, Callable[[Answer], Any]]] = {
     'confidence': (Image, _confidence),
     'entropy': (Image, _entropy),
     'depth': (Image, _depth),
+    'metric_depth': (Image, _metric_depth),
+    'metric_camera_info': (CameraInfo, _metric_camera_info),
+    'points': (PointCloud2, _points),
 }
-"""Message type and function of each of `parameters.OUTPUTS`."""
+"""Message type and function of each of `parameters.OUTPUTS`; None is not published."""

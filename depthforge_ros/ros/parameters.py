@@ -28,6 +28,9 @@ OUTPUTS = {
     'confidence': '~/segmentation/confidence',
     'entropy': '~/segmentation/entropy',
     'depth': '~/depth/relative',
+    'metric_depth': '~/depth/image',
+    'metric_camera_info': '~/depth/camera_info',
+    'points': '~/points',
 }
 """Topics that the node publishes for each camera; `camera_topic` puts the camera's name in."""
 REPLAY_DEPTH = 100
@@ -103,6 +106,41 @@ class NodeConfig:
     )
     overlay_alpha: float = _parameter(
         0.5, 'Weight of the class colours in the overlay.', within=(0.0, 1.0), runtime=True
+    )
+    camera_height_m: float = _parameter(
+        0.0,
+        'Height of the camera above the road, metres, from which depth gets its scale; 0 is not '
+        'known.',
+        within=(0.0, 100.0),
+    )
+    camera_pitch_deg: float = _parameter(
+        0.0, 'Optical axis below the horizon, degrees.', within=(-45.0, 45.0)
+    )
+    estimate_pitch: bool = _parameter(
+        False, 'Estimate the pitch from the road; only where much of it is in sight.'
+    )
+    image_rectified: bool = _parameter(
+        False, "The image is a pinhole's by P of camera_info; false: by K, with its distortion."
+    )
+    metric_scale: float = _parameter(
+        0.0,
+        'Depth in metres times relative inverse depth, where it is known; 0 takes it from a '
+        'metric model or from the road.',
+        within=(0.0, 1e6),
+    )
+    max_range_m: float = _parameter(
+        80.0, 'Depth beyond it is +Inf and has no point, metres.', within=(1.0, 10_000.0)
+    )
+    depth_encoding: str = _parameter(
+        '32FC1',
+        'Of ~/depth/image: 32FC1, metres, or 16UC1, millimetres with 0 for all that has none.',
+        choices=('32FC1', '16UC1'),
+    )
+    points_stride: int = _parameter(
+        2, 'Of ~/points: every so many pixels of every so many rows.', within=(1, 64)
+    )
+    points_organised: bool = _parameter(
+        True, 'Points lie in rows and columns as the pixels do; false leaves out empty ones.'
     )
     diagnostics_period_s: float = _parameter(
         1.0, 'Time between two messages on /diagnostics, seconds.', within=(0.05, 60.0)

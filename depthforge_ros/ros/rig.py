@@ -56,7 +56,15 @@ class Rig:
         space = pipeline.engine.label_space
         try:
             for name in config.cameras:
-                camera = Camera(node, config, space, domain, name=name, put=self._put)
+                camera = Camera(
+                    node,
+                    config,
+                    space,
+                    domain,
+                    name=name,
+                    is_metric=pipeline.engine.is_metric,
+                    put=self._put,
+                )
                 self.cameras.append(camera)
         except Exception:
             self.destroy()

@@ -1,0 +1,135 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""A calibrated camera: sizes, matrices and the ray that each pixel looks along."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import cv2
+from depthforge_ros.errors import UserError
+import numpy as np
+import numpy.typing as npt
+
+IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+DISTORTION_LENGTHS = {'plumb_bob': (0, 4, 5), 'rational_polynomial': (8,), 'equidistant': (4,)}
+"""Coefficients that each distortion model of sensor_msgs takes."""
+MATRIX_LENGTHS = {'k': 9, 'r': 9, 'p': 12}
+
+
+@dataclass(frozen=True)
+class Camera:
+    """What sensor_msgs/CameraInfo says; the letters are its field names, matrices row by row."""
+
+    width: int
+    height: int
+    k: tuple[float, ...]
+    p: tuple[float, ...]
+    d: tuple[float, ...] = ()
+    r: tuple[float, ...] = IDENTITY
+    distortion_model: str = 'plumb_bob'
+
+    def __post_init__(self) -> None:
+        if self.width < 1 or self.height < 1:
+            raise UserError(
+                f'camera: image_width {self.width} and image_height {self.height} came, both must '
+                'be at least 1 pixel'
+            )
+        for name, length in MATRIX_LENGTHS.items():
+            if len(getattr(self, name)) != length:
+                raise UserError(
+                    f'camera: matrix {name} has {len(getattr(self, name))} numbers, {length} are '
+                    'needed'
+                )
+        if not (self.k[0] > 0.0 and self.k[4] > 0.0):
+            raise UserError(
+                f'camera: focal lengths {self.k[0]} and {self.k[4]} came, both must be above 0 '
+                'pixels; calibrate the camera'
+            )
+        lengths = DISTORTION_LENGTHS.get(self.distortion_model)
+        if lengths is None:
+            raise UserError(
+                f'camera: distortion_model {self.distortion_model!r} is not known; choose one of '
+                f'{", ".join(DISTORTION_LENGTHS)}'
+            )
+        if len(self.d) not in lengths:
+            raise UserError(
+                f'camera: {len(self.d)} distortion coefficients came, {self.distortion_model} '
+                f'takes {" or ".join(map(str, lengths))}'
+            )
+
+    @classmethod
+    def pinhole(
+        cls, *, width: int, height: int, fx: float, fy: float, cx: float, cy: float
+    ) -> Camera:
+        """Make a rectified camera without distortion, all in pixels."""
+        k = (fx, 0.0, cx, 0.0, fy, cy, 0.0, 0.0, 1.0)
+        p = (fx, 0.0, cx, 0.0, 0.0, fy, cy, 0.0, 0.0, 0.0, 1.0, 0.0)
+        return cls(width=width, height=height, k=k, p=p, d=(0.0,) * 5)
+
+    def window(
+        self, *, x: int, y: int, width: int, height: int, binning: tuple[int, int]
+    ) -> Camera:
+        """Return the camera of a region of interest, in full pixels, that is binned (x, y)."""
+        shifted = replace(
+            self,
+            width=width,
+            height=height,
+            k=_transformed(self.k, 1.0, 1.0, -x, -y),
+            p=_transformed(self.p, 1.0, 1.0, -x, -y),
+        )
+        return shifted.resized(width // binning[0], height // binning[1])
+
+    def resized(self, width: int, height: int) -> Camera:
+        """
+        Return the camera whose image is this one's, resized.
+
+        Centres of pixels have whole coordinates, as in OpenCV, so the principal point goes to
+        (c + 0.5) scale - 0.5; a baseline in P is scaled with its row.
+        """
+        scale_x, scale_y = width / self.width, height / self.height
+        shift_x, shift_y = 0.5 * scale_x - 0.5, 0.5 * scale_y - 0.5
+        return replace(
+            self,
+            width=width,
+            height=height,
+            k=_transformed(self.k, scale_x, scale_y, shift_x, shift_y),
+            p=_transformed(self.p, scale_x, scale_y, shift_x, shift_y),
+        )
+
+    def rays(self, *, rectified: bool) -> npt.NDArray[np.float32]:
+        """
+        Find x / z and y / z of every pixel's ray, (height, width, 2), in the optical frame.
+
+        A rectified image is a pinhole's by P; another one goes through K and the distortion model.
+        """
+        columns = np.arange(self.width, dtype=np.float64)
+        rows = np.arange(self.height, dtype=np.float64)
+        if rectified and not (self.p[0] > 0.0 and self.p[5] > 0.0):
+            raise UserError(
+                f'camera: focal lengths {self.p[0]} and {self.p[5]} came in P, both must be above '
+                '0 pixels for a rectified image; calibrate the camera'
+            )
+        matrix = np.reshape(self.p, (3, 4))[:, :3] if rectified else np.reshape(self.k, (3, 3))
+        if rectified or not any(self.d):
+            x = (columns - matrix[0, 2]) / matrix[0, 0]
+            y = (rows - matrix[1, 2]) / matrix[1, 1]
+            return np.stack(np.meshgrid(x, y), axis=-1).astype(np.float32)
+        pixels = np.stack(np.meshgrid(columns, rows), axis=-1).reshape(-1, 1, 2)
+        undistort = (
+            cv2.fisheye.undistortPoints
+            if self.distortion_model == 'equidistant'
+            else cv2.undistortPoints
+        )
+        rays = undistort(pixels, matrix, np.asarray(self.d))
+        return rays.reshape(self.height, self.width, 2).astype(np.float32)
+
+
+def _transformed(
+    matrix: tuple[float, ...], scale_x: float, scale_y: float, shift_x: float, shift_y: float
+) -> tuple[float, ...]:
+    """Multiply K or P, row by row, from the left with a scaling and shift of the pixels."""
+    pixels = np.array([[scale_x, 0.0, shift_x], [0.0, scale_y, shift_y], [0.0, 0.0, 1.0]])
+    product: npt.NDArray[Any] = pixels @ np.reshape(matrix, (3, -1))
+    return tuple(float(value) for value in product.ravel())

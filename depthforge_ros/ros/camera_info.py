@@ -1,0 +1,51 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""sensor_msgs/CameraInfo -> the camera of an image, and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from depthforge_ros.errors import UserError
+from depthforge_ros.geometry.camera import Camera
+from sensor_msgs.msg import CameraInfo
+
+
+def camera_from_message(message: Any, *, width: int, height: int) -> Camera:
+    """Fold region of interest and binning in; UserError unless that gives width x height."""
+    full = Camera(
+        width=message.width,
+        height=message.height,
+        k=tuple(message.k),
+        p=tuple(message.p),
+        d=tuple(message.d),
+        r=tuple(message.r),
+        distortion_model=message.distortion_model or 'plumb_bob',
+    )
+    seen = full.window(
+        x=message.roi.x_offset,
+        y=message.roi.y_offset,
+        width=message.roi.width or message.width,
+        height=message.roi.height or message.height,
+        binning=(max(1, message.binning_x), max(1, message.binning_y)),
+    )
+    if (seen.width, seen.height) != (width, height):
+        raise UserError(
+            f'camera_info is for {seen.width} x {seen.height} pixels, the image has {width} x '
+            f'{height}; publish the one that belongs to the image'
+        )
+    return seen
+
+
+def camera_info_message(header: Any, camera: Camera) -> Any:
+    """Fill a CameraInfo without region of interest and binning."""
+    return CameraInfo(
+        header=header,
+        width=camera.width,
+        height=camera.height,
+        distortion_model=camera.distortion_model,
+        d=list(camera.d),
+        k=list(camera.k),
+        r=list(camera.r),
+        p=list(camera.p),
+    )

@@ -1,0 +1,171 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""One camera's way from relative to metric depth: its camera_info, the scale, and why not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+import math
+from typing import Any
+
+from depthforge_ros.errors import UserError
+from depthforge_ros.geometry.camera import Camera
+from depthforge_ros.geometry.points import CloudBuilder, finite_points, metric_depth
+from depthforge_ros.geometry.road import fit_road, RoadScale
+from depthforge_ros.geometry.scale_filter import MetricScale, ScaleFilter
+from depthforge_ros.labels import LabelSpace
+from depthforge_ros.postprocess import Result
+from depthforge_ros.ros.camera_info import camera_from_message
+from depthforge_ros.ros.parameters import NodeConfig
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class MetricStatus:
+    """What the diagnostics say of metric depth."""
+
+    withheld: str = ''
+    """Why there is none though it was asked for, in one line."""
+    figures: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class MetricFrame:
+    """A frame in metres; a plane is made when it is first read."""
+
+    camera: Camera
+    """That of the image."""
+    build: CloudBuilder
+    scale: float
+    is_sky: npt.NDArray[np.bool_]
+    rgb: npt.NDArray[np.uint8]
+    result: Result
+    config: NodeConfig
+
+    @cached_property
+    def depth_m(self) -> npt.NDArray[np.float32]:
+        """(H, W), metres along the optical axis; +Inf for the sky and beyond range."""
+        return metric_depth(
+            self.result.inverse_depth,
+            self.is_sky,
+            scale=self.scale,
+            max_range_m=self.config.max_range_m,
+        )
+
+    def points(self) -> npt.NDArray[np.void]:
+        """Return points (rows, columns) as asked for; those of the next frame replace them."""
+        points = self.build(
+            self.depth_m,
+            rgb=self.rgb,
+            labels=self.result.labels,
+            confidence=self.result.confidence,
+        )
+        return points if self.config.points_organised else finite_points(points)
+
+
+class MetricDepth:
+    """Takes the camera_info of one camera and the answers to its frames, from two threads."""
+
+    def __init__(self, config: NodeConfig, space: LabelSpace, *, is_metric: bool) -> None:
+        """`is_metric` says that the model's inverse depth is in 1/m already."""
+        self.config = config
+        self.status = MetricStatus()
+        self._fixed_scale = config.metric_scale or (1.0 if is_metric else 0.0)
+        self._ids = {name: number for number, name in enumerate(space.classes)}
+        self._filter = ScaleFilter()
+        self._info: Any = None
+        self._calibration: tuple[Any, ...] = ()
+        self._camera: Camera | None = None
+        self._rays: npt.NDArray[np.float32]
+        self._build: CloudBuilder
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether the parameters or the model give a scale at all."""
+        return self._fixed_scale > 0.0 or self.config.camera_height_m > 0.0
+
+    def take_info(self, message: Any) -> None:
+        """Keep the newest camera_info."""
+        self._info = message
+
+    def measure(
+        self, header: Any, rgb: npt.NDArray[np.uint8], result: Result
+    ) -> MetricFrame | None:
+        """Return the frame in metres, or None and say why in `status`."""
+        if not self.is_wanted:
+            return None
+        try:
+            camera = self._calibrated(*result.labels.shape)
+            road = self._road(result)
+            scale = self._scale(road, header.stamp.sec + header.stamp.nanosec * 1e-9)
+        except UserError as error:
+            self.status = MetricStatus(str(error))
+            return None
+        self.status = MetricStatus(scale.refusal, self._figures(road, scale))
+        if scale.refusal:
+            return None
+        is_sky = result.labels == self._ids.get('sky', -1)
+        return MetricFrame(camera, self._build, scale.scale, is_sky, rgb, result, self.config)
+
+    def _calibrated(self, height: int, width: int) -> Camera:
+        """Return the camera; one that changes while frames come is refused until configured."""
+        info = self._info
+        if info is None:
+            raise UserError('no camera_info has come; publish it or remap camera_info')
+        roi = info.roi
+        calibration = (
+            info.width, info.height, info.distortion_model, *info.d, *info.k, *info.r, *info.p,
+            info.binning_x, info.binning_y, roi.x_offset, roi.y_offset, roi.width, roi.height,
+        )  # fmt: skip
+        if self._camera is None:
+            camera = camera_from_message(info, width=width, height=height)
+            self._rays = camera.rays(rectified=self.config.image_rectified)
+            self._build = CloudBuilder(self._rays, stride=self.config.points_stride)
+            self._camera, self._calibration = camera, calibration
+        if calibration != self._calibration:
+            raise UserError(
+                'camera_info is another one than at first; if the new one is right, deactivate, '
+                'clean up and configure the node again'
+            )
+        if (self._camera.width, self._camera.height) != (width, height):
+            raise UserError(
+                f'camera_info is for {self._camera.width} x {self._camera.height} pixels, the '
+                f'image has {width} x {height}; publish the one that belongs to the image'
+            )
+        return self._camera
+
+    def _road(self, result: Result) -> RoadScale | None:
+        """Fit the road, if the camera's height is known."""
+        if not self.config.camera_height_m:
+            return None
+        if 'road' not in self._ids:
+            raise UserError('the model has no class named road; set metric_scale')
+        return fit_road(
+            result.inverse_depth,
+            result.labels == self._ids['road'],
+            self._rays,
+            height_m=self.config.camera_height_m,
+            pitch_rad=None
+            if self.config.estimate_pitch
+            else math.radians(self.config.camera_pitch_deg),
+        )
+
+    def _scale(self, road: RoadScale | None, stamp_s: float) -> MetricScale:
+        if self._fixed_scale or road is None:
+            return MetricScale(self._fixed_scale, 0.0)
+        return self._filter.update(road, stamp_s)
+
+    def _figures(self, road: RoadScale | None, scale: MetricScale) -> dict[str, float]:
+        figures = {'metric_scale': scale.scale, 'metric_scale_relative_std': scale.relative_std}
+        if road is not None:
+            figures |= {
+                'road_share': road.road_share,
+                'road_off_plane_share': road.off_plane_share,
+                'horizon_pitch_deg': math.degrees(road.horizon_pitch_rad),
+                'implied_camera_height_m': self.config.camera_height_m
+                * (scale.scale / road.scale),
+            }
+        return figures

@@ -1,0 +1,218 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Metric depth, its camera_info and points over real DDS, and what withholds them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from depthforge_ros.geometry.camera import Camera
+from depthforge_ros.labels import CAMVID
+from depthforge_ros.ros.camera_info import camera_info_message
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from node_support import DEPTH, figures, identity, make_image, node_in_process
+import numpy as np
+import pytest
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from std_msgs.msg import Header
+
+IMAGE = '/depthforge/depth/image'
+INFO = '/depthforge/depth/camera_info'
+POINTS = '/depthforge/points'
+HEIGHT_M = 1.5
+FX = 50.0
+# The null engine's inverse depth grows from the first row on: a road with the horizon there.
+CAMERA = Camera.pinhole(width=64, height=48, fx=FX, fy=FX, cx=31.5, cy=0.0)
+POINT = np.dtype(
+    {
+        'names': ['x', 'y', 'z', 'rgb', 'label', 'confidence'],
+        'formats': ['<f4', '<f4', '<f4', '<u4', '<u1', '<f4'],
+        'offsets': [0, 4, 8, 12, 16, 20],
+        'itemsize': 24,
+    }
+)
+
+
+class Street:
+    """The node with a camera beside it."""
+
+    def __init__(self, peer: Any, node: Any) -> None:
+        self._peer = peer
+        self.relative = peer.subscribe(Image, DEPTH, seen_by=node)
+        self.depth = peer.subscribe(Image, IMAGE, seen_by=node)
+        self.infos = peer.subscribe(CameraInfo, INFO, seen_by=node)
+        self.points = peer.subscribe(PointCloud2, POINTS, seen_by=node)
+        self.reports = peer.subscribe(DiagnosticArray, '/diagnostics')
+        self._image = peer.publisher(Image, '/image', seen_by=node)
+        self._info = peer.publisher(CameraInfo, '/camera_info', seen_by=node)
+        self._metric = node._rig.cameras[0].metric
+
+    def calibrate(self, info: Any) -> None:
+        before = self._metric._info
+        self._info.publish(info)
+        self._peer.spin_until(lambda: self._metric._info is not before)
+
+    def show(self, number: int) -> None:
+        """Publish a frame and wait until it is answered, with metres or without."""
+        before = len(self.relative)
+        self._image.publish(make_image(number))
+        self._peer.spin_until(lambda: len(self.relative) > before)
+        self._peer.spin_for(0.3)
+
+    def warning(self) -> str:
+        def is_withheld() -> bool:
+            status = self.reports[-1].status[0] if self.reports else None
+            return bool(status and 'no metric depth' in status.message)
+
+        self._peer.spin_until(is_withheld)
+        status = self.reports[-1].status[0]
+        assert status.level == DiagnosticStatus.WARN
+        return str(status.message)
+
+
+def plane(message: Any, dtype: Any) -> Any:
+    return np.frombuffer(message.data, dtype).reshape(message.height, message.width)
+
+
+def expected_m() -> Any:
+    """Depth of the road by row, from the camera alone."""
+    with np.errstate(divide='ignore'):
+        return FX * HEIGHT_M / np.arange(48)
+
+
+def info_message(camera: Camera = CAMERA) -> Any:
+    return camera_info_message(Header(frame_id='front_camera'), camera)
+
+
+def test_metres_info_and_points_of_one_frame(peer: Any) -> None:
+    with node_in_process(camera_height_m=HEIGHT_M, max_range_m=20.0, points_stride=2) as node:
+        street = Street(peer, node)
+        street.calibrate(info_message())
+        street.show(7)
+        assert len(street.depth) == len(street.infos) == len(street.points) == 1
+        answers = (street.depth[0], street.infos[0], street.points[0])
+        assert {identity(one) for one in answers} == {identity(make_image(7))}
+        depth_m = plane(street.depth[0], np.float32)
+        assert street.depth[0].encoding == '32FC1'
+        is_sky = plane_of_labels() == CAMVID.classes.index('sky')
+        assert np.isinf(depth_m[is_sky]).all()
+        assert np.isinf(depth_m[:3]).all()
+        rows = depth_m[6:46, 40]
+        np.testing.assert_allclose(rows, expected_m()[6:46], rtol=0.1)
+        info = street.infos[0]
+        assert (info.width, info.height) == (64, 48)
+        assert tuple(info.k) == CAMERA.k
+        check_points(street.points[0], depth_m)
+
+        def is_told() -> bool:
+            told = figures(street.reports[-1].status[0]) if street.reports else {}
+            return float(told.get('implied_camera_height_m', 0)) == pytest.approx(HEIGHT_M, 0.01)
+
+        peer.spin_until(is_told)
+
+
+def plane_of_labels() -> Any:
+    """Labels of the null engine, as the camera sees them: the sky is its first columns."""
+    columns = np.zeros((48, 64), np.uint8)
+    columns[:, 7:] = 1
+    columns[:, 4:7] = 255
+    return columns
+
+
+def check_points(message: Any, depth_m: Any) -> None:
+    assert (message.width, message.height, message.point_step) == (32, 24, 24)
+    told = [(one.name, one.offset, one.datatype, one.count) for one in message.fields]
+    floats = [(name, 4 * index, 7, 1) for index, name in enumerate(('x', 'y', 'z', 'rgb'))]
+    assert told == [*floats, ('label', 16, 2, 1), ('confidence', 20, 7, 1)]
+    points = np.frombuffer(message.data, POINT).reshape(24, 32)
+    there = np.isfinite(depth_m[::2, ::2])
+    np.testing.assert_array_equal(np.isfinite(points['z']), there)
+    np.testing.assert_array_equal(points['z'][there], depth_m[::2, ::2][there])
+    columns = (np.arange(0, 64, 2) - CAMERA.k[2]) / FX
+    np.testing.assert_allclose(points['x'][10], columns * points['z'][10], rtol=1e-5)
+    np.testing.assert_array_equal(points['rgb'], 0x070707)
+
+
+def test_millimetres_and_points_without_gaps(peer: Any) -> None:
+    values = {'depth_encoding': '16UC1', 'points_organised': False, 'points_stride': 1}
+    with node_in_process(max_range_m=20.0, metric_scale=20.0, **values) as node:
+        street = Street(peer, node)
+        street.calibrate(info_message())
+        street.show(1)
+        relative = plane(street.relative[0], np.float32)
+        depth_mm = plane(street.depth[0], np.uint16)
+        known = depth_mm > 0
+        assert 0.5 < known.mean() < 1.0
+        np.testing.assert_allclose(depth_mm[known], 20_000.0 / relative[known], atol=0.51)
+        cloud = street.points[0]
+        assert (cloud.height, cloud.width, cloud.is_dense) == (1, known.sum(), True)
+
+
+def zero_focal(message: Any) -> None:
+    message.k = [0.0] * 9
+
+
+def wrong_size(message: Any) -> None:
+    message.width, message.height = 640, 480
+
+
+def odd_model(message: Any) -> None:
+    message.distortion_model = 'fisheye62'
+
+
+@pytest.mark.parametrize(
+    ('spoil', 'reason'),
+    [
+        (None, 'no camera_info has come'),
+        (zero_focal, 'focal lengths 0.0'),
+        (wrong_size, '640 x 480'),
+        (odd_model, 'fisheye62'),
+    ],
+)
+def test_bad_camera_info_withholds_metres_alone(
+    peer: Any, spoil: Callable[[Any], None] | None, reason: str
+) -> None:
+    with node_in_process(camera_height_m=HEIGHT_M) as node:
+        street = Street(peer, node)
+        if spoil is not None:
+            info = info_message()
+            spoil(info)
+            street.calibrate(info)
+        street.show(1)
+        assert (len(street.depth), len(street.infos), len(street.points)) == (0, 0, 0)
+        assert reason in street.warning()
+        street.calibrate(info_message())
+        street.show(2)
+        assert len(street.depth) == 1
+
+
+def test_changed_calibration_withholds_metres_until_it_is_back(peer: Any) -> None:
+    with node_in_process(camera_height_m=HEIGHT_M) as node:
+        street = Street(peer, node)
+        street.calibrate(info_message())
+        street.show(1)
+        street.calibrate(info_message(CAMERA.resized(128, 96).resized(64, 48)))
+        street.show(2)
+        assert len(street.depth) == 2
+        changed = info_message()
+        changed.k[0] = 60.0
+        street.calibrate(changed)
+        street.show(3)
+        assert len(street.depth) == 2
+        assert 'another one than at first' in street.warning()
+        street.calibrate(info_message())
+        street.show(4)
+        assert (len(street.depth), len(street.relative)) == (3, 4)
+
+
+def test_without_a_height_nothing_metric_is_said(peer: Any) -> None:
+    with node_in_process() as node:
+        relative = peer.subscribe(Image, DEPTH, seen_by=node)
+        depth = peer.subscribe(Image, IMAGE, seen_by=node)
+        publisher = peer.publisher(Image, '/image', seen_by=node)
+        publisher.publish(make_image(1))
+        peer.spin_until(lambda: len(relative) == 1)
+        peer.spin_for(0.3)
+        assert depth == []
+        assert peer.node.count_subscribers('/camera_info') == 0
