@@ -21,9 +21,9 @@ SOURCES = sorted(
 
 ROS_NODE = Path('depthforge_ros/ros')
 PEERS_OF_THE_NODE = tuple(
-    Path('benchmarks') / name for name in ('faults.py', 'node.py', 'soak.py')
+    Path('benchmarks') / name for name in ('faults.py', 'geometry_cost.py', 'node.py', 'soak.py')
 )
-"""They talk to it over DDS."""
+"""They measure it, or its messages, from outside."""
 TENSORRT = Path('depthforge_ros/engine/tensorrt.py')
 CORE = Path('depthforge_ros')
 USERS_OF_ROS_LAYER = (ROS_NODE, Path('depthforge_ros/cli'), Path('benchmarks'), Path('launch'))

@@ -80,7 +80,7 @@ def test_missing_vision_msgs_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_policy_grants_exactly_what_the_node_uses() -> None:
-    with node_in_process(use_sim_time=True) as node:
+    with node_in_process(use_sim_time=True, camera_height_m=1.5) as node:
         name = node.get_name(), node.get_namespace()
         used = {
             'publish': node.get_publisher_names_and_types_by_node(*name),

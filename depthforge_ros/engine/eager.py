@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 
 from depthforge_ros.engine.base import NetworkOutput
 from depthforge_ros.errors import UserError
 from depthforge_ros.labels import LabelSpace
+from depthforge_ros.model.answer import Answering
 from depthforge_ros.model.checkpoint import digest
 from depthforge_ros.model.network import DepthForge
 from depthforge_ros.model.registry import load_model
@@ -17,7 +17,6 @@ from depthforge_ros.preprocess import Preprocess
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 
 class EagerEngine:
@@ -31,6 +30,7 @@ class EagerEngine:
         self.label_space = label_space
         self.fingerprint = fingerprint
         self.network = network.eval()
+        self._answering = Answering(self.network)
         config = network.config
         self.is_metric = config.dpt.max_depth_m > 0.0
         self.preprocess = Preprocess(patch=config.encoder.patch, short_side=config.short_side)
@@ -58,24 +58,8 @@ class EagerEngine:
     def __call__(self, images: npt.NDArray[np.uint8]) -> NetworkOutput:
         """Run uint8 (B, h, w, 3) RGB whose sides are multiples of the patch."""
         batch = torch.from_numpy(np.ascontiguousarray(images)).to(self.network.mean.device)
-        prediction = self.network(batch)
-        labels, confidence, entropy = summarise(prediction.scores_BKHW)
-        return NetworkOutput(
-            labels=labels.cpu().numpy(),
-            confidence=confidence.cpu().numpy(),
-            entropy=entropy.cpu().numpy(),
-            inverse_depth=prediction.inverse_depth_BHW.cpu().numpy(),
-            features=prediction.features_BF.cpu().numpy(),
-        )
-
-
-def summarise(scores_BKHW: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Train ids uint8, confidence and normalised entropy in [0, 1], each (B, H, W)."""
-    total = scores_BKHW.sum(1, keepdim=True).clamp_min(1e-9)
-    shares = scores_BKHW / total
-    confidence, labels = shares.max(1)
-    entropy = torch.special.entr(shares).sum(1) / math.log(shares.shape[1])
-    return labels.to(torch.uint8), confidence, entropy.clamp(0.0, 1.0)
+        answer = self._answering(batch)
+        return NetworkOutput(*(plane.cpu().numpy() for plane in answer))
 
 
 def _device(name: str) -> torch.device:

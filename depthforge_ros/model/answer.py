@@ -24,14 +24,16 @@ class Answer(NamedTuple):
     """Entropy of the class shares in nats / ln(classes), [0, 1]."""
     inverse_depth_BHW: Tensor
     """Inverse depth >= 0: relative, or in 1/m with a metric depth head."""
+    features_BF: Tensor
+    """Mean, then deviation, over the last visual map: (B, 2C)."""
 
 
 class Answering(nn.Module):
-    """A network, folded, with all that engines do after it."""
+    """A network with all that engines do after it."""
 
     def __init__(self, network: DepthForge) -> None:
         super().__init__()
-        self.network = network.fold().eval()
+        self.network = network
 
     def forward(self, image_BHW3: Tensor) -> Answer:
         """Answer RGB uint8 (B, H, W, 3) whose sides are multiples of the (larger) patch."""
@@ -39,7 +41,14 @@ class Answering(nn.Module):
         depth_taps, visual_taps = network.streams(network.normalize(image_BHW3))
         scores_BKhw = network.segment(visual_taps, every_layer=False).class_scores()
         labels, confidence, entropy = summarise(scores_BKhw, size)
-        return Answer(labels, confidence, entropy, network.estimate_depth(depth_taps, size))
+        last_BCN = visual_taps[-1].flatten(2)
+        return Answer(
+            labels,
+            confidence,
+            entropy,
+            network.estimate_depth(depth_taps, size),
+            torch.cat((last_BCN.mean(2), last_BCN.std(2, correction=0)), 1),
+        )
 
 
 def summarise(scores_BKhw: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:

@@ -39,8 +39,6 @@ class Prediction(NamedTuple):
     """Class scores >= 0, not normalised."""
     inverse_depth_BHW: Tensor
     """Inverse depth >= 0: relative, or in 1/m with a metric depth head."""
-    features_BF: Tensor
-    """Mean, then deviation, over the last visual map: (B, 2C)."""
 
 
 class DepthForge(nn.Module):
@@ -95,11 +93,8 @@ class DepthForge(nn.Module):
         image = self.normalize(image_BHW3)
         depth_taps, visual_taps = self.streams(image)
         output = self.segment(visual_taps, every_layer=False)
-        last_BCN = visual_taps[-1].flatten(2)
         return Prediction(
-            resize(output.class_scores(), size),
-            self.estimate_depth(depth_taps, size),
-            torch.cat((last_BCN.mean(2), last_BCN.std(2, correction=0)), 1),
+            resize(output.class_scores(), size), self.estimate_depth(depth_taps, size)
         )
 
     def streams(self, image_B3HW: Tensor) -> tuple[list[Tensor], list[Tensor]]:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -48,8 +49,11 @@ def _mask(answer: Answer) -> Any:
 def _mask_png(answer: Answer) -> Any:
     """Compress without loss, in the format string of image_transport; JPEG would mix the ids."""
     png = cv2.imencode('.png', answer.result.labels, FAST_PNG)[1]
+    # Only an array of the right type is taken without a look at every byte.
     return CompressedImage(
-        header=answer.header, format='mono8; png compressed mono8', data=png.tobytes()
+        header=answer.header,
+        format='mono8; png compressed mono8',
+        data=array('B', png.tobytes()),
     )
 
 
