@@ -4,6 +4,7 @@
 
 from pathlib import Path
 
+from depthforge_ros.ros.parameters import camera_info_beside
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch_ros.actions import Node
@@ -13,6 +14,7 @@ RVIZ_TOPICS = (
     '/depthforge/segmentation/overlay',
     '/depthforge/depth/relative',
     '/depthforge/segmentation/mask',
+    '/depthforge/points',
 )
 ARGUMENTS = (
     DeclareLaunchArgument('namespace', default_value='', description='Namespace of the node.'),
@@ -21,6 +23,11 @@ ARGUMENTS = (
         default_value='/camera/image_raw',
         description='Topic of sensor_msgs/Image, or of CompressedImage where the parameter '
         'image_transport is compressed.',
+    ),
+    DeclareLaunchArgument(
+        'camera_info_topic',
+        default_value='',
+        description='Topic of sensor_msgs/CameraInfo; empty: beside the images.',
     ),
     DeclareLaunchArgument(
         'params_file',
@@ -68,7 +75,13 @@ def start(context):
             name='depthforge',
             namespace=given['namespace'],
             parameters=[given['params_file'], overrides],
-            remappings=[('image', given['image_topic'])],
+            remappings=[
+                ('image', given['image_topic']),
+                (
+                    'camera_info',
+                    given['camera_info_topic'] or camera_info_beside(given['image_topic']),
+                ),
+            ],
             arguments=['--ros-args', '--log-level', given['log_level']],
             output='screen',
         )

@@ -4,7 +4,7 @@
 
 from pathlib import Path
 
-from depthforge_ros.ros.parameters import lossless, OUTPUTS
+from depthforge_ros.ros.parameters import camera_info_beside, lossless, OUTPUTS
 from launch import LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument,
@@ -46,7 +46,10 @@ def start(context):
         executable='depthforge_node',
         name='depthforge',
         parameters=[given['params_file'], overrides],
-        remappings=[('image', given['image_topic'])],
+        remappings=[
+            ('image', given['image_topic']),
+            ('camera_info', camera_info_beside(given['image_topic'])),
+        ],
         output='screen',
     )
     # The mask is recorded as it is, and not compressed beside it.

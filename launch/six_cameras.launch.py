@@ -4,12 +4,13 @@
 
 from pathlib import Path
 
+from depthforge_ros.ros.parameters import camera_info_beside
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch_ros.actions import Node
 
 CONFIG = Path(__file__).resolve().parents[1] / 'config'
-RVIZ_TOPICS = ('segmentation/overlay', 'depth/relative', 'segmentation/mask')
+RVIZ_TOPICS = ('segmentation/overlay', 'depth/relative', 'segmentation/mask', 'points')
 ARGUMENTS = (
     DeclareLaunchArgument('namespace', default_value='', description='Namespace of the node.'),
     DeclareLaunchArgument(
@@ -22,6 +23,11 @@ ARGUMENTS = (
         default_value='/{camera}/image_raw/compressed',
         description='Topic of each camera, with {camera} where its name belongs; '
         'CompressedImage, or Image where the parameter image_transport is raw.',
+    ),
+    DeclareLaunchArgument(
+        'camera_info_topic',
+        default_value='',
+        description='Topic of the CameraInfo, {camera} likewise; empty: beside the images.',
     ),
     DeclareLaunchArgument(
         'params_file',
@@ -61,6 +67,8 @@ def start(context):
     """Build the nodes once the arguments have their values."""
     given = context.launch_configurations
     cameras = given['cameras'].split(',')
+    info = given['camera_info_topic'] or camera_info_beside(given['image_topic'])
+    inputs = {'image': given['image_topic'], 'camera_info': info}
     overrides = {'use_sim_time': given['use_sim_time'] == 'true', 'cameras': cameras}
     overrides.update({name: given[name] for name in ('model', 'engine') if given[name]})
     nodes = [
@@ -71,8 +79,9 @@ def start(context):
             namespace=given['namespace'],
             parameters=[given['params_file'], overrides],
             remappings=[
-                (f'{camera}/image', given['image_topic'].replace('{camera}', camera))
+                (f'{camera}/{name}', topic.replace('{camera}', camera))
                 for camera in cameras
+                for name, topic in inputs.items()
             ],
             arguments=['--ros-args', '--log-level', given['log_level']],
             output='screen',

@@ -88,13 +88,16 @@ def test_every_argument_is_described(name: str) -> None:
 def test_node_is_started_with_what_was_given() -> None:
     declared, start = load('depthforge.launch.py')
     assert set(declared) == {
-        *('namespace', 'image_topic', 'params_file', 'model', 'engine'),
+        *('namespace', 'image_topic', 'camera_info_topic', 'params_file', 'model', 'engine'),
         *('use_sim_time', 'rviz', 'log_level'),
     }
     (node,) = start(namespace='front', image_topic='/front/image_raw', engine='null')
     assert node.named['executable'] == 'depthforge_node'
     assert node.named['namespace'] == 'front'
-    assert node.named['remappings'] == [('image', '/front/image_raw')]
+    assert node.named['remappings'] == [
+        ('image', '/front/image_raw'),
+        ('camera_info', '/front/camera_info'),
+    ]
     file, overrides = node.named['parameters']
     assert parameters_of(file)['model'] == NodeConfig().model
     assert overrides == {'use_sim_time': False, 'engine': 'null'}
@@ -117,7 +120,9 @@ def test_six_cameras_are_remapped_and_shown() -> None:
     assert node.named['parameters'][1]['cameras'] == ['front', 'rear']
     assert node.named['remappings'] == [
         ('front/image', '/front/image_raw/compressed'),
+        ('front/camera_info', '/front/camera_info'),
         ('rear/image', '/rear/image_raw/compressed'),
+        ('rear/camera_info', '/rear/camera_info'),
     ]
     assert (MASK, '/car/depthforge/front/segmentation/mask') in rviz.named['remappings']
     assert {topic for topic, _ in rviz.named['remappings']} < TOPICS

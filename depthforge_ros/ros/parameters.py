@@ -211,6 +211,11 @@ def is_runtime(name: str) -> bool:
     return bool(_FIELDS[name].metadata['runtime'])
 
 
+def camera_info_beside(image_topic: str) -> str:
+    """Where image_transport's drivers publish the CameraInfo of an image topic."""
+    return f'{image_topic.removesuffix("/compressed").rpartition("/")[0]}/camera_info'
+
+
 def lossless(*, image_topic: str, node: str = '/depthforge') -> dict[str, str | int]:
     """
     Quality of service overrides under which a replay loses no frame on the way.
