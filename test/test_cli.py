@@ -104,3 +104,20 @@ def test_figures_that_cannot_be_written_are_one_line(
     (tmp_path / 'file').write_text('')
     assert main(['models', '--json', str(tmp_path / 'file' / 'models.json')]) == 2
     assert 'cannot be written' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('arguments', [['node'], ['replay', 'bag'], ['record', '/topic']])
+def test_commands_that_need_ros_say_so_where_it_is_missing(
+    arguments: list[str], tmp_path: Path
+) -> None:
+    # A module of None is one that Python does not find.
+    code = (
+        'import sys; sys.modules["rclpy"] = sys.modules["rcl_interfaces"] = None; '
+        'from depthforge_ros.cli.main import main; sys.exit(main(sys.argv[1:]))'
+    )
+    bag = {'replay': [], 'node': [], 'record': ['--output', str(tmp_path / 'out')]}
+    command = [sys.executable, '-c', code, *arguments, *bag[arguments[0]]]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert 'needs ROS 2' in line

@@ -30,6 +30,7 @@ Module of each command. Each has `HELP`, `add_arguments(parser)` and `run(args) 
 imports what is heavy inside `run`, so that `--help` is quick and needs neither torch nor ROS.
 """
 
+ROS_MODULES = ('rclpy', 'rcl_interfaces')
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
 
@@ -62,8 +63,17 @@ def _run(arguments: list[str]) -> int:
         raise UserError(f'command {name!r} is not known; choose one of {", ".join(COMMANDS)}')
     module = importlib.import_module(COMMANDS[name])
     parser = _parser(name, module)
-    code = module.run(parser.parse_args(arguments[1:]))
-    return int(code)
+    args = parser.parse_args(arguments[1:])
+    try:
+        return int(module.run(args))
+    except ModuleNotFoundError as error:
+        root = (error.name or '').partition('.')[0]
+        if root not in ROS_MODULES and not root.endswith('_msgs'):
+            raise
+        raise UserError(
+            f'{name} needs ROS 2, and {root} is not installed here; source a ROS 2 workspace, or '
+            "pip install 'depthforge_ros[ros]'"
+        ) from error
 
 
 def _parser(name: str, module: ModuleType) -> argparse.ArgumentParser:

@@ -46,6 +46,11 @@ class Bag:
     def __init__(self, path: Path) -> None:
         if not path.exists():
             raise UserError(f'bag {path} does not exist; check the path')
+        if path.is_dir() and not (path / 'metadata.yaml').is_file():
+            raise UserError(
+                f'folder {path} holds no metadata.yaml, so is no rosbag2; give a rosbag2 folder,'
+                ' an mcap or db3 file; an interrupted recording is mended by `ros2 bag reindex`'
+            )
         self.path = path
         try:
             store = get_typestore(Stores.ROS2_JAZZY)
