@@ -96,3 +96,14 @@ def test_a_camera_whose_every_frame_is_bad_is_an_error() -> None:
     statistics.received()
     statistics.dropped('bad_length')
     assert status_of(statistics).level == ERROR
+
+
+def test_frames_without_a_stamp_have_no_age() -> None:
+    statistics = Statistics()
+    for stages_ms in (
+        {'latency': 5.0, 'age': 7.0},
+        {'latency': 5.0},
+        {'latency': 5.0, 'age': 9.0},
+    ):
+        statistics.published(stages_ms)
+    assert statistics.snapshot().percentiles_ms['age'][0] == 8.0

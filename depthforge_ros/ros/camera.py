@@ -131,7 +131,7 @@ class Camera:
                 **stages_ms,
                 'publish': (done_s - begun_s) * 1e3,
                 'latency': (done_s - frame.received_s) * 1e3,
-                'age': self._age_ms(header.stamp),
+                **self._age_ms(header.stamp),
             }
         )
 
@@ -170,9 +170,11 @@ class Camera:
         self._due_s = (now_s if is_late else self._due_s) + period_s
         return True
 
-    def _age_ms(self, stamp: Any) -> float:
+    def _age_ms(self, stamp: Any) -> dict[str, float]:
+        """Age of a frame; nothing for one without a stamp."""
+        stamp_ns = stamp.sec * 1_000_000_000 + stamp.nanosec
         now_ns = self._node.get_clock().now().nanoseconds
-        return float(now_ns - (stamp.sec * 1_000_000_000 + stamp.nanosec)) / 1e6
+        return {'age': (now_ns - stamp_ns) / 1e6} if stamp_ns else {}
 
     def _report(self, mismatch: str) -> None:
         self.statistics.noted(mismatch)

@@ -116,6 +116,7 @@ def _percentiles_ms(frames: deque[Mapping[str, float]]) -> dict[str, tuple[float
         return {}
     percentiles = {}
     for stage in frames[-1]:
-        p50, p99 = np.percentile([frame[stage] for frame in frames], (50.0, 99.0))
+        times_ms = [frame[stage] for frame in frames if stage in frame]
+        p50, p99 = np.percentile(times_ms, (50.0, 99.0))
         percentiles[stage] = (float(p50), float(p99))
     return percentiles
