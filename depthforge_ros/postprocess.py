@@ -52,6 +52,11 @@ class Result:
         """(H, W), relative inverse depth: larger is nearer, no unit."""
         return _resize(self.output.inverse_depth[self.index], self.geometry, cv2.INTER_LINEAR)
 
+    def at_network(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
+        """Return inverse depth and train ids (h, w) as the network gave them, without padding."""
+        seen = np.s_[self.index, : self.geometry.content_height, : self.geometry.content_width]
+        return self.output.inverse_depth[seen], self.output.labels[seen]
+
     def complete(self) -> Result:
         """Make all planes; returns itself."""
         _ = self.labels, self.confidence, self.entropy, self.inverse_depth

@@ -42,9 +42,11 @@ def mini_network(config: NetworkConfig = MINI) -> DepthForge:
     return network
 
 
-def mini_checkpoint(path: Path, *, foundation: str | None = None) -> DepthForge:
+def mini_checkpoint(
+    path: Path, config: NetworkConfig = MINI, *, foundation: str | None = None
+) -> DepthForge:
     """Save a miniature network; returns it."""
-    network = mini_network()
+    network = mini_network(config)
     save_checkpoint(
         path, network, label_space=CAMVID, provenance={'data': 'none'}, foundation=foundation
     )

@@ -28,6 +28,12 @@ DEPTH = '/depthforge/depth/relative'
 RELIABLE = {'qos_overrides./image.subscription.reliability': 'reliable'}
 
 
+def reliable(*names: str) -> dict[str, Any]:
+    """Return the parameters of a node with these cameras, all of whose images arrive."""
+    qos = 'qos_overrides./{}/image.subscription.reliability'
+    return {'cameras': list(names), **{qos.format(name): 'reliable' for name in names}}
+
+
 def make_image(number: int, *, height: int = 48, width: int = 64) -> Any:
     header = Header(frame_id='front_camera')
     header.stamp.sec, header.stamp.nanosec = 1000 + number, 123_456_789

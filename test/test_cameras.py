@@ -15,7 +15,7 @@ from depthforge_ros.ros.worker import Worker
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from hypothesis import given
 from hypothesis import strategies as st
-from node_support import FaultyEngine, identity, make_image, node_in_process
+from node_support import FaultyEngine, identity, make_image, node_in_process, reliable
 import pytest
 from sensor_msgs.msg import Image
 
@@ -33,11 +33,6 @@ def counts(node: Any) -> dict[str, Any]:
 
 def received(node: Any) -> int:
     return sum(one.received for one in counts(node).values())
-
-
-def reliable(*names: str) -> dict[str, Any]:
-    qos = 'qos_overrides./{}/image.subscription.reliability'
-    return {'cameras': list(names), **{qos.format(name): 'reliable' for name in names}}
 
 
 def test_what_came_during_a_batch_makes_the_next(peer: Any, engine: FaultyEngine) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import cv2
 from depthforge_ros.errors import UserError
 from depthforge_ros.geometry.camera import Camera
+from depthforge_ros.geometry.edges import edge_agreement
 from depthforge_ros.geometry.points import CloudBuilder, finite_points, metric_depth
 from depthforge_ros.geometry.road import fit_road, plane_inverse_depth, RoadScale
 from depthforge_ros.geometry.scale_filter import ScaleFilter
@@ -226,3 +227,18 @@ def test_points_lie_on_the_rays_of_their_pixels(stride: int, seed: int) -> None:
     np.testing.assert_array_equal(points['label'], labels[every])
     np.testing.assert_array_equal(points['confidence'], confidence[every])
     assert finite_points(points).shape == (1, there.sum())
+
+
+@given(shift=st.integers(8, 40))
+def test_edges_of_depth_agree_with_the_mask_of_the_same_scene_alone(shift: int) -> None:
+    inverse, is_road = street(height_m=1.5, pitch_rad=0.0, scale=10.0, car_m=8.0)
+    labels = is_road.astype(np.uint8)
+    labels[inverse == np.float32(10.0 / 8.0)] = 2
+    assert edge_agreement(inverse, labels) > 0.95
+    assert edge_agreement(inverse, np.roll(labels, shift, axis=1)) < 0.5
+
+
+def test_depth_without_edges_says_nothing() -> None:
+    inverse, is_road = street(height_m=1.5, pitch_rad=0.0, scale=10.0)
+    assert math.isnan(edge_agreement(inverse, is_road.astype(np.uint8)))
+    assert math.isnan(edge_agreement(np.zeros_like(inverse), is_road.astype(np.uint8)))

@@ -5,15 +5,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+import dataclasses
+from pathlib import Path
 from typing import Any
 
+from depthforge_ros.errors import UserError
 from depthforge_ros.geometry.camera import Camera
 from depthforge_ros.labels import CAMVID
 from depthforge_ros.ros.camera_info import camera_info_message
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from node_support import DEPTH, figures, identity, make_image, node_in_process
+from networks import MINI, mini_checkpoint, variant
+from node_support import DEPTH, figures, identity, make_image, node_in_process, reliable
 import numpy as np
 import pytest
+from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
 
@@ -132,6 +137,49 @@ def check_points(message: Any, depth_m: Any) -> None:
     columns = (np.arange(0, 64, 2) - CAMERA.k[2]) / FX
     np.testing.assert_allclose(points['x'][10], columns * points['z'][10], rtol=1e-5)
     np.testing.assert_array_equal(points['rgb'], 0x070707)
+
+
+def test_cameras_have_heights_of_their_own(peer: Any) -> None:
+    heights = {'camera_height_m': HEIGHT_M, 'left.camera_height_m': 3.0}
+    with node_in_process(**heights, **reliable('front', 'left')) as node:
+        reports = peer.subscribe(DiagnosticArray, '/diagnostics')
+        for camera in node._rig.cameras:
+            info = peer.publisher(CameraInfo, f'/{camera.name}/camera_info', seen_by=node)
+            info.publish(info_message())
+            peer.spin_until(lambda: camera.metric._info is not None)  # noqa: B023
+            peer.publisher(Image, f'/{camera.name}/image', seen_by=node).publish(make_image(1))
+
+        def scales() -> list[float]:
+            told = [figures(one) for one in reports[-1].status] if reports else []
+            return [float(one['metric_scale']) for one in told if 'metric_scale' in one]
+
+        peer.spin_until(lambda: len(scales()) == 2)
+        front, left = scales()
+        assert left / front == pytest.approx(3.0 / HEIGHT_M, rel=1e-3)
+        outcome = node.set_parameters([Parameter('left.camera_height_m', value=2.0)])[0]
+        assert 'read at configure' in outcome.reason
+
+
+def test_height_of_a_camera_is_checked() -> None:
+    own = {'cameras': ['front'], 'front.camera_height_m': -1.0}
+    with pytest.raises(UserError, match=r'front\.camera_height_m: -1\.0 was given'):  # noqa: SIM117
+        with node_in_process(**own):
+            pass
+
+
+def test_metres_of_a_metric_model_need_no_road(peer: Any, tmp_path: Path) -> None:
+    checkpoint = tmp_path / 'metric.safetensors'
+    mini_checkpoint(checkpoint, variant(dpt=dataclasses.replace(MINI.dpt, max_depth_m=40.0)))
+    with node_in_process(engine='eager', model=str(checkpoint), threads=1) as node:
+        street = Street(peer, node)
+        street.calibrate(info_message())
+        street.show(1)
+        inverse = plane(street.relative[0], np.float32)
+        depth_m = plane(street.depth[0], np.float32)
+    known = np.isfinite(depth_m)
+    assert known.any()
+    np.testing.assert_allclose(depth_m[known] * inverse[known], 1.0, rtol=1e-5)
+    assert 0.0 < depth_m[known].min() <= depth_m[known].max() <= 40.0 * 1.001
 
 
 def test_millimetres_and_points_without_gaps(peer: Any) -> None:

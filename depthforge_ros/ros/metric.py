@@ -12,6 +12,7 @@ from typing import Any
 
 from depthforge_ros.errors import UserError
 from depthforge_ros.geometry.camera import Camera
+from depthforge_ros.geometry.edges import edge_agreement
 from depthforge_ros.geometry.points import CloudBuilder, finite_points, metric_depth
 from depthforge_ros.geometry.road import fit_road, RoadScale
 from depthforge_ros.geometry.scale_filter import MetricScale, ScaleFilter
@@ -104,7 +105,7 @@ class MetricDepth:
         except UserError as error:
             self.status = MetricStatus(str(error))
             return None
-        self.status = MetricStatus(scale.refusal, self._figures(road, scale))
+        self.status = MetricStatus(scale.refusal, self._figures(road, scale, result))
         if scale.refusal:
             return None
         is_sky = result.labels == self._ids.get('sky', -1)
@@ -158,8 +159,14 @@ class MetricDepth:
             return MetricScale(self._fixed_scale, 0.0)
         return self._filter.update(road, stamp_s)
 
-    def _figures(self, road: RoadScale | None, scale: MetricScale) -> dict[str, float]:
-        figures = {'metric_scale': scale.scale, 'metric_scale_relative_std': scale.relative_std}
+    def _figures(
+        self, road: RoadScale | None, scale: MetricScale, result: Result
+    ) -> dict[str, float]:
+        figures = {
+            'metric_scale': scale.scale,
+            'metric_scale_relative_std': scale.relative_std,
+            'edge_agreement': edge_agreement(*result.at_network()),
+        }
         if road is not None:
             figures |= {
                 'road_share': road.road_share,

@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, Field, field, fields
+from dataclasses import dataclass, Field, field, fields, replace
 import re
 from typing import Any
 
 from depthforge_ros.errors import UserError
 from depthforge_ros.frame import MAX_PIXELS
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.parameter import Parameter
 
 TYPE_NAMES = {
     bool: 'true or false',
@@ -34,6 +35,8 @@ OUTPUTS = {
 }
 """Topics that the node publishes for each camera; `camera_topic` puts the camera's name in."""
 REPLAY_DEPTH = 100
+MOUNTING = ('camera_height_m', 'camera_pitch_deg', 'image_rectified')
+"""Parameters that a named camera may have a value of its own for, as NAME.camera_height_m."""
 
 
 def _parameter(
@@ -110,17 +113,22 @@ class NodeConfig:
     camera_height_m: float = _parameter(
         0.0,
         'Height of the camera above the road, metres, from which depth gets its scale; 0 is not '
-        'known.',
+        'known. Of one of several cameras: NAME.camera_height_m.',
         within=(0.0, 100.0),
     )
     camera_pitch_deg: float = _parameter(
-        0.0, 'Optical axis below the horizon, degrees.', within=(-45.0, 45.0)
+        0.0,
+        'Optical axis below the horizon, degrees. Of one of several cameras: '
+        'NAME.camera_pitch_deg.',
+        within=(-45.0, 45.0),
     )
     estimate_pitch: bool = _parameter(
         False, 'Estimate the pitch from the road; only where much of it is in sight.'
     )
     image_rectified: bool = _parameter(
-        False, "The image is a pinhole's by P of camera_info; false: by K, with its distortion."
+        False,
+        "The image is a pinhole's by P of camera_info; false: by K, with its distortion. Of one "
+        'of several cameras: NAME.image_rectified.',
     )
     metric_scale: float = _parameter(
         0.0,
@@ -198,17 +206,30 @@ def camera_topic(topic: str, camera: str) -> str:
 def declare(node: Any) -> None:
     """Declare all parameters on a node; a start value that is not allowed raises UserError."""
     for name, one in _FIELDS.items():
-        # Untyped first: the errors of a typed declaration do not say what is allowed.
-        node.declare_parameter(name, _for_ros(one), ParameterDescriptor(dynamic_typing=True))
-        given = node.get_parameter(name).value
-        node.undeclare_parameter(name)
-        check(name, given)
-        node.declare_parameter(name, _for_ros(one), _descriptor(one))
+        _declare(node, name, one, _for_ros(one))
+
+
+def declare_mounting(node: Any, cameras: tuple[str, ...]) -> None:
+    """Declare what named cameras may have of their own, without a value."""
+    for camera in filter(None, cameras):
+        for key in MOUNTING:
+            if not node.has_parameter(f'{camera}.{key}'):
+                kind = Parameter.Type.from_parameter_value(_FIELDS[key].default)
+                _declare(node, f'{camera}.{key}', _FIELDS[key], kind)
+
+
+def _declare(node: Any, name: str, one: Field[Any], default: Any) -> None:
+    # Untyped first: the errors of a typed declaration do not say what is allowed.
+    node.declare_parameter(name, None, ParameterDescriptor(dynamic_typing=True))
+    given = node.get_parameter(name).value
+    node.undeclare_parameter(name)
+    check(name, given)
+    node.declare_parameter(name, default, _descriptor(one))
 
 
 def is_runtime(name: str) -> bool:
     """Tell whether setting one of our parameters takes effect in a configured node."""
-    return bool(_FIELDS[name].metadata['runtime'])
+    return bool(_field(name).metadata['runtime'])
 
 
 def camera_info_beside(image_topic: str) -> str:
@@ -235,12 +256,13 @@ def lossless(*, image_topic: str, node: str = '/depthforge') -> dict[str, str | 
 
 def is_ours(name: str) -> bool:
     """Tell the node's own parameters from those of rclpy, such as `use_sim_time`."""
-    return name in _FIELDS
+    camera, _, key = name.rpartition('.')
+    return key in MOUNTING and bool(CAMERA_NAME.fullmatch(camera)) if camera else key in _FIELDS
 
 
 def check(name: str, value: Any) -> None:
-    """Raise UserError unless `value` is allowed for the parameter, or it is not ours."""
-    if is_ours(name) and not _is_allowed(_FIELDS[name], value):
+    """Raise UserError unless `value` is allowed for the parameter, not given, or not ours."""
+    if is_ours(name) and value is not None and not _is_allowed(_field(name), value):
         raise UserError(_refusal(name, value))
 
 
@@ -250,9 +272,19 @@ def read(node: Any) -> NodeConfig:
     return NodeConfig(**{name: _from_ros(value) for name, value in values.items()})
 
 
+def for_camera(node: Any, config: NodeConfig, camera: str) -> NodeConfig:
+    """Return the configuration with what a camera has of its own; `declare_mounting` before."""
+    own = {key: node.get_parameter_or(f'{camera}.{key}').value for key in MOUNTING if camera}
+    return replace(config, **{key: value for key, value in own.items() if value is not None})
+
+
 def _refusal(name: str, given: Any) -> str:
     """Say in one line which parameter was refused, what was given and what is allowed."""
-    return f'parameter {name}: {given!r} was given, allowed is {_allowed(_FIELDS[name])}'
+    return f'parameter {name}: {given!r} was given, allowed is {_allowed(_field(name))}'
+
+
+def _field(name: str) -> Field[Any]:
+    return _FIELDS[name.rpartition('.')[2]]
 
 
 def _is_allowed(one: Field[Any], value: Any) -> bool:

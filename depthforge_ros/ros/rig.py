@@ -16,7 +16,7 @@ from depthforge_ros.pipeline import Pipeline
 from depthforge_ros.postprocess import to_camera
 from depthforge_ros.preprocess import Geometry
 from depthforge_ros.ros.camera import Camera, Frame
-from depthforge_ros.ros.parameters import NodeConfig
+from depthforge_ros.ros.parameters import declare_mounting, for_camera, NodeConfig
 from depthforge_ros.ros.worker import Worker
 import numpy as np
 import numpy.typing as npt
@@ -54,11 +54,12 @@ class Rig:
         self._config = config
         self._worker: Worker[Camera, Frame] | None = None
         space = pipeline.engine.label_space
+        declare_mounting(node, config.cameras)
         try:
             for name in config.cameras:
                 camera = Camera(
                     node,
-                    config,
+                    for_camera(node, config, name),
                     space,
                     domain,
                     name=name,
@@ -84,7 +85,7 @@ class Rig:
         """Take over what may change while frames come."""
         self._config = config
         for camera in self.cameras:
-            camera.config = config
+            camera.config = for_camera(self._node, config, camera.name)
 
     def start(self) -> None:
         """Subscribe; refused with UserError while a batch of an earlier start still hangs."""
