@@ -162,9 +162,9 @@ def test_cameras_have_heights_of_their_own(peer: Any) -> None:
 
 def test_height_of_a_camera_is_checked() -> None:
     own = {'cameras': ['front'], 'front.camera_height_m': -1.0}
-    with pytest.raises(UserError, match=r'front\.camera_height_m: -1\.0 was given'):  # noqa: SIM117
-        with node_in_process(**own):
-            pass
+    refusal = pytest.raises(UserError, match=r'front\.camera_height_m: -1\.0 was given')
+    with refusal, node_in_process(**own):
+        pass
 
 
 def test_metres_of_a_metric_model_need_no_road(peer: Any, tmp_path: Path) -> None:
