@@ -38,6 +38,10 @@ CLASSES = 19
 SIZES = {'364x476': (364, 476), '518x1036': (518, 1036)}
 SETTINGS = ('compiled',)
 """Ways to run ours, beside eagerly: by torch.compile."""
+HEADER = (
+    '| model | size | theirs, ms | ours, ms | ratio (min to max) | best | ratio (min to max) '
+    '| peak MiB, theirs / ours |\n' + '|---' * 8 + '|'
+)
 Run = Callable[[Tensor], Sequence[Tensor]]
 """RGB uint8 (B, H, W, 3) to class scores (B, K, H, W) and inverse depth (B, H, W)."""
 
@@ -123,7 +127,12 @@ def main() -> int:
     torch.set_num_threads(args.threads)
     if args.memory_of:
         return _print_peak(args)
-    rows = [measure(model, size, args) for model in args.models for size in args.sizes]
+    rows = []
+    print(HEADER)
+    for model in args.models:
+        for size in args.sizes:
+            rows.append(measure(model, size, args))
+            print(line(rows[-1]), flush=True)
     report = {
         'command': ' '.join(sys.argv),
         'date': datetime.date.today().isoformat(),
@@ -135,7 +144,6 @@ def main() -> int:
     }
     args.json.parent.mkdir(parents=True, exist_ok=True)
     args.json.write_text(json.dumps(report, indent=1) + '\n')
-    print(table(rows))
     return 0
 
 
@@ -193,24 +201,17 @@ def _spread(values: Sequence[float]) -> tuple[float, float]:
     return min(values), max(values)
 
 
-def table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Lay the figures out as Markdown."""
-    lines = [
-        '| model | size | theirs, ms | ours, ms | ratio (min to max) | best | ratio (min to max) '
-        '| peak MiB, theirs / ours |',
-        '|---' * 8 + '|',
-    ]
-    for row in rows:
-        same, best = (
-            f'{row[name]:.2f} ({row[f"{name}_spread"][0]:.2f} to {row[f"{name}_spread"][1]:.2f})'
-            for name in ('ratio_same_dtype', 'ratio_best')
-        )
-        lines.append(
-            f'| {row["model"]} | {row["size"]} | {row["ms"]["theirs"]:.0f} '
-            f'| {row["ms"]["ours"]:.0f} | {same} | {row["best"]} | {best} '
-            f'| {" / ".join(f"{peak:.0f}" for peak in row["peak_mib"].values()) or "-"} |'
-        )
-    return '\n'.join(lines)
+def line(row: Mapping[str, Any]) -> str:
+    """Lay the figures of one model and size out as a line of a Markdown table."""
+    same, best = (
+        f'{row[name]:.2f} ({row[f"{name}_spread"][0]:.2f} to {row[f"{name}_spread"][1]:.2f})'
+        for name in ('ratio_same_dtype', 'ratio_best')
+    )
+    peaks = ' / '.join(f'{peak:.0f}' for peak in row['peak_mib'].values()) or '-'
+    return (
+        f'| {row["model"]} | {row["size"]} | {row["ms"]["theirs"]:.0f} | {row["ms"]["ours"]:.0f} '
+        f'| {same} | {row["best"]} | {best} | {peaks} |'
+    )
 
 
 def _peaks(model: str, size: str, args: argparse.Namespace) -> dict[str, float]:

@@ -1,6 +1,6 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Network output + Geometry -> labels, confidence, entropy and depth as the camera sees them."""
+"""Network output + Geometry -> labels, confidence, entropy and depth of the camera's image."""
 
 from __future__ import annotations
 
@@ -19,7 +19,12 @@ import numpy.typing as npt
 
 @dataclass(frozen=True)
 class Result:
-    """One frame's answer at the camera's resolution; a plane is made when it is first read."""
+    """
+    One frame's answer; a plane is made when it is first read.
+
+    Planes are (H, W): the camera's own size, or with `at_network` the size at which the network
+    saw the image.
+    """
 
     output: NetworkOutput
     geometry: Geometry
@@ -27,6 +32,15 @@ class Result:
     """Which frame of the batch it is."""
     confidence_floor: float
     """Pixels whose confidence is below it are unlabelled."""
+    at_network: bool
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Return the height and width of the planes."""
+        geometry = self.geometry
+        if self.at_network:
+            return geometry.content_height, geometry.content_width
+        return geometry.camera_height, geometry.camera_width
 
     @cached_property
     def labels(self) -> npt.NDArray[np.uint8]:
@@ -35,39 +49,46 @@ class Result:
         if self.confidence_floor > 0.0:
             is_doubtful = self.output.confidence[self.index] < self.confidence_floor
             labels = np.where(is_doubtful, np.uint8(UNLABELLED), labels)
-        return _resize(labels, self.geometry, cv2.INTER_NEAREST)
+        return self._resize(labels, cv2.INTER_NEAREST)
 
     @cached_property
     def confidence(self) -> npt.NDArray[np.float32]:
         """(H, W), share of the winning class in [0, 1]."""
-        return _resize(self.output.confidence[self.index], self.geometry, cv2.INTER_LINEAR)
+        return self._resize(self.output.confidence[self.index], cv2.INTER_LINEAR)
 
     @cached_property
     def entropy(self) -> npt.NDArray[np.float32]:
         """(H, W), nats / ln(classes), [0, 1]."""
-        return _resize(self.output.entropy[self.index], self.geometry, cv2.INTER_LINEAR)
+        return self._resize(self.output.entropy[self.index], cv2.INTER_LINEAR)
 
     @cached_property
     def inverse_depth(self) -> npt.NDArray[np.float32]:
         """(H, W), relative inverse depth: larger is nearer, no unit."""
-        return _resize(self.output.inverse_depth[self.index], self.geometry, cv2.INTER_LINEAR)
-
-    def at_network(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
-        """Return inverse depth and train ids (h, w) as the network gave them, without padding."""
-        seen = np.s_[self.index, : self.geometry.content_height, : self.geometry.content_width]
-        return self.output.inverse_depth[seen], self.output.labels[seen]
+        return self._resize(self.output.inverse_depth[self.index], cv2.INTER_LINEAR)
 
     def complete(self) -> Result:
         """Make all planes; returns itself."""
         _ = self.labels, self.confidence, self.entropy, self.inverse_depth
         return self
 
+    def _resize(self, plane: npt.NDArray[Any], interpolation: int) -> npt.NDArray[Any]:
+        content = plane[: self.geometry.content_height, : self.geometry.content_width]
+        if content.shape == self.size:
+            return np.ascontiguousarray(content)
+        height, width = self.size
+        return np.asarray(cv2.resize(content, (width, height), interpolation=interpolation))
+
 
 def to_camera(
-    output: NetworkOutput, geometry: Geometry, index: int = 0, *, confidence_floor: float = 0.0
+    output: NetworkOutput,
+    geometry: Geometry,
+    index: int = 0,
+    *,
+    confidence_floor: float = 0.0,
+    at_network: bool = False,
 ) -> Result:
     """
-    Take frame `index` of a batch back to the camera's resolution.
+    Take frame `index` of a batch back to the camera's image.
 
     Numbers that are not finite raise UserError with the reason `not_finite`.
     """
@@ -78,7 +99,7 @@ def to_camera(
                 'precision',
                 reason='not_finite',
             )
-    return Result(output, geometry, index, confidence_floor)
+    return Result(output, geometry, index, confidence_floor, at_network)
 
 
 def overlay(
@@ -98,11 +119,3 @@ def colorize_depth(inverse_depth: npt.NDArray[np.float32]) -> npt.NDArray[np.uin
     unit = np.clip((inverse_depth - low) / max(float(high - low), 1e-9), 0.0, 1.0)
     colored = cv2.applyColorMap((unit * 255.0).astype(np.uint8), cv2.COLORMAP_INFERNO)
     return np.asarray(colored[..., ::-1], np.uint8)
-
-
-def _resize(plane: npt.NDArray[Any], geometry: Geometry, interpolation: int) -> npt.NDArray[Any]:
-    content = plane[: geometry.content_height, : geometry.content_width]
-    size = (geometry.camera_width, geometry.camera_height)
-    if content.shape == (geometry.camera_height, geometry.camera_width):
-        return np.ascontiguousarray(content)
-    return np.asarray(cv2.resize(content, size, interpolation=interpolation))

@@ -15,7 +15,15 @@ from depthforge_ros.labels import CAMVID
 from depthforge_ros.ros.camera_info import camera_info_message
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from networks import MINI, mini_checkpoint, variant
-from node_support import DEPTH, figures, identity, make_image, node_in_process, reliable
+from node_support import (
+    DEPTH,
+    figures,
+    identity,
+    make_image,
+    MASK,
+    node_in_process,
+    reliable,
+)
 import numpy as np
 import pytest
 from rclpy.parameter import Parameter
@@ -137,6 +145,26 @@ def check_points(message: Any, depth_m: Any) -> None:
     columns = (np.arange(0, 64, 2) - CAMERA.k[2]) / FX
     np.testing.assert_allclose(points['x'][10], columns * points['z'][10], rtol=1e-5)
     np.testing.assert_array_equal(points['rgb'], 0x070707)
+
+
+def test_outputs_of_the_network_s_size_belong_together(peer: Any) -> None:
+    given = {'output_resolution': 'network', 'short_side': 32, 'camera_height_m': HEIGHT_M}
+    with node_in_process(**given, max_range_m=20.0, points_stride=1) as node:
+        street = Street(peer, node)
+        masks = peer.subscribe(Image, MASK, seen_by=node)
+        street.calibrate(info_message())
+        street.show(7)
+    depth_m = plane(street.depth[0], np.float32)
+    assert depth_m.shape == (32, 48) == (masks[0].height, masks[0].width)
+    camera = CAMERA.resized(48, 32)
+    assert (street.infos[0].width, street.infos[0].height) == (48, 32)
+    assert tuple(street.infos[0].k) == pytest.approx(camera.k)
+    with np.errstate(divide='ignore'):
+        expected = camera.k[4] * HEIGHT_M / (np.arange(32) - camera.k[5])
+    np.testing.assert_allclose(depth_m[6:, 40], expected[6:], rtol=0.1)
+    points = np.frombuffer(street.points[0].data, POINT).reshape(32, 48)
+    np.testing.assert_array_equal(points['z'][6:, 40], depth_m[6:, 40])
+    assert figures(street.reports[-1].status[0])['dropped'] == '0'
 
 
 def test_cameras_have_heights_of_their_own(peer: Any) -> None:

@@ -29,14 +29,14 @@ def test_every_output_has_a_builder() -> None:
 
 def test_planes_are_made_only_for_subscribers(peer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[int] = []
-    resize = postprocess._resize
+    resize = postprocess.Result._resize
 
     def counted(*arguments: Any) -> Any:
         made.append(arguments[2])
         return resize(*arguments)
 
     with node_in_process() as node:
-        monkeypatch.setattr(postprocess, '_resize', counted)
+        monkeypatch.setattr(postprocess.Result, '_resize', counted)
         publisher = peer.publisher(Image, '/image', seen_by=node)
         publisher.publish(make_image(1))
         peer.spin_until(lambda: count(node).published == 1)

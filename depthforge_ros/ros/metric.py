@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 import math
 from typing import Any
@@ -38,7 +38,7 @@ class MetricFrame:
     """A frame in metres; a plane is made when it is first read."""
 
     camera: Camera
-    """That of the image."""
+    """That of the result's planes."""
     build: CloudBuilder
     scale: float
     is_sky: npt.NDArray[np.bool_]
@@ -80,6 +80,7 @@ class MetricDepth:
         self._info: Any = None
         self._calibration: tuple[Any, ...] = ()
         self._camera: Camera | None = None
+        self._of_planes: Camera
         self._rays: npt.NDArray[np.float32]
         self._build: CloudBuilder
 
@@ -99,7 +100,7 @@ class MetricDepth:
         if not self.is_wanted:
             return None
         try:
-            camera = self._calibrated(*result.labels.shape)
+            camera = self._calibrated(result)
             road = self._road(result)
             scale = self._scale(road, header.stamp.sec + header.stamp.nanosec * 1e-9)
         except UserError as error:
@@ -111,8 +112,13 @@ class MetricDepth:
         is_sky = result.labels == self._ids.get('sky', -1)
         return MetricFrame(camera, self._build, scale.scale, is_sky, rgb, result, self.config)
 
-    def _calibrated(self, height: int, width: int) -> Camera:
-        """Return the camera; one that changes while frames come is refused until configured."""
+    def _calibrated(self, result: Result) -> Camera:
+        """
+        Return the camera of the result's planes.
+
+        One that changes while frames come is refused until the node is configured again.
+        """
+        width, height = result.geometry.camera_width, result.geometry.camera_height
         info = self._info
         if info is None:
             raise UserError('no camera_info has come; publish it or remap camera_info')
@@ -123,7 +129,8 @@ class MetricDepth:
         )  # fmt: skip
         if self._camera is None:
             camera = camera_from_message(info, width=width, height=height)
-            self._rays = camera.rays(rectified=self.config.image_rectified)
+            self._of_planes = camera.resized(width=result.size[1], height=result.size[0])
+            self._rays = self._of_planes.rays(rectified=self.config.image_rectified)
             self._build = CloudBuilder(self._rays, stride=self.config.points_stride)
             self._camera, self._calibration = camera, calibration
         if calibration != self._calibration:
@@ -136,7 +143,7 @@ class MetricDepth:
                 f'camera_info is for {self._camera.width} x {self._camera.height} pixels, the '
                 f'image has {width} x {height}; publish the one that belongs to the image'
             )
-        return self._camera
+        return self._of_planes
 
     def _road(self, result: Result) -> RoadScale | None:
         """Fit the road, if the camera's height is known."""
@@ -162,10 +169,11 @@ class MetricDepth:
     def _figures(
         self, road: RoadScale | None, scale: MetricScale, result: Result
     ) -> dict[str, float]:
+        small = replace(result, at_network=True)
         figures = {
             'metric_scale': scale.scale,
             'metric_scale_relative_std': scale.relative_std,
-            'edge_agreement': edge_agreement(*result.at_network()),
+            'edge_agreement': edge_agreement(small.inverse_depth, small.labels),
         }
         if road is not None:
             figures |= {

@@ -101,6 +101,12 @@ class NodeConfig:
         within=(0.0, 1000.0),
         runtime=True,
     )
+    output_resolution: str = _parameter(
+        'camera',
+        "Size of all that is published: camera, the image's, or network, at which the model saw "
+        'it; much cheaper, with camera_info to match on ~/depth/camera_info.',
+        choices=('camera', 'network'),
+    )
     confidence_floor: float = _parameter(
         0.0,
         'Pixels of a lower confidence are unlabelled (255) in the mask, share.',

@@ -31,7 +31,7 @@ class Prepared:
     camera: Camera
     frame: Frame
     rgb: npt.NDArray[np.uint8]
-    """(H, W, 3), as the camera sees."""
+    """(H, W, 3), of the size that is published."""
     image: npt.NDArray[np.uint8]
     """(h, w, 3), as the network sees."""
     geometry: Geometry
@@ -52,6 +52,7 @@ class Rig:
         self._node = node
         self._pipeline = pipeline
         self._config = config
+        self._at_network = config.output_resolution == 'network'
         self._worker: Worker[Camera, Frame] | None = None
         space = pipeline.engine.label_space
         declare_mounting(node, config.cameras)
@@ -138,6 +139,8 @@ class Rig:
         rgb = rgb_from_message(frame.message, max_pixels=self._config.max_pixels)
         decoded_s = time.perf_counter()
         image, geometry = self._pipeline.engine.preprocess(rgb)
+        if self._at_network:
+            rgb = image[: geometry.content_height, : geometry.content_width]
         stages_ms = {
             'wait': (begun_s - frame.received_s) * 1e3,
             'decode': (decoded_s - begun_s) * 1e3,
@@ -161,7 +164,13 @@ class Rig:
         floor = self._config.confidence_floor
         for index, one in enumerate(batch):
             try:
-                result = to_camera(output, one.geometry, index, confidence_floor=floor)
+                result = to_camera(
+                    output,
+                    one.geometry,
+                    index,
+                    confidence_floor=floor,
+                    at_network=self._at_network,
+                )
                 one.camera.monitor.update(output, index)
                 stages_ms = {**one.stages_ms, 'inference': inference_ms}
                 one.camera.answer(one.frame, one.rgb, result, stages_ms)
