@@ -43,7 +43,7 @@ RESULTS = Path('benchmarks/results/node.json')
 HEIGHT, WIDTH = 1280, 1920
 SIX = ('front', 'front_left', 'front_right', 'rear', 'rear_left', 'rear_right')
 WARM_UP_S = 1.0
-QUICK_S = 2.5
+QUICK_S, QUICK_CASES = 2.5, 3
 PATIENCE_S = 60.0
 TICKS_HZ = os.sysconf('SC_CLK_TCK')
 
@@ -56,12 +56,15 @@ class Case:
     rate_hz: float
     """Of each camera."""
     cameras: tuple[str, ...] = ('',)
+    output_resolution: str = 'camera'
 
 
 CASES = (
     Case('raw', 30.0),
+    Case('raw', 30.0, output_resolution='network'),
     Case('compressed', 30.0),
     Case('compressed', 10.0, SIX),
+    Case('compressed', 10.0, SIX, output_resolution='network'),
     Case('raw', 10.0),
     Case('raw', 120.0),
 )
@@ -72,7 +75,7 @@ def main() -> int:
     """Measure all cases and write the figures."""
     args = _arguments()
     duration_s = QUICK_S if args.quick else args.duration_s
-    cases = [measure(case, duration_s) for case in CASES[: 3 if args.quick else None]]
+    cases = [measure(case, duration_s) for case in CASES[: QUICK_CASES if args.quick else None]]
     report = {
         'command': ' '.join(sys.argv),
         'date': datetime.date.today().isoformat(),
@@ -237,6 +240,7 @@ def _node(case: Case) -> Iterator[subprocess.Popen[bytes]]:
     given = {
         'engine': 'null',
         'image_transport': case.transport,
+        'output_resolution': case.output_resolution,
         'cameras': cameras,
         'diagnostics_period_s': 0.5,
     }
@@ -265,7 +269,9 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
-    parser.add_argument('--quick', action='store_true', help=f'{QUICK_S:g} s of three cases')
+    parser.add_argument(
+        '--quick', action='store_true', help=f'{QUICK_S:g} s of {QUICK_CASES} cases'
+    )
     parser.add_argument('--duration-s', type=float, default=20.0, help='of each case')
     parser.add_argument('--json', type=Path, default=RESULTS, help='where the figures go')
     return parser.parse_args()

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+import gc
 import time
 
 from depthforge_ros.engine.base import Engine, NetworkOutput
@@ -62,3 +63,10 @@ class Pipeline:
                 'short_side',
                 reason='out_of_memory',
             ) from error
+
+
+def release_memory() -> None:
+    """Free the engines that nobody refers to any more, and give unused GPU memory back."""
+    gc.collect()
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()

@@ -4,9 +4,13 @@
 
 from __future__ import annotations
 
+import gc
+from pathlib import Path
 import signal
+import threading
 import time
 from typing import Any
+import weakref
 
 from depthforge_ros.ros import parameters
 from diagnostic_msgs.msg import DiagnosticArray
@@ -25,6 +29,14 @@ import numpy as np
 import pytest
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
+
+WARM_CYCLES = 30
+
+
+def resident_kib() -> int:
+    """Memory of this process."""
+    status = Path('/proc/self/status').read_text().splitlines()
+    return int(next(line for line in status if line.startswith('VmRSS')).split()[1])
 
 
 def test_lifecycle_goes_down_and_up_again(peer: Any) -> None:
@@ -52,6 +64,46 @@ def test_lifecycle_goes_down_and_up_again(peer: Any) -> None:
         peer.spin_until(lambda: len(masks) == 3)
         assert change_state(peer, Transition.TRANSITION_ACTIVE_SHUTDOWN)
         assert get_state(peer) == State.PRIMARY_STATE_FINALIZED
+
+
+def test_cleanup_frees_the_engine() -> None:
+    with node_in_process() as node:
+        engine = weakref.ref(node._rig._pipeline.engine)
+        gc.disable()
+        try:
+            node.trigger_deactivate()
+            node.trigger_cleanup()
+            assert engine() is None
+        finally:
+            gc.enable()
+
+
+def test_a_hundred_transitions_under_load_leak_nothing(peer: Any) -> None:
+    with node_in_process() as node:
+        peer.subscribe(Image, MASK, seen_by=node)
+        publisher = peer.publisher(Image, '/image', seen_by=node)
+        ended = threading.Event()
+
+        def send() -> None:
+            while not ended.wait(0.01):
+                publisher.publish(make_image(1))
+
+        sender = threading.Thread(target=send)
+        sender.start()
+        try:
+            for number in range(100):
+                assert change_state(peer, Transition.TRANSITION_DEACTIVATE)
+                assert change_state(peer, Transition.TRANSITION_CLEANUP)
+                assert change_state(peer, Transition.TRANSITION_CONFIGURE)
+                assert change_state(peer, Transition.TRANSITION_ACTIVATE)
+                if number == WARM_CYCLES:
+                    before_kib, threads = resident_kib(), threading.active_count()
+        finally:
+            ended.set()
+            sender.join()
+        peer.spin_until(lambda: count(node).published > 0)
+        assert threading.active_count() == threads - 1  # the sender
+        assert resident_kib() < 1.01 * before_kib
 
 
 def test_deactivation_leaves_a_hanging_frame_behind(peer: Any, engine: FaultyEngine) -> None:

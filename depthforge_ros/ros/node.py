@@ -13,7 +13,7 @@ from depthforge_ros.domain import DomainStatistics
 from depthforge_ros.engine import Engine, load_engine
 from depthforge_ros.errors import UserError
 from depthforge_ros.model.registry import find_checkpoint
-from depthforge_ros.pipeline import Pipeline
+from depthforge_ros.pipeline import Pipeline, release_memory
 from depthforge_ros.ros import parameters
 from depthforge_ros.ros.camera import Camera
 from depthforge_ros.ros.diagnostics import camera_status, Condition, one_line
@@ -171,6 +171,7 @@ class DepthforgeNode(LifecycleNode):
         if self._rig is not None:
             self._rig.destroy()
             self._rig = None
+            release_memory()
 
     def _report(self) -> None:
         if self._rig is None:

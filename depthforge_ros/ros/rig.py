@@ -113,10 +113,12 @@ class Rig:
             )
 
     def destroy(self) -> None:
-        """Free the publishers."""
+        """Free the publishers and the engine; nothing can be started again."""
         for camera in self.cameras:
             camera.destroy()
         self.cameras.clear()
+        # The executor may refer to the subscriptions, and so to this, until it wakes next.
+        del self._pipeline
 
     def _put(self, camera: Camera, frame: Frame) -> Frame | None:
         return frame if self._worker is None else self._worker.put(camera, frame)
