@@ -28,6 +28,7 @@ from typing import Any
 from depthforge_ros.model.config import NetworkConfig
 from depthforge_ros.model.network import DepthForge, MEAN, STD
 from depthforge_ros.model.presets import PRESETS
+from depthforge_ros.model.quantize import quantize
 import torch
 from torch import nn, Tensor
 from torch.nn import functional
@@ -36,8 +37,8 @@ import transformers
 RESULTS = Path('benchmarks/results/vs_transformers.json')
 CLASSES = 19
 SIZES = {'364x476': (364, 476), '518x1036': (518, 1036)}
-SETTINGS = ('compiled',)
-"""Ways to run ours, beside eagerly: by torch.compile."""
+SETTINGS = ('int8', 'compiled')
+"""Ways to run ours, beside eagerly in fp32: with linear layers in int8, by torch.compile."""
 HEADER = (
     '| model | size | theirs, ms | ours, ms | ratio (min to max) | best | ratio (min to max) '
     '| peak MiB, theirs / ours |\n' + '|---' * 8 + '|'
@@ -189,7 +190,9 @@ def build(side: str, model: str) -> Run:
         return assembly
     head = dataclasses.replace(config.head, gate_on='grid')
     network = DepthForge(dataclasses.replace(config, head=head), CLASSES).eval().fold()
-    ours: Run = network if side == 'ours' else torch.compile(network)
+    if side == 'int8':
+        quantize(network)
+    ours: Run = torch.compile(network) if side == 'compiled' else network
     return ours
 
 
@@ -247,13 +250,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument('--turns', type=int, default=7, help='measured pairs after a warm-up')
     parser.add_argument('--threads', type=int, default=2, help='CPU threads')
     parser.add_argument(
-        '--quick', action='store_true', help='small model, small size, eager only, no memory'
+        '--quick', action='store_true', help='small model, small size, fp32 and int8, no memory'
     )
     parser.add_argument('--json', type=Path, default=RESULTS, help='where the figures go')
     parser.add_argument('--memory-of', choices=('theirs', 'ours'), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.quick:
-        args.models, args.sizes, args.settings = models[:1], list(SIZES)[:1], []
+        args.models, args.sizes, args.settings = models[:1], list(SIZES)[:1], ['int8']
         args.turns = min(args.turns, 3)
     return args
 

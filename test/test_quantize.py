@@ -1,0 +1,27 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The network in int8 answers as in fp32."""
+
+from __future__ import annotations
+
+from depthforge_ros.frame import rgb_from_file
+from depthforge_ros.model.answer import Answering
+from depthforge_ros.model.quantize import quantize
+from depthforge_ros.model.registry import load_model
+from depthforge_ros.resources import share_directory
+import torch
+
+
+@torch.inference_mode()
+def test_bundled_model_answers_alike_in_int8() -> None:
+    rgb = rgb_from_file(share_directory() / 'drive' / 'images' / '000000.jpg')
+    image = torch.from_numpy(rgb[None, : rgb.shape[0] // 32 * 32, : rgb.shape[1] // 32 * 32])
+    network = load_model('depthforge_tiny')[0].eval().fold()
+    answering = Answering(network)
+    reference = answering(image)
+    quantize(network)
+    assert not any(type(module) is torch.nn.Linear for module in network.modules())
+    answer = answering(image)
+    assert float((answer.labels_BHW == reference.labels_BHW).float().mean()) > 0.98
+    error = (answer.inverse_depth_BHW - reference.inverse_depth_BHW).abs().mean()
+    assert float(error) < 0.02 * float(reference.inverse_depth_BHW.mean())
