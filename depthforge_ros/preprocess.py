@@ -95,15 +95,32 @@ class Preprocess:
             )
         geometry = self.geometry(rgb.shape[0], rgb.shape[1])
         content = (geometry.content_width, geometry.content_height)
-        shrinks = content[0] * content[1] < rgb.shape[0] * rgb.shape[1]
-        resized = cv2.resize(
-            rgb, content, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        )
+        resized = _resize(rgb, content)
         below = geometry.height - geometry.content_height
         right = geometry.width - geometry.content_width
-        if below or right:
-            resized = cv2.copyMakeBorder(resized, 0, below, 0, right, cv2.BORDER_REPLICATE)
-        return np.asarray(resized, np.uint8), geometry
+        if not (below or right):
+            return resized, geometry
+        padded = cv2.copyMakeBorder(resized, 0, below, 0, right, cv2.BORDER_REPLICATE)
+        return np.asarray(padded, np.uint8), geometry
 
     def _to_patches(self, side: float) -> int:
         return max(1, round(side / self.patch)) * self.patch
+
+
+def _resize(rgb: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    """
+    Resize to (width, height): large images by halves, then bilinearly, others by area.
+
+    Means of 2 x 2 pixels are many times as fast as those of any other area.
+    """
+    half = rgb
+    while (
+        half.shape[0] % 2 == half.shape[1] % 2 == 0
+        and min(half.shape[1] / size[0], half.shape[0] / size[1]) >= 2.0
+    ):
+        half_size = half.shape[1] // 2, half.shape[0] // 2
+        half = np.asarray(cv2.resize(half, half_size, interpolation=cv2.INTER_AREA), np.uint8)
+    is_smaller = size[0] * size[1] < rgb.shape[0] * rgb.shape[1]
+    by_area = is_smaller and half is rgb
+    interpolation = cv2.INTER_AREA if by_area else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(half, size, interpolation=interpolation), np.uint8)

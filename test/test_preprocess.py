@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import cv2
 from depthforge_ros.engine import load_engine
 from depthforge_ros.engine.base import NetworkOutput
 from depthforge_ros.errors import UserError
@@ -45,6 +46,17 @@ def test_a_mark_in_the_image_comes_back_where_it_was(height: int, width: int, fi
     result = to_camera(NetworkOutput(plane.astype(np.uint8), plane, plane, plane), geometry)
     wrong = (result.labels > 0) != (rgb[..., 0] > 127)
     assert wrong.mean() < 0.02
+
+
+@settings(max_examples=30, deadline=None)
+@given(height=st.integers(400, 1300), width=st.integers(400, 2000), seed=st.integers(0, 99))
+def test_large_images_shrink_as_by_area(height: int, width: int, seed: int) -> None:
+    coarse = np.random.default_rng(seed).integers(0, 256, (12, 16, 3), np.uint8)
+    rgb = np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC))
+    image, geometry = Preprocess(14, 112)(rgb)
+    size = geometry.width, geometry.height
+    by_area = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
+    assert float(np.abs(image.astype(int) - by_area).mean()) < 1.5
 
 
 def test_padding_is_not_shown_to_the_camera() -> None:
