@@ -22,6 +22,7 @@ from depthforge_ros.labels import LABEL_SPACES, LabelSpace
 if TYPE_CHECKING:
     from depthforge_ros.pipeline import Pipeline
 
+PRINTED_FIRST = ('per_class', 'miou', 'pixel_accuracy')
 HELP = 'judge a model on labelled images, or the answers in a bag against its ground truth'
 
 
@@ -156,8 +157,8 @@ def print_figures(figures: Mapping[str, Any]) -> None:
     """Print classes and all single figures, `-` for what was not to be had."""
     _print_classes(figures)
     for name, value in figures.items():
-        if name not in ('miou', 'pixel_accuracy') and not isinstance(value, (dict, list)):
-            print(f'{name:<20} {value if value is not None else "-":>12}')
+        if name not in PRINTED_FIRST and not isinstance(value, (dict, list)):
+            print(f'{name:<20} {"-" if value is None else str(value):>12}')
     for topic, one in figures.get('cameras', {}).items():
         if len(figures['cameras']) > 1:
             print(f'{topic:<20} mIoU {one["miou"]}, tc {one["tc"]}, absrel {one["absrel"]}')

@@ -62,8 +62,8 @@ def run(args: argparse.Namespace) -> int:
     write_json(args.json, figures)
     if fleet.figures:
         print_figures(figures)
-    for name, error in fleet.failed.items():
-        print(f'failed: {name}: {error}')
+    for name, reason in fleet.failed.items():
+        print(f'failed: {name}: {reason}')
     print(f'{len(fleet.figures)} of {len(jobs)} bags judged; figures of each: {args.output}')
     return 0 if figures['complete'] else EXIT_INCOMPLETE
 

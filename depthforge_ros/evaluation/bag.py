@@ -165,7 +165,7 @@ class Bag:
                 yield Recorded(received_ns, raw, connection.topic)
         except Exception as error:
             if self._lenient:
-                self.damage = f'{self._reader.paths[0].name} breaks off: {_one_line(error)}'
+                self.damage = f'{self.path.name} breaks off: {_one_line(error)}'
                 return
             raise UserError(
                 f'{self.path} is damaged ({_one_line(error)}); copy it again or mend it with '

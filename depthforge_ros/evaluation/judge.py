@@ -67,14 +67,17 @@ def judge_bag(question: BagQuestion, pipeline: Pipeline | None = None) -> BagJud
         if is_bag(truth) and truth != path:
             truth, truth_damage = readable(truth, Path(spare))
             damage = damage or truth_damage
-        judged = _judge_cameras(replace(question, bag=path, truth=truth), pipeline)
-    return replace(judged, bag=question.bag.name, damage=damage or judged.damage)
+        judged = _judge_cameras(path, replace(question, truth=truth), pipeline)
+    return replace(judged, damage=damage or judged.damage)
 
 
-def _judge_cameras(question: BagQuestion, pipeline: Pipeline | None) -> BagJudgement:
+def _judge_cameras(
+    path: Path, question: BagQuestion, pipeline: Pipeline | None
+) -> BagJudgement:
+    """Judge the bag of a question, which is read from `path`."""
     cameras = {}
     damage = None
-    with Bag(question.bag) as bag:
+    with Bag(path) as bag:
         names = {one: bag.camera_name(one) for one in bag.camera_topics(question.topics)}
         if not names:
             raise UserError(
@@ -87,32 +90,32 @@ def _judge_cameras(question: BagQuestion, pipeline: Pipeline | None) -> BagJudge
             truth = open_truth(bags, question.truth, name, space=question.truth_space)
             spaces = _spaces(question, pipeline, truth)
             judge = CameraJudge(topic, spaces, truth)
-            answers = _answers(bags, question, topic, name, pipeline)
+            answers = _answers(bags, path, topic, name, pipeline)
             for answer in tqdm(answers, desc=topic, unit='frame', total=counts[topic]):
                 judge.add(answer)
             cameras[topic] = judge.finish()
             damage = damage or bags.damage
     _refuse_nothing(question, cameras)
     if pipeline is None:
-        _take_reasons(question.bag, cameras)
-    return BagJudgement(question.bag.name, _identity(question.bag, pipeline), cameras, damage)
+        _take_reasons(path, cameras)
+    return BagJudgement(question.bag.name, _identity(path, pipeline), cameras, damage)
 
 
 def _answers(
-    bags: Bags, question: BagQuestion, topic: str, name: str | None, pipeline: Pipeline | None
+    bags: Bags, path: Path, topic: str, name: str | None, pipeline: Pipeline | None
 ) -> Iterator[Answer]:
     if pipeline is not None:
-        return predicted_answers(bags, question.bag, topic, pipeline=pipeline)
-    with Bag(question.bag) as bag:
+        return predicted_answers(bags, path, topic, pipeline=pipeline)
+    with Bag(path) as bag:
         mask_topic = bag.topic_ending(MASK_ENDING, name)
         images = ', '.join(bag.image_topics)
     if mask_topic is None:
         part = f'{name}/...' if name else ''
         raise UserError(
-            f'{question.bag} holds no masks on a topic .../{part}{MASK_ENDING[1:]}, but {images}; '
+            f'{path} holds no masks on a topic .../{part}{MASK_ENDING[1:]}, but {images}; '
             'record the node into it, or give --model to run one'
         )
-    return recorded_answers(bags, question.bag, topic, mask_topic=mask_topic, camera=name)
+    return recorded_answers(bags, path, topic, mask_topic=mask_topic, camera=name)
 
 
 def _spaces(question: BagQuestion, pipeline: Pipeline | None, truth: Truth) -> Spaces:

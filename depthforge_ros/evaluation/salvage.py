@@ -15,12 +15,14 @@ from pathlib import Path
 import shutil
 import sqlite3
 import struct
+from typing import BinaryIO
 
 from depthforge_ros.errors import UserError
 from depthforge_ros.evaluation.bag import Bag
 from rosbags.interfaces import Connection
 from rosbags.rosbag1 import Writer
 from rosbags.rosbag1.reader import decompressors, Header, ReaderError, RecordType
+from rosbags.typesys.msg import normalize_msgtype
 
 METADATA = 'metadata.yaml'
 MCAP_MAGIC = b'\x89MCAP0\r\n'
@@ -44,7 +46,7 @@ def readable(path: Path, spare: Path) -> tuple[Path, str | None]:
         files = _files(path)
         if not files:
             raise
-        return _mended(path, files, spare, error), f'{path.name} is cut short'
+        return _mended(path, files, spare, error), f'{path.name} is cut short or damaged'
 
 
 def _files(path: Path) -> list[Path]:
@@ -68,10 +70,12 @@ def _mended(path: Path, files: list[Path], spare: Path, error: UserError) -> Pat
     else:
         raise error
     try:
-        with Bag(mended):
-            return mended
+        with Bag(mended) as bag:
+            if any(map(bag.count, bag.topics)):
+                return mended
     except UserError:
-        raise error from None
+        pass
+    raise error
 
 
 def _mend_mcap(source: Path, target: Path) -> None:
@@ -133,7 +137,7 @@ def _mend_rosbag1(source: Path, target: Path) -> None:
                     _write_rosbag1(writer, connections, *inner)
 
 
-def _rosbag1_record(file: BytesIO) -> tuple[Header, bytes] | None:
+def _rosbag1_record(file: BinaryIO) -> tuple[Header, bytes] | None:
     """Read one record; None where no whole one is left."""
     try:
         header = Header.read(file)
@@ -141,7 +145,8 @@ def _rosbag1_record(file: BytesIO) -> tuple[Header, bytes] | None:
         return None
     size = file.read(4)
     data = file.read(int.from_bytes(size, 'little'))
-    return (header, data) if len(data) == int.from_bytes(size, 'little') else None
+    whole = 'op' in header and len(data) == int.from_bytes(size, 'little')
+    return (header, data) if whole else None
 
 
 def _write_rosbag1(
@@ -155,7 +160,7 @@ def _write_rosbag1(
         about = Header.read(BytesIO(struct.pack('<I', len(data)) + data))
         connections[number] = writer.add_connection(
             header.get_string('topic'),
-            about.get_string('type'),
+            normalize_msgtype(about.get_string('type')),
             msgdef=about.get_string('message_definition'),
             md5sum=about.get_string('md5sum'),
         )
