@@ -46,7 +46,7 @@ class Bag:
     An open bag; a context manager. Iterate one topic at a time.
 
     A damaged place raises UserError or, in a `lenient` bag, ends what `recorded` yields and is
-    named in `damage`.
+    named in `damage`, as are fewer messages than the bag's index promises.
     """
 
     def __init__(self, path: Path, *, lenient: bool = False) -> None:
@@ -160,9 +160,11 @@ class Bag:
         wanted = [one for one in self._reader.connections if one.topic in topics]
         if not wanted:
             return
+        promised, read = sum(map(self.count, {one.topic for one in wanted})), 0
         try:
             for connection, received_ns, raw in self._reader.messages(wanted):
                 yield Recorded(received_ns, raw, connection.topic)
+                read += 1
         except Exception as error:
             if self._lenient:
                 self.damage = f'{self.path.name} breaks off: {_one_line(error)}'
@@ -171,6 +173,10 @@ class Bag:
                 f'{self.path} is damaged ({_one_line(error)}); copy it again or mend it with '
                 '`ros2 bag reindex`'
             ) from error
+        if read < promised:
+            self.damage = (
+                f'{self.path.name} holds {read} of the {promised} messages of {topics[0]}'
+            )
 
     def decode(self, recorded: Recorded) -> Any:
         """Deserialise; broken bytes are a UserError with the reason `bad_message`."""

@@ -71,9 +71,7 @@ def judge_bag(question: BagQuestion, pipeline: Pipeline | None = None) -> BagJud
     return replace(judged, damage=damage or judged.damage)
 
 
-def _judge_cameras(
-    path: Path, question: BagQuestion, pipeline: Pipeline | None
-) -> BagJudgement:
+def _judge_cameras(path: Path, question: BagQuestion, pipeline: Pipeline | None) -> BagJudgement:
     """Judge the bag of a question, which is read from `path`."""
     cameras = {}
     damage = None
