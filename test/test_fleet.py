@@ -7,13 +7,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future
 import json
-import os
 from pathlib import Path
 import signal
-import subprocess
-import sys
 import threading
-import time
 from typing import Any
 
 from bags import cut, write_drive
@@ -46,13 +42,6 @@ def run(folder: Path, manifest: Path, *more: str, code: int = 0) -> dict[str, An
     assert main([*arguments, *more, '--json', str(path)]) == code
     figures: dict[str, Any] = json.loads(path.read_text())
     return figures
-
-
-def immediately(job: Job) -> Future[Outcome]:
-    """Judge in this thread, in a process as ever."""
-    future: Future[Outcome] = Future()
-    future.set_result(evaluate(job, '1'))
-    return future
 
 
 def answering(*outcomes: Outcome | Exception) -> Callable[[Job], Future[Outcome]]:
@@ -106,19 +95,22 @@ def test_what_is_judged_is_not_judged_again(tmp_path: Path) -> None:
     out = tmp_path / 'out'
     out.mkdir()
     jobs = read_manifest(manifest, OPTIONS)
-    run_fleet(jobs[:2], out, immediately, attempts=1)
-    fleet = run_fleet(jobs, out, immediately, attempts=1)
-    assert dict(fleet.attempts) == {'0002_three': 1}
-    assert list(fleet.figures) == ['0000_one', '0001_two', '0002_three']
+    good = evaluate(jobs[0], '1')
+    run_fleet(jobs[:2], out, answering(good, good), attempts=1)
+    # An interrupted fleet has some of its files, and perhaps half of one.
+    (out / '0002_three.part').write_text('{"figures": {')
+    gone_on = run_fleet(jobs, out, answering(good), attempts=1)
+    assert dict(gone_on.attempts) == {'0002_three': 1}
+    assert list(gone_on.figures) == ['0000_one', '0001_two', '0002_three']
+    assert not run_fleet(jobs, out, answering(), attempts=1).attempts
     # Another bag under the same name, or other options, are another question.
     write_drive(tmp_path / 'new', frames=3)
     (tmp_path / 'two').rename(tmp_path / 'old')
     (tmp_path / 'new').rename(tmp_path / 'two')
-    fleet = run_fleet(jobs, out, immediately, attempts=1)
-    assert dict(fleet.attempts) == {'0001_two': 1}
-    assert fleet.merged()['bags']['0001_two']['received'] == 3
+    changed = run_fleet(jobs, out, answering(good), attempts=1)
+    assert dict(changed.attempts) == {'0001_two': 1}
     other = read_manifest(manifest, (*OPTIONS, '--short-side', '64'))
-    assert len(run_fleet(other, out, immediately, attempts=1).attempts) == 3
+    assert len(run_fleet(other, out, answering(good, good, good), attempts=1).attempts) == 3
 
 
 def test_failed_and_cut_bags_are_named(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from depthforge_ros.evaluation.prediction import percentile
 from depthforge_ros.evaluation.sums import Sums, total
 import numpy as np
 import numpy.typing as npt
@@ -63,7 +62,8 @@ def quantiles(
     name: str, values: Sequence[float] | npt.NDArray[np.float64]
 ) -> dict[str, float | None]:
     """Return `name` with the endings `_p50`, `_p99` and `_max`; None of nothing."""
-    return {
-        f'{name}_{caption}': percentile(values, q)
-        for caption, q in (('p50', 50), ('p99', 99), ('max', 100))
-    }
+    names = [f'{name}_{ending}' for ending in ('p50', 'p99', 'max')]
+    if not len(values):
+        return dict.fromkeys(names)
+    found = np.percentile(values, (50, 99, 100))
+    return {one: round(float(value), 3) for one, value in zip(names, found, strict=True)}

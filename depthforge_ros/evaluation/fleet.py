@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 import json
 import os
 from pathlib import Path
+import socket
 import subprocess
 import sys
 from tempfile import TemporaryDirectory
@@ -32,6 +33,7 @@ BAD_INPUT = 2
 """Exit code of a command that will say the same again."""
 JUDGED = (0, 3)
 """Exit codes of `evaluate bag`: judged, or judged as far as a cut bag goes."""
+CONNECT_TIMEOUT_S = 10.0
 KEYS = {'bag', 'truth'}
 
 
@@ -155,9 +157,13 @@ def on_ray(address: str) -> Iterator[Submit]:
         raise UserError(
             "--ray needs Ray, which is not installed; pip install 'depthforge_ros[ray]'"
         ) from error
+    host, _, port = address.rpartition(':')
     try:
-        ray.init(address=address, log_to_driver=False, ignore_reinit_error=True)
-    except (ConnectionError, ValueError) as error:
+        if port.isdecimal():
+            # Ray itself waits for minutes.
+            socket.create_connection((host, int(port)), CONNECT_TIMEOUT_S).close()
+        ray.init(address=address, log_to_driver=False)
+    except (OSError, ValueError) as error:
         raise UserError(
             f'no Ray cluster answers at {address}; start one with `ray start --head` and give its '
             'address, or auto'

@@ -44,7 +44,7 @@ class Predicted:
         }
 
 
-def percentile(values: Sequence[float] | npt.NDArray[np.float64], q: float) -> float | None:
+def percentile(values: Sequence[float], q: float) -> float | None:
     """Percentile q in [0, 100] with three decimals; None of nothing."""
     return round(float(np.percentile(values, q)), 3) if len(values) else None
 
