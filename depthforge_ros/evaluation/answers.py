@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from depthforge_ros.domain import DomainStatistics
 from depthforge_ros.engine.base import Engine
 from depthforge_ros.errors import UserError
 from depthforge_ros.evaluation.bag import Bag, Bags, stamp_ns
+from depthforge_ros.evaluation.node_figures import NodeFigures
 from depthforge_ros.evaluation.planes import depth_from_message, labels_from_message
 from depthforge_ros.evaluation.series import Series
 from depthforge_ros.frame import rgb_from_message
@@ -62,8 +63,9 @@ def recorded_answers(
     """
     Pair each image with what the node recorded for it.
 
-    The latency is from the arrival of the image at the recorder to that of its mask. `camera` is
-    the name in the answers' topics where there are several cameras.
+    The latency is from the arrival of the image at the recorder to that of its mask. Entropy that
+    was not recorded, and domain shift, are what /diagnostics said last, which is smoothed.
+    `camera` is the name in the answers' topics where there are several cameras.
     """
 
     def series(ending: str) -> Series:
@@ -72,6 +74,7 @@ def recorded_answers(
 
     masks = Series(bags.open(path), mask_topic)
     depths, confidences, entropies = map(series, (DEPTH_ENDING, CONFIDENCE_ENDING, ENTROPY_ENDING))
+    said = NodeFigures(bags.open(path), topic)
     for received_ns, message in _images(bags.open(path), topic):
         if isinstance(message, UserError):
             yield _unreadable(received_ns, message)
@@ -88,7 +91,12 @@ def recorded_answers(
             labels=labels_from_message(mask[1]),
             inverse_depth=depth_from_message(depth[1]) if depth else None,
             confidence=labels_from_message(confidence[1]) if confidence else None,
-            entropy=float(np.mean(depth_from_message(entropy[1]))) if entropy else None,
+            entropy=(
+                float(np.mean(depth_from_message(entropy[1])))
+                if entropy
+                else _number(said.at(mask[0]), 'mean_entropy')
+            ),
+            domain_shift=_number(said.at(mask[0]), 'domain_shift'),
             latency_ms=(mask[0] - received_ns) / 1e6,
             age_ms=_age_ms(mask[0] - stamp),
             answered_ns=mask[0],
@@ -105,6 +113,10 @@ def predicted_answers(
             yield _unreadable(received_ns, message)
         else:
             yield _predicted(message, pipeline, domain)
+
+
+def _number(figures: Mapping[str, str], name: str) -> float | None:
+    return float(figures[name]) if name in figures else None
 
 
 def _predicted(message: Any, pipeline: Pipeline, domain: DomainStatistics | None) -> Answer:

@@ -34,12 +34,12 @@ def boundary_counts(
     counts = np.zeros((classes, COLUMNS), np.int64)
     judged = _distance(truth >= classes) > tolerance
     for index in range(classes):
-        both = [_outline(labels == index) & judged for labels in (predicted, truth)]
-        if not any(outline.any() for outline in both):
+        masks = predicted == index, truth == index
+        near = _around(masks[0] | masks[1], int(tolerance) + 2)
+        if near is None:
             continue
-        (near_true, true), (near_said, said) = (
-            (_distance(outline) <= tolerance, outline) for outline in reversed(both)
-        )
+        said, true = (_outline(mask[near]) & judged[near] for mask in masks)
+        near_said, near_true = (_distance(outline) <= tolerance for outline in (said, true))
         counts[index] = (said & near_true).sum(), said.sum(), (true & near_said).sum(), true.sum()
     return counts
 
@@ -55,6 +55,17 @@ def boundary_f(counts: npt.NDArray[np.int64]) -> float:
         if said + true
     ]
     return float(np.mean(scores)) if scores else float('nan')
+
+
+def _around(mask: npt.NDArray[np.bool_], margin: int) -> tuple[slice, slice] | None:
+    """Rows and columns of a mask, and so many more on each side; None for an empty one."""
+    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
+    if not width:
+        return None
+    return (
+        slice(max(y - margin, 0), y + height + margin),
+        slice(max(x - margin, 0), x + width + margin),
+    )
 
 
 def _outline(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

@@ -125,7 +125,7 @@ class Tracker:
         before = _sample(self._labels, came_from)
         self._followed = _extended(_sample(self._followed, came_from), seen)
         self._kept = _extended(_sample(self._kept, came_from), seen & (before == labels))
-        still = seen & (np.hypot(flow[..., 0], flow[..., 1]) < STILL_PX)
+        still = seen & (_squared(flow) < STILL_PX**2)
         same_depth, scale_change = self._depth_change(depth, came_from, seen)
         return Steadiness(
             flow_confusion=confusion_matrix(before[seen], labels[seen], classes=self._classes),
@@ -141,10 +141,12 @@ class Tracker:
     ) -> Mask:
         """Tell pixels whose flow leads back to them, from inside the image."""
         back = _sample(self._flow.calc(self._gray, gray, None), came_from, cv2.INTER_LINEAR)
-        error = ((flow + back) ** 2).sum(-1)
-        allowed = 0.01 * ((flow**2).sum(-1) + (back**2).sum(-1)) + 0.5
-        limit = np.array(gray.shape[::-1]) - 1
-        return np.asarray((error < allowed) & ((came_from >= 0) & (came_from <= limit)).all(-1))
+        error = _squared(flow + back)
+        allowed = 0.01 * (_squared(flow) + _squared(back)) + 0.5
+        x, y = came_from[..., 0], came_from[..., 1]
+        height, width = gray.shape
+        inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
+        return np.asarray((error < allowed) & inside)
 
     def _depth_change(
         self, depth: npt.NDArray[np.float32] | None, came_from: npt.NDArray[Any], seen: Mask
@@ -163,6 +165,11 @@ class Tracker:
 def _extended(runs: Labels, goes_on: Mask) -> Labels:
     """Count one frame more where a run goes on, and begin anew elsewhere."""
     return np.where(goes_on, np.minimum(runs, 254) + 1, 1).astype(np.uint8)
+
+
+def _squared(flow: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Squared length of vectors (H, W, 2)."""
+    return np.asarray(flow[..., 0] ** 2 + flow[..., 1] ** 2)
 
 
 def _share(part: Mask, whole: Mask) -> float | None:
