@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 import signal
 import threading
+import time
 from typing import Any
 
 from bags import cut, write_drive

@@ -130,6 +130,27 @@ def test_each_camera_is_judged_by_its_own_topics(tmp_path: Path) -> None:
     assert len(left['time_line']['time_s']) == 9
 
 
+def test_what_the_node_said_of_a_camera_is_taken_from_its_diagnostics(tmp_path: Path) -> None:
+    with recording(tmp_path / 'bag') as bag:
+        for frame in range(4):
+            bag.image('/camera/image', frame, scene(frame), 'rgb8')
+            if frame != 2:
+                mask = np.full((HEIGHT, WIDTH), 3, np.uint8)
+                bag.image('/n/segmentation/mask', frame, mask, 'mono8', later_ms=10.0)
+            if frame == 1:
+                said = {'domain_shift': '1.500', 'mean_entropy': '0.250', 'model': 'mine',
+                        'dropped.replaced': '1'}  # fmt: skip
+                bag.diagnostics(frame, '/camera/image', said)
+                bag.diagnostics(frame, '/other/image', {'domain_shift': '9', 'model': 'mine'})
+    figures = judge(tmp_path, tmp_path / 'bag', '--mask-labels', 'camvid')
+    assert figures['dropped_by_reason'] == {'replaced': 1}
+    assert figures['model'] == 'mine'
+    line = figures['cameras']['/camera/image']['time_line']
+    assert line['domain_shift'] == [None, None, None, 1.5]
+    assert line['entropy'] == [None, None, None, 0.25]
+    assert line['time_s'] == [0.0, 0.1, 0.2, 0.3]
+
+
 def test_one_camera_of_several_can_be_chosen(tmp_path: Path) -> None:
     bag = record_answers(tmp_path / 'bag', {'front': WIDTH, 'left': WIDTH // 2})
     figures = judge(tmp_path, bag, *CAMVID_TRUTH, '--topic', '/left/image')
