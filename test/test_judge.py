@@ -158,6 +158,28 @@ def test_one_camera_of_several_can_be_chosen(tmp_path: Path) -> None:
     assert figures['pixel_accuracy'] == 50.0
 
 
+def test_a_node_that_ran_on_one_of_two_cameras_is_judged_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for node, expected in (('/node/left', '/left/image'), ('/node', None)):
+        path = tmp_path / node[-4:]
+        with recording(path) as bag:
+            for frame, name in ((0, 'front'), (0, 'left'), (1, 'front'), (1, 'left')):
+                bag.image(f'/{name}/image', frame, scene(frame), 'rgb8')
+                write_truth(bag, frame, f'/{name}')
+                if name == 'left':
+                    mask = np.full((HEIGHT, WIDTH), 3, np.uint8)
+                    bag.image(f'{node}/segmentation/mask', frame, mask, 'mono8')
+        if expected is None:
+            # Nothing says whose masks these are.
+            assert 'choose its camera by --topic' in refusal(capsys, path, *CAMVID_TRUTH)
+            figures = judge(tmp_path, path, *CAMVID_TRUTH, '--topic', '/left/image')
+        else:
+            figures = judge(tmp_path, path, *CAMVID_TRUTH)
+        assert list(figures['cameras']) == ['/left/image']
+        assert (figures['miou'], figures['published']) == (100.0, 2)
+
+
 def test_recorded_figures_are_the_same_each_time(tmp_path: Path) -> None:
     bag = record_answers(tmp_path / 'bag', {'front': WIDTH, 'left': WIDTH // 2})
     assert judge(tmp_path, bag, *CAMVID_TRUTH) == judge(tmp_path, bag, *CAMVID_TRUTH)
