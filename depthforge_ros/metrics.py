@@ -63,6 +63,10 @@ class DepthErrors:
     rmse_m: float
     delta_125: float
     """Share of pixels where max(predicted / true, true / predicted) < 1.25."""
+    delta_156: float
+    """The same within 1.25^2 (Eigen et al., NeurIPS 2014)."""
+    delta_195: float
+    """The same within 1.25^3."""
     pixels: int
 
 
@@ -97,6 +101,8 @@ def compare_depth(predicted_m: npt.NDArray[Any], truth_m: npt.NDArray[Any]) -> D
         absrel=float(np.mean(np.abs(predicted_m - truth_m) / truth_m)),
         rmse_m=float(np.sqrt(np.mean((predicted_m - truth_m) ** 2))),
         delta_125=float(np.mean(ratio < 1.25)),
+        delta_156=float(np.mean(ratio < 1.25**2)),
+        delta_195=float(np.mean(ratio < 1.25**3)),
         pixels=len(truth_m),
     )
 

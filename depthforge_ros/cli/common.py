@@ -13,6 +13,8 @@ from typing import Any
 from depthforge_ros.errors import UserError
 
 DEFAULT_MODEL = 'depthforge_tiny'
+EXIT_INCOMPLETE = 3
+"""Exit code of a command whose figures are of a part of its input."""
 
 
 def add_json_argument(parser: argparse.ArgumentParser) -> None:
@@ -45,8 +47,20 @@ def write_json(path: Path | None, figures: Mapping[str, Any]) -> None:
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(figures, indent=2, allow_nan=False) + '\n', encoding='utf-8')
+        path.write_text(_lines(figures) + '\n', encoding='utf-8')
     except OSError as error:
         raise UserError(
             f'--json {path} cannot be written ({error.strerror}); choose another place'
         ) from error
+
+
+def _lines(value: Any, depth: int = 0) -> str:
+    """Write JSON with a line for each key and a single one for each list of numbers."""
+    inner, outer = '  ' * (depth + 1), '  ' * depth
+    if isinstance(value, Mapping) and value:
+        parts = [f'{json.dumps(key)}: {_lines(one, depth + 1)}' for key, one in value.items()]
+        return '{\n' + ',\n'.join(inner + part for part in parts) + f'\n{outer}}}'
+    if isinstance(value, list) and value and isinstance(value[0], Mapping):
+        parts = [json.dumps(one, allow_nan=False) for one in value]
+        return '[\n' + ',\n'.join(inner + part for part in parts) + f'\n{outer}]'
+    return json.dumps(value, allow_nan=False)

@@ -136,7 +136,8 @@ def run_drive(
             f'at {pace:g} times real time only {answered} of {sent} frames were answered',
             flush=True,
         )
-    judgement = judge_bag(BagQuestion(bag=recording, truth=source, mask_space=space))
+    judged_bag = judge_bag(BagQuestion(bag=recording, truth=source, mask_space=space))
+    (judgement,) = judged_bag.cameras.values()
     node = node_figures(recording)
     judged = judgement.figures()
     figures = {
@@ -284,7 +285,7 @@ def _print_summary(output: Path, drives: list[Drive], sections: list[Section]) -
     for drive, section in zip(drives, sections, strict=True):
         print(f'\n{drive.title}')
         for name, value in section.figures.items():
-            if name != 'per_class':
+            if not isinstance(value, (dict, list)):
                 print(f'  {name:<16} {_shown(value)}')
     print(f'\ncontact sheet: {output / "contact_sheet.png"}')
     print(f'report:        {output / "report.html"}')

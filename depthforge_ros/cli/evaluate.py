@@ -5,13 +5,16 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
+import sys
 from typing import Any, TYPE_CHECKING
 
 from depthforge_ros.cli.common import (
     add_engine_arguments,
     add_json_argument,
     DEFAULT_MODEL,
+    EXIT_INCOMPLETE,
     write_json,
 )
 from depthforge_ros.labels import LABEL_SPACES, LabelSpace
@@ -19,6 +22,7 @@ from depthforge_ros.labels import LABEL_SPACES, LabelSpace
 if TYPE_CHECKING:
     from depthforge_ros.pipeline import Pipeline
 
+PRINTED_FIRST = ('per_class', 'miou', 'pixel_accuracy')
 HELP = 'judge a model on labelled images, or the answers in a bag against its ground truth'
 
 
@@ -29,9 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'images', help='labelled images -> mIoU', description='Figures are in percent.',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter))  # fmt: skip
     _add_bag(what.add_parser(
-        'bag', help='a bag -> mIoU, depth error, latency, drops',
+        'bag', help='a bag -> mIoU, depth error, temporal consistency, latency, drops',
         description='Without --model the masks recorded in the bag are judged, or the bundled '
-        'model where there are none. mIoU is in percent, AbsRel a ratio, latency in ms.'
+        'model where there are none. mIoU, boundary F, mVC, TC and flicker are in percent, AbsRel '
+        'is a ratio, latency in ms; the keys of --json are those of the printed figures, with '
+        'cameras, clips and time lines. A bag that is cut short is judged as far as it goes: the '
+        f'key complete is false then, and the exit code is {EXIT_INCOMPLETE}.'
         ))  # fmt: skip
 
 
@@ -49,21 +56,29 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_bag(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('bag', type=Path, help='rosbag2 folder, mcap or db3 file')
-    parser.add_argument('--truth', type=Path, metavar='BAG',
-                        help='bag with the labels and depth, if it is another one')  # fmt: skip
-    parser.add_argument('--topic', help='camera topic, by default the only one')
+    parser.add_argument('bag', type=Path, help='rosbag2 folder; mcap, db3 or rosbag1 file')
+    add_bag_arguments(parser)
+    parser.add_argument('--truth', type=Path, metavar='BAG|DIR',
+                        help='bag with the labels and depth, if it is another one, or a folder '
+                        'with labels/ and depth/ of images named by stamps in nanoseconds'
+                        )  # fmt: skip
+    parser.add_argument('--report', type=Path, metavar='HTML', help='write a report with plots')
+    add_json_argument(parser)
+    parser.set_defaults(evaluate=_run_bag)
+
+
+def add_bag_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what is judged of a bag, and by what."""
+    parser.add_argument('--topic', action='append', default=[], dest='topics',
+                        help='camera topic, may be repeated; by default all')  # fmt: skip
     parser.add_argument('--mask-labels', choices=LABEL_SPACES,
                         help='classes of recorded masks, by default those of the ground truth'
                         )  # fmt: skip
     parser.add_argument('--truth-labels', choices=LABEL_SPACES,
                         help='classes of the labels, if their bag does not say them'
                         )  # fmt: skip
-    parser.add_argument('--report', type=Path, metavar='HTML', help='write a report with plots')
     _add_target(parser)
     add_engine_arguments(parser, default_model=None)
-    add_json_argument(parser)
-    parser.set_defaults(evaluate=_run_bag)
 
 
 def _add_target(parser: argparse.ArgumentParser) -> None:
@@ -105,18 +120,24 @@ def _run_bag(args: argparse.Namespace) -> int:
         mask_space=_space(args.mask_labels),
         truth_space=_space(args.truth_labels),
         target=_space(args.label_space),
-        topic=args.topic,
+        topics=tuple(args.topics),
     )
     judgement = judge_bag(question, _pipeline(args, model) if model else None)
     figures = judgement.figures()
-    _print_classes(figures)
-    for name, value in figures.items():
-        if name not in ('miou', 'per_class', 'pixel_accuracy'):
-            print(f'{name:<16} {value if value is not None else "-":>7}')
+    print_figures(figures)
     if args.report:
-        write_report(args.report, [Section(args.bag.name, judgement, figures)])
+        several = len(judgement.cameras) > 1
+        sections = [
+            Section(f'{judgement.bag} {topic}' if several else judgement.bag, one, one.figures())
+            for topic, one in judgement.cameras.items()
+        ]
+        write_report(args.report, sections)
         print(f'report: {args.report}')
     write_json(args.json, figures)
+    if judgement.damage:
+        print(f'depthforge: warning: {judgement.damage}; judged as far as it goes',
+              file=sys.stderr)  # fmt: skip
+        return EXIT_INCOMPLETE
     return 0
 
 
@@ -132,7 +153,19 @@ def _space(name: str | None) -> LabelSpace | None:
     return LABEL_SPACES[name] if name else None
 
 
-def _print_classes(figures: dict[str, Any]) -> None:
+def print_figures(figures: Mapping[str, Any]) -> None:
+    """Print classes and all single figures, `-` for what was not to be had."""
+    _print_classes(figures)
+    for name, value in figures.items():
+        if name not in PRINTED_FIRST and not isinstance(value, (dict, list)):
+            print(f'{name:<20} {"-" if value is None else str(value):>12}')
+    for topic, one in figures.get('cameras', {}).items():
+        if len(figures['cameras']) > 1:
+            print(f'{topic:<20} mIoU {one["miou"]}, tc {one["tc"]}, absrel {one["absrel"]}')
+    print(f'{"dropped by reason":<20} {figures["dropped_by_reason"] or "-"}')
+
+
+def _print_classes(figures: Mapping[str, Any]) -> None:
     """Print a table of percent, `-` for a class that did not occur."""
     rows = {**(figures['per_class'] or {}), 'mIoU': figures['miou'],
             'pixel accuracy': figures['pixel_accuracy']}  # fmt: skip

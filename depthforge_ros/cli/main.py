@@ -22,6 +22,8 @@ COMMANDS = {
     'record': 'depthforge_ros.cli.record',
     'predict': 'depthforge_ros.cli.predict',
     'evaluate': 'depthforge_ros.cli.evaluate',
+    'compare': 'depthforge_ros.cli.compare',
+    'fleet': 'depthforge_ros.cli.fleet',
     'make-bag': 'depthforge_ros.cli.make_bag',
     'demo': 'depthforge_ros.cli.demo',
 }

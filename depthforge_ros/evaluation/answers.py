@@ -4,21 +4,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+from depthforge_ros.domain import DomainStatistics
+from depthforge_ros.engine.base import Engine
 from depthforge_ros.errors import UserError
-from depthforge_ros.evaluation.bag import Bag, stamp_ns
+from depthforge_ros.evaluation.bag import Bag, Bags, stamp_ns
+from depthforge_ros.evaluation.node_figures import NodeFigures
 from depthforge_ros.evaluation.planes import depth_from_message, labels_from_message
+from depthforge_ros.evaluation.series import Series
 from depthforge_ros.frame import rgb_from_message
+from depthforge_ros.model.registry import find_checkpoint
 from depthforge_ros.pipeline import Pipeline
 import numpy as np
 import numpy.typing as npt
 
 MASK_ENDING = '/segmentation/mask'
+CONFIDENCE_ENDING = '/segmentation/confidence'
+ENTROPY_ENDING = '/segmentation/entropy'
 DEPTH_ENDING = '/depth/relative'
+MAX_AGE_MS = 60_000.0
+"""A frame that seems older was stamped by another clock, as in a replay with its old stamps."""
+NO_ANSWER = 'no_answer'
+"""Reason of a drop of which the recording says no more."""
 
 
 @dataclass(frozen=True)
@@ -26,73 +38,134 @@ class Answer:
     """What was said of one camera frame."""
 
     stamp_ns: int
-    labels: npt.NDArray[np.uint8] | None
-    """(H, W) train ids; None for a frame that was dropped."""
-    inverse_depth: npt.NDArray[np.float32] | None
-    """(H, W), relative."""
-    latency_ms: float | None
     rgb: Callable[[], npt.NDArray[np.uint8]]
-
-
-class Series:
-    """
-    One topic of a bag, looked up by header stamp.
-
-    It is read once, in order: stamps must be asked for in rising order, and must rise in the bag.
-    """
-
-    def __init__(self, bag: Bag, topic: str | None) -> None:
-        self._items = decoded(bag, topic) if topic else iter(())
-        self._next = next(self._items, None)
-
-    def at(self, wanted_ns: int) -> tuple[int, Any] | None:
-        """Return (received_ns, message) of a stamp, or None."""
-        while self._next is not None and stamp_ns(self._next[1]) < wanted_ns:
-            self._next = next(self._items, None)
-        if self._next is None or stamp_ns(self._next[1]) != wanted_ns:
-            return None
-        return self._next
-
-
-def decoded(bag: Bag, topic: str) -> Iterator[tuple[int, Any]]:
-    """Yield (received_ns, message) of a topic; nothing where the bag lacks it."""
-    for recorded in bag.recorded(topic):
-        yield recorded.received_ns, bag.decode(recorded)
+    labels: npt.NDArray[np.uint8] | None = None
+    """(H, W) train ids; None for a frame that was dropped."""
+    inverse_depth: npt.NDArray[np.float32] | None = None
+    """(H, W), relative."""
+    confidence: npt.NDArray[np.uint8] | None = None
+    """(H, W), share of the winning class, 255 for all of it, as the node publishes it."""
+    entropy: float | None = None
+    """Mean over the frame, nats / ln(classes), [0, 1]."""
+    domain_shift: float | None = None
+    """Distance from the training images, see `domain`."""
+    latency_ms: float | None = None
+    age_ms: float | None = None
+    """From the header's stamp to the answer, on the recorder's clock."""
+    answered_ns: int | None = None
+    """When the answer was recorded, on that clock."""
+    drop_reason: str | None = None
 
 
 def recorded_answers(
-    *, images: Bag, topic: str, masks: Bag, mask_topic: str, depths: Bag
+    bags: Bags, path: Path, topic: str, *, mask_topic: str, camera: str | None
 ) -> Iterator[Answer]:
     """
-    Pair each image with the mask and relative depth recorded for it.
+    Pair each image with what the node recorded for it.
 
-    The three are the same bag opened three times. The latency is from the arrival of the image at
-    the recorder to that of its mask.
+    The latency is from the arrival of the image at the recorder to that of its mask. Entropy that
+    was not recorded, and domain shift, are what /diagnostics said last, which is smoothed.
+    `camera` is the name in the answers' topics where there are several cameras.
     """
-    mask_series = Series(masks, mask_topic)
-    depth_series = Series(depths, depths.topic_ending(DEPTH_ENDING))
-    for received_ns, message in decoded(images, topic):
-        stamp = stamp_ns(message)
-        mask, depth = mask_series.at(stamp), depth_series.at(stamp)
+
+    def series(ending: str) -> Series:
+        bag = bags.open(path)
+        return Series(bag, bag.topic_ending(ending, camera))
+
+    masks = Series(bags.open(path), mask_topic)
+    depths, confidences, entropies = map(series, (DEPTH_ENDING, CONFIDENCE_ENDING, ENTROPY_ENDING))
+    said = NodeFigures(bags.open(path), topic)
+    for received_ns, message in _images(bags.open(path), topic):
+        if isinstance(message, UserError):
+            yield _unreadable(received_ns, message)
+            continue
+        stamp, rgb = stamp_ns(message), partial(rgb_from_message, message)
+        mask = masks.at(stamp)
+        if mask is None:
+            yield Answer(stamp, rgb, drop_reason=NO_ANSWER)
+            continue
+        depth, confidence, entropy = (one.at(stamp) for one in (depths, confidences, entropies))
         yield Answer(
-            stamp_ns=stamp,
-            labels=labels_from_message(mask[1]) if mask else None,
+            stamp,
+            rgb,
+            labels=labels_from_message(mask[1]),
             inverse_depth=depth_from_message(depth[1]) if depth else None,
-            latency_ms=(mask[0] - received_ns) / 1e6 if mask else None,
-            rgb=partial(rgb_from_message, message),
+            confidence=labels_from_message(confidence[1]) if confidence else None,
+            entropy=(
+                float(np.mean(depth_from_message(entropy[1])))
+                if entropy
+                else _number(said.at(mask[0]), 'mean_entropy')
+            ),
+            domain_shift=_number(said.at(mask[0]), 'domain_shift'),
+            latency_ms=(mask[0] - received_ns) / 1e6,
+            age_ms=_age_ms(mask[0] - stamp),
+            answered_ns=mask[0],
         )
 
 
-def predicted_answers(*, images: Bag, topic: str, pipeline: Pipeline) -> Iterator[Answer]:
-    """Run the model over the images; a broken one is answered with None."""
-    for _, message in decoded(images, topic):
-        yield _predicted(message, pipeline)
+def predicted_answers(
+    bags: Bags, path: Path, topic: str, *, pipeline: Pipeline
+) -> Iterator[Answer]:
+    """Run the model over the images; a broken one is answered with the reason."""
+    domain = _domain_statistics(pipeline.engine)
+    for received_ns, message in _images(bags.open(path), topic):
+        if isinstance(message, UserError):
+            yield _unreadable(received_ns, message)
+        else:
+            yield _predicted(message, pipeline, domain)
 
 
-def _predicted(message: Any, pipeline: Pipeline) -> Answer:
-    rgb = partial(rgb_from_message, message)
+def _number(figures: Mapping[str, str], name: str) -> float | None:
+    return float(figures[name]) if name in figures else None
+
+
+def _predicted(message: Any, pipeline: Pipeline, domain: DomainStatistics | None) -> Answer:
+    stamp, rgb = stamp_ns(message), partial(rgb_from_message, message)
     try:
         result, timings = pipeline(rgb())
-    except UserError:
-        return Answer(stamp_ns(message), None, None, None, rgb)
-    return Answer(stamp_ns(message), result.labels, result.inverse_depth, timings.total_ms, rgb)
+    except UserError as error:
+        return Answer(stamp, rgb, drop_reason=error.reason)
+    features = result.output.features
+    return Answer(
+        stamp,
+        rgb,
+        labels=result.labels,
+        inverse_depth=result.inverse_depth,
+        confidence=np.rint(result.confidence * 255.0).astype(np.uint8),
+        entropy=float(result.output.entropy[result.index].mean()),
+        domain_shift=(
+            domain.distance(features[result.index]) if domain and features is not None else None
+        ),
+        latency_ms=timings.total_ms,
+    )
+
+
+def _images(bag: Bag, topic: str) -> Iterator[tuple[int, Any]]:
+    """Yield (received_ns, message), or the error of a message that cannot be decoded."""
+    for recorded in bag.recorded(topic):
+        try:
+            yield recorded.received_ns, bag.decode(recorded)
+        except UserError as error:
+            yield recorded.received_ns, error
+
+
+def _unreadable(received_ns: int, error: UserError) -> Answer:
+    """Drop a message, for which when it was recorded stands in for its stamp."""
+
+    def rgb() -> npt.NDArray[np.uint8]:
+        raise error
+
+    return Answer(received_ns, rgb, drop_reason=error.reason)
+
+
+def _age_ms(age_ns: int) -> float | None:
+    age_ms = age_ns / 1e6
+    return age_ms if 0.0 <= age_ms <= MAX_AGE_MS else None
+
+
+def _domain_statistics(engine: Engine) -> DomainStatistics | None:
+    """Find the statistics of the model's training images, if they are for these weights."""
+    if engine.name == 'null':
+        return None
+    statistics = DomainStatistics.load(find_checkpoint(engine.model))
+    return statistics if statistics and statistics.fingerprint == engine.fingerprint else None

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -12,8 +13,7 @@ from typing import Any
 
 from depthforge_ros.errors import UserError
 from depthforge_ros.labels import LABEL_SPACES, LabelSpace
-from rosbags.highlevel import AnyReader, AnyReaderError
-from rosbags.highlevel.anyreader import ReaderErrors
+from rosbags.highlevel import AnyReader
 from rosbags.typesys import get_typestore, Stores
 import yaml
 
@@ -22,7 +22,8 @@ LABEL_SPACE_KEY = 'label_space'
 """Key of a bag's custom metadata that names the classes of its ground truth."""
 NOT_CAMERAS = ('labels', 'depth', 'mask', 'overlay', 'confidence', 'entropy', 'relative')
 """Last parts of topics that hold images which no camera took."""
-READ_ERRORS = (AnyReaderError, *ReaderErrors, OSError, ValueError, KeyError, AssertionError)
+COMPRESSED = '/compressed'
+"""What image_transport appends to a topic's name."""
 
 
 def is_bag(path: Path) -> bool:
@@ -41,9 +42,14 @@ class Recorded:
 
 
 class Bag:
-    """An open bag; a context manager. Iterate one topic at a time."""
+    """
+    An open bag; a context manager. Iterate one topic at a time.
 
-    def __init__(self, path: Path) -> None:
+    A damaged place raises UserError or, in a `lenient` bag, ends what `recorded` yields and is
+    named in `damage`, as are fewer messages than the bag's index promises.
+    """
+
+    def __init__(self, path: Path, *, lenient: bool = False) -> None:
         if not path.exists():
             raise UserError(f'bag {path} does not exist; check the path')
         if path.is_dir() and not (path / 'metadata.yaml').is_file():
@@ -52,14 +58,17 @@ class Bag:
                 ' an mcap or db3 file; an interrupted recording is mended by `ros2 bag reindex`'
             )
         self.path = path
+        self.damage: str | None = None
+        self._lenient = lenient
         try:
             store = get_typestore(Stores.ROS2_JAZZY)
             self._reader = AnyReader([path], default_typestore=store)
             self._reader.open()
-        except READ_ERRORS as error:
+        # Each storage raises its own kinds, and damaged files all the others.
+        except Exception as error:
             raise UserError(
                 f'{path} cannot be read as a bag ({_one_line(error)}); give a rosbag2 folder, an '
-                'mcap or db3 file; an interrupted recording is mended by `ros2 bag reindex`'
+                'mcap, db3 or bag file; an interrupted recording is mended by `ros2 bag reindex`'
             ) from error
 
     def __enter__(self) -> Bag:
@@ -95,22 +104,52 @@ class Bag:
 
     def camera_topic(self, wanted: str | None = None) -> str:
         """Return `wanted` if the bag has it, or the only camera topic; else say what there is."""
-        topics = self.image_topics
-        if wanted is not None:
-            if wanted in topics:
-                return wanted
-            raise UserError(f'{self.path} has no image topic {wanted}; it has {_listing(topics)}')
-        cameras = [name for name in topics if name.rsplit('/', 1)[-1] not in NOT_CAMERAS]
+        cameras = self.camera_topics() if wanted is None else self.camera_topics((wanted,))
         if len(cameras) == 1:
             return cameras[0]
         raise UserError(
             f'{self.path} has {len(cameras)} camera topics, choose one with --topic; its image '
-            f'topics: {_listing(topics)}'
+            f'topics: {_listing(self.image_topics)}'
         )
 
-    def topic_ending(self, ending: str) -> str | None:
-        """Find the first image topic that ends so, e.g. `/segmentation/mask`."""
-        return next((name for name in self.image_topics if name.endswith(ending)), None)
+    def camera_topics(self, wanted: Sequence[str] = ()) -> list[str]:
+        """
+        Return `wanted` if the bag has them all, or else all topics that cameras fill.
+
+        Of a camera that was recorded raw and compressed, the raw topic.
+        """
+        topics = self.image_topics
+        for name in wanted:
+            if name not in topics:
+                raise UserError(
+                    f'{self.path} has no image topic {name}; it has {_listing(topics)}'
+                )
+        if wanted:
+            return list(wanted)
+        return [
+            name
+            for name in topics
+            if name.removesuffix(COMPRESSED).rsplit('/', 1)[-1] not in NOT_CAMERAS
+            and not (name.endswith(COMPRESSED) and name.removesuffix(COMPRESSED) in topics)
+        ]
+
+    def topic_ending(self, ending: str, part: str | None = None) -> str | None:
+        """
+        Find an image topic that ends so, e.g. `/segmentation/mask`, raw or compressed.
+
+        `part`, a camera's name, must be a part of the topic too, as of `/node/front/depth`.
+        """
+        found = [
+            name
+            for name in sorted(self.image_topics, key=len)
+            if name.removesuffix(COMPRESSED).endswith(ending)
+            and (part is None or part in name.split('/'))
+        ]
+        return found[0] if found else None
+
+    def camera_name(self, topic: str) -> str | None:
+        """Name in the topics of one of several cameras; None where it is the only one."""
+        return namespace(topic) if len(self.camera_topics()) > 1 else None
 
     def count(self, topic: str) -> int:
         """Messages of a topic."""
@@ -121,14 +160,23 @@ class Bag:
         wanted = [one for one in self._reader.connections if one.topic in topics]
         if not wanted:
             return
+        promised, read = sum(map(self.count, {one.topic for one in wanted})), 0
         try:
             for connection, received_ns, raw in self._reader.messages(wanted):
                 yield Recorded(received_ns, raw, connection.topic)
-        except READ_ERRORS as error:
+                read += 1
+        except Exception as error:
+            if self._lenient:
+                self.damage = f'{self.path.name} breaks off: {_one_line(error)}'
+                return
             raise UserError(
                 f'{self.path} is damaged ({_one_line(error)}); copy it again or mend it with '
                 '`ros2 bag reindex`'
             ) from error
+        if read < promised:
+            self.damage = (
+                f'{self.path.name} holds {read} of the {promised} messages of {topics[0]}'
+            )
 
     def decode(self, recorded: Recorded) -> Any:
         """Deserialise; broken bytes are a UserError with the reason `bad_message`."""
@@ -142,9 +190,34 @@ class Bag:
             ) from error
 
 
+class Bags(ExitStack):
+    """Bags that are read at the same time, each from its own beginning, and as far as they go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._opened: list[Bag] = []
+
+    def open(self, path: Path) -> Bag:
+        """Open a bag once more; it is closed with the others."""
+        bag = self.enter_context(Bag(path, lenient=True))
+        self._opened.append(bag)
+        return bag
+
+    @property
+    def damage(self) -> str | None:
+        """What was wrong with the first that broke off."""
+        return next((bag.damage for bag in self._opened if bag.damage), None)
+
+
 def stamp_ns(message: Any) -> int:
     """Header stamp in nanoseconds."""
     return int(message.header.stamp.sec) * 10**9 + int(message.header.stamp.nanosec)
+
+
+def namespace(topic: str) -> str:
+    """Name of the camera that fills a topic: `front` of `/car/front/image_raw/compressed`."""
+    parts = topic.removesuffix(COMPRESSED).split('/')
+    return parts[-2] if len(parts) > 1 else ''
 
 
 def remove_bag(path: Path) -> None:

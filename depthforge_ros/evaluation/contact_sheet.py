@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import cv2
-from depthforge_ros.evaluation.judge import Moment
+from depthforge_ros.evaluation.judgement import Moment
 from depthforge_ros.labels import LabelSpace
 from depthforge_ros.postprocess import colorize_depth, overlay
 import numpy as np

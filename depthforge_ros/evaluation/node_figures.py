@@ -4,19 +4,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from depthforge_ros.evaluation.bag import Bag
+from depthforge_ros.evaluation.series import decoded
 
 DIAGNOSTICS_TOPIC = '/diagnostics'
 
 
-def node_figures(path: Path, *, node: str = 'depthforge') -> dict[str, str]:
-    """Return the node's last figures, names as it gave them; empty where none were recorded."""
+def node_figures(
+    path: Path, *, node: str = 'depthforge', topic: str | None = None
+) -> dict[str, str]:
+    """
+    Return the node's last figures, names as it gave them; empty where none were recorded.
+
+    `topic` chooses the camera that is read from it.
+    """
     figures: dict[str, str] = {}
-    with Bag(path) as bag:
-        for recorded in bag.recorded(DIAGNOSTICS_TOPIC):
-            for status in bag.decode(recorded).status:
-                if node in status.name:
-                    figures = {value.key: value.value for value in status.values}
+    with Bag(path, lenient=True) as bag:
+        for _, values in _reports(bag, node, topic):
+            figures = values
     return figures
+
+
+class NodeFigures:
+    """What the node said of one camera, asked for by rising times."""
+
+    def __init__(self, bag: Bag, topic: str, *, node: str = 'depthforge') -> None:
+        self._reports = _reports(bag, node, topic)
+        self._next = next(self._reports, None)
+        self._now: dict[str, str] = {}
+
+    def at(self, received_ns: int) -> dict[str, str]:
+        """Return the last figures that were recorded until then; empty before the first."""
+        while self._next is not None and self._next[0] <= received_ns:
+            self._now = self._next[1]
+            self._next = next(self._reports, None)
+        return self._now
+
+
+def _reports(bag: Bag, node: str, topic: str | None) -> Iterator[tuple[int, dict[str, str]]]:
+    for received_ns, message in decoded(bag, DIAGNOSTICS_TOPIC):
+        for status in message.status:
+            values = {value.key: value.value for value in status.values}
+            if node in status.name and topic in (None, values.get('topic')):
+                yield received_ns, values

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import cv2
 from depthforge_ros.errors import UserError
+from depthforge_ros.frame import PNG_START
 import numpy as np
 import numpy.typing as npt
 
@@ -15,7 +17,9 @@ MILLIMETRES_PER_M = 1000.0
 
 
 def labels_from_message(message: Any) -> npt.NDArray[np.uint8]:
-    """Read train ids (H, W) of an 8-bit image."""
+    """Read train ids (H, W) of an 8-bit image, raw or as PNG."""
+    if hasattr(message, 'format'):
+        return _labels_from_png(bytes(message.data))
     plane = _plane(message, ('mono8', '8UC1'))
     return np.asarray(plane, np.uint8)
 
@@ -27,6 +31,19 @@ def depth_from_message(message: Any) -> npt.NDArray[np.float32]:
         return plane.astype(np.float32)
     depth_m = plane.astype(np.float32) / MILLIMETRES_PER_M
     return np.where(plane > 0, depth_m, np.float32(np.nan))
+
+
+def _labels_from_png(data: bytes) -> npt.NDArray[np.uint8]:
+    """Decode PNG; JPEG would blend ids into others."""
+    plane = None
+    if data.startswith(PNG_START):
+        plane = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if plane is None or plane.ndim != 2 or plane.dtype != np.uint8:
+        raise UserError(
+            f'a compressed mask of {len(data)} bytes that begin with {data[:8]!r} came, an 8-bit '
+            'PNG of one channel is needed; record the raw topic'
+        )
+    return np.asarray(plane, np.uint8)
 
 
 def _plane(message: Any, encodings: tuple[str, ...]) -> npt.NDArray[Any]:

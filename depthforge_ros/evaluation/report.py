@@ -15,7 +15,7 @@ from typing import Any
 import cv2
 from depthforge_ros.errors import UserError
 from depthforge_ros.evaluation.contact_sheet import contact_sheet, stack
-from depthforge_ros.evaluation.judge import Judgement
+from depthforge_ros.evaluation.judgement import Judgement
 from depthforge_ros.labels import LabelSpace
 import numpy as np
 import numpy.typing as npt

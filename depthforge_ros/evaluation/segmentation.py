@@ -49,6 +49,13 @@ class SegmentationScore:
 
     def add(self, *, truth: npt.NDArray[np.uint8], predicted: npt.NDArray[np.uint8]) -> None:
         """Count one frame of train ids (H, W)."""
+        truth, predicted = self.in_target(truth=truth, predicted=predicted)
+        self.confusion += confusion_matrix(truth, predicted, classes=len(self.space))
+
+    def in_target(
+        self, *, truth: npt.NDArray[np.uint8], predicted: npt.NDArray[np.uint8]
+    ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+        """Bring both to the ids that are judged; UserError for other sizes or unknown ids."""
         if truth.shape != predicted.shape:
             raise UserError(
                 f'the mask has {predicted.shape[1]} x {predicted.shape[0]} pixels, its ground '
@@ -60,11 +67,7 @@ class SegmentationScore:
                 f'the mask holds the id {highest}, {self._predicted_name} has only '
                 f'{self._predicted_classes} classes; say the right ones by --mask-labels'
             )
-        self.confusion += confusion_matrix(
-            self._truth_to_target[truth],
-            self._predicted_to_target[predicted],
-            classes=len(self.space),
-        )
+        return self._truth_to_target[truth], self._predicted_to_target[predicted]
 
     def figures(self) -> dict[str, Any]:
         """Return `miou`, `per_class` by name and `pixel_accuracy`, all in [0, 100] or None."""

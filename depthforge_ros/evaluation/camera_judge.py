@@ -1,0 +1,231 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""One camera's answers, frame by frame, into sums, time lines and moments to show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+import heapq
+
+from depthforge_ros.errors import UserError
+from depthforge_ros.evaluation.answers import Answer
+from depthforge_ros.evaluation.boundary import boundary_counts
+from depthforge_ros.evaluation.clips import Clip, CLIP_FRAMES
+from depthforge_ros.evaluation.judgement import Judgement, Moment
+from depthforge_ros.evaluation.segmentation import common_space, percent, SegmentationScore
+from depthforge_ros.evaluation.sums import Sums
+from depthforge_ros.evaluation.temporal import Tracker, VideoConsistency
+from depthforge_ros.evaluation.truth import Truth
+from depthforge_ros.labels import LabelSpace, UNLABELLED
+from depthforge_ros.metrics import confusion_matrix, depth_errors, mean_iou
+import numpy as np
+import numpy.typing as npt
+
+MOMENTS = 8
+WORST = 6
+Row = dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class Spaces:
+    """Classes of the masks, of the ground truth (None without labels), and those asked for."""
+
+    masks: LabelSpace
+    truth: LabelSpace | None
+    wanted: LabelSpace | None
+
+    @property
+    def target(self) -> LabelSpace:
+        """Classes to judge in."""
+        return self.wanted or common_space(self.truth or self.masks, self.masks)
+
+
+class CameraJudge:
+    """Takes the answers to one camera's frames in their order."""
+
+    def __init__(self, topic: str, spaces: Spaces, truth: Truth) -> None:
+        self._truth = truth
+        self._spaces = spaces
+        self._judgement = Judgement(topic, spaces.masks, spaces.target, spaces.truth)
+        self._score = (
+            SegmentationScore(truth=spaces.truth, predicted=spaces.masks, target=spaces.target)
+            if spaces.truth is not None
+            else None
+        )
+        self._tracker = Tracker(len(spaces.masks))
+        self._consistency = VideoConsistency()
+        self._album = _Album()
+        self._start_ns: int | None = None
+        self._last_answered_ns: int | None = None
+        self._judged_truth = 0
+
+    def add(self, answer: Answer) -> None:
+        """Judge one frame."""
+        if self._start_ns is None:
+            self._start_ns = answer.stamp_ns
+        time_s = (answer.stamp_ns - self._start_ns) / 1e9
+        clip = self._clip(answer.stamp_ns)
+        clip.received += 1
+        row: Row = {'time_s': time_s, 'latency_ms': answer.latency_ms}
+        if answer.labels is None or answer.latency_ms is None:
+            self._judgement.dropped_by_reason[str(answer.drop_reason)] += 1
+        else:
+            clip.latencies_ms.append(round(answer.latency_ms, 3))
+            if answer.age_ms is not None:
+                clip.ages_ms.append(round(answer.age_ms, 3))
+            self._add_answer(clip.sums, row, answer, answer.labels)
+        self._judgement.line.append(**row)
+
+    def finish(self) -> Judgement:
+        """Return the judgement; UserError where no ground truth belongs to any frame."""
+        first_ns = self._truth.first_stamp_ns()
+        answered = any(one is not None for one in self._judgement.latencies_ms)
+        if answered and first_ns is not None and not self._judged_truth:
+            raise UserError(
+                f'no labels or depth have the stamp of an answered frame of '
+                f'{self._judgement.topic}: the truth begins at {first_ns} ns, the frames at '
+                f'{self._start_ns} ns; give the truth of this drive by --truth'
+            )
+        self._judgement.moments = self._album.spread()
+        self._judgement.worst = self._album.worst()
+        return self._judgement
+
+    def _clip(self, stamp_ns: int) -> Clip:
+        clips = self._judgement.clips
+        if not clips or clips[-1].received == CLIP_FRAMES:
+            sums = Sums.zeros(len(self._spaces.target), len(self._spaces.masks))
+            clips.append(Clip(self._judgement.topic, stamp_ns, sums))
+            self._album.next_clip()
+        return clips[-1]
+
+    def _add_answer(
+        self, sums: Sums, row: Row, answer: Answer, labels: npt.NDArray[np.uint8]
+    ) -> None:
+        truth = self._truth.labels(answer.stamp_ns)
+        if truth is not None and self._score is not None:
+            row['miou'] = self._add_labels(sums, self._score, answer, labels, truth)
+        self._add_depth(sums, row, answer)
+        rgb = answer.rgb()
+        self._add_steadiness(sums, row, rgb, answer, labels)
+        for name in ('entropy', 'domain_shift'):
+            row[name] = getattr(answer, name)
+            sums.add_value(name, row[name])
+        self._add_pace(sums, answer)
+        if answer.inverse_depth is not None:
+            score = row.get('miou') if row.get('miou') is not None else row.get('tc')
+            time_s = row['time_s'] or 0.0
+            self._album.add(Moment(time_s, rgb, labels, answer.inverse_depth, truth, score))
+
+    def _add_labels(
+        self,
+        sums: Sums,
+        score: SegmentationScore,
+        answer: Answer,
+        labels: npt.NDArray[np.uint8],
+        truth: npt.NDArray[np.uint8],
+    ) -> float | None:
+        """Add what labels give; returns the mIoU of this frame, percent."""
+        self._judged_truth += 1
+        classes = len(score.space)
+        truth, labels = score.in_target(truth=truth, predicted=labels)
+        confusion = confusion_matrix(truth, labels, classes=classes)
+        sums.confusion += confusion
+        sums.boundary += boundary_counts(truth, labels, classes=classes)
+        sums.add_windows(
+            'vc', self._consistency.add(truth=truth, predicted=labels, classes=classes)
+        )
+        if answer.confidence is not None:
+            judged = (truth < classes) & (labels != UNLABELLED)
+            right = truth[judged] == labels[judged]
+            sums.add_calibration(answer.confidence[judged], right)
+        return percent(mean_iou(confusion))
+
+    def _add_depth(self, sums: Sums, row: Row, answer: Answer) -> None:
+        depth_m = self._truth.depth_m(answer.stamp_ns)
+        if depth_m is None or answer.inverse_depth is None:
+            return
+        self._judged_truth += 1
+        errors = depth_errors(answer.inverse_depth, depth_m)
+        if errors is not None:
+            sums.add_depth(errors)
+            row['absrel'] = errors.absrel
+
+    def _add_steadiness(
+        self,
+        sums: Sums,
+        row: Row,
+        rgb: npt.NDArray[np.uint8],
+        answer: Answer,
+        labels: npt.NDArray[np.uint8],
+    ) -> None:
+        steadiness = self._tracker.add(rgb, labels, answer.inverse_depth)
+        if steadiness is None:
+            return
+        sums.flow_confusion += steadiness.flow_confusion
+        sums.flicker += [steadiness.flickering, steadiness.static]
+        sums.add_windows('flow_vc', steadiness.consistency)
+        sums.add_depth_pair(steadiness.same_depth, steadiness.scale_change)
+        row['tc'] = percent(mean_iou(steadiness.flow_confusion))
+        if steadiness.static:
+            row['flicker'] = percent(steadiness.flickering / steadiness.static)
+        if steadiness.same_depth is not None:
+            row['depth_tc'] = percent(steadiness.same_depth)
+
+    def _add_pace(self, sums: Sums, answer: Answer) -> None:
+        """Count how long answers took, one after the other, as recorded or as the model ran."""
+        took_ns = round((answer.latency_ms or 0.0) * 1e6)
+        if answer.answered_ns is not None:
+            before_ns, self._last_answered_ns = self._last_answered_ns, answer.answered_ns
+            if before_ns is None:
+                return
+            took_ns = answer.answered_ns - before_ns
+        sums.pace += [1, took_ns]
+
+
+class _Album:
+    """Keeps a few frames of a drive whose length is not known: evenly spread, and the worst."""
+
+    def __init__(self) -> None:
+        self._seen = 0
+        self._every = 1
+        self._spread: list[Moment] = []
+        self._last: Moment | None = None
+        self._worst_of_clip: Moment | None = None
+        self._clips = 0
+        self._worst: list[tuple[float, int, Moment]] = []
+
+    def add(self, moment: Moment) -> None:
+        if moment.score is not None and (
+            self._worst_of_clip is None or moment.score < (self._worst_of_clip.score or 0.0)
+        ):
+            self._worst_of_clip = moment
+        if self._seen % self._every == 0:
+            self._spread.append(moment)
+        self._seen += 1
+        self._last = moment
+        if len(self._spread) > 2 * MOMENTS:
+            self._spread = self._spread[::2]
+            self._every *= 2
+
+    def next_clip(self) -> None:
+        """Keep the worst frame of the clip that has ended, if it is among the worst of all."""
+        moment, self._worst_of_clip = self._worst_of_clip, None
+        if moment is None:
+            return
+        self._clips += 1
+        heapq.heappush(self._worst, (-(moment.score or 0.0), -self._clips, moment))
+        if len(self._worst) > WORST:
+            heapq.heappop(self._worst)
+
+    def spread(self) -> list[Moment]:
+        """Return evenly spaced frames, the first and the last among them."""
+        kept = self._spread
+        if self._last is not None and self._last is not kept[-1]:
+            kept = [*kept, self._last]
+        places = np.linspace(0, len(kept) - 1, min(MOMENTS, len(kept)))
+        return [kept[round(place)] for place in places]
+
+    def worst(self) -> list[Moment]:
+        """Return the worst frames, the worst first."""
+        self.next_clip()
+        return [moment for _, _, moment in sorted(self._worst, reverse=True)]

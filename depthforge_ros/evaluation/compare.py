@@ -1,0 +1,248 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""
+Runs of `evaluate bag` or `fleet` side by side, with bootstrap intervals over clips.
+
+Efron and Tibshirani, "An Introduction to the Bootstrap", 1993: clips of eight frames, rather than
+frames, are drawn with replacement, for neighbouring frames are alike. Runs over the same clips
+are drawn together, so that what both found hard does not blur their difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+import json
+from pathlib import Path
+from typing import Any
+
+from depthforge_ros.errors import UserError
+from depthforge_ros.evaluation.clips import Clip, clip_figures, quantiles
+from depthforge_ros.evaluation.sums import Sums
+import numpy as np
+import numpy.typing as npt
+
+RESAMPLES = 1000
+CONFIDENCE = (2.5, 97.5)
+"""Percentiles that bound the interval of 95 %."""
+SEED = 0
+HIGHER_IS_BETTER: Mapping[str, bool] = {
+    'miou': True,
+    'pixel_accuracy': True,
+    'boundary_f': True,
+    'ece': False,
+    'mvc8': True,
+    'mvc16': True,
+    'tc': True,
+    'flow_vc8': True,
+    'flow_vc16': True,
+    'flicker': False,
+    'absrel': False,
+    'rmse_m': False,
+    'delta_125': True,
+    'depth_tc': True,
+    'depth_scale_change': False,
+    'latency_ms_p50': False,
+    'latency_ms_p99': False,
+    'throughput_hz': True,
+}
+"""Figures that are compared."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """The figures that one command wrote."""
+
+    name: str
+    classes: tuple[str, ...]
+    clips: list[Clip]
+
+    @classmethod
+    def load(cls, path: Path) -> Run:
+        """Read a file of `--json`; UserError for one that holds no clips."""
+        try:
+            stored = json.loads(path.read_text(encoding='utf-8'))
+            clips = [Clip.from_json(one) for one in stored['clips']]
+            run = cls(str(path), tuple(stored['classes']), clips)
+        except OSError as error:
+            raise UserError(f'{path} cannot be read ({error.strerror}); check the path') from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(
+                f'{path} holds no figures of clips; give what `depthforge evaluate bag` or '
+                '`depthforge fleet` wrote by --json'
+            ) from error
+        if not clips:
+            raise UserError(f'{path} holds no clip; judge a bag with frames in it')
+        return run
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure and its interval of 95 %."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure of all runs; None where a run does not have it."""
+
+    name: str
+    values: list[Estimate | None]
+    differences: list[Estimate | None]
+    """From the first run; of that one None."""
+
+
+@dataclass(frozen=True)
+class Gate:
+    """How much worse than the first run a figure of the others may be."""
+
+    name: str
+    allowed: float
+
+    @classmethod
+    def parse(cls, text: str) -> Gate:
+        """Read `miou:1.5`."""
+        name, _, amount = text.partition(':')
+        try:
+            allowed = float(amount)
+        except ValueError:
+            allowed = float('nan')
+        if name not in HIGHER_IS_BETTER or not allowed >= 0.0:
+            raise UserError(
+                f'gate {text!r} came; give FIGURE:AMOUNT such as miou:1.5, the amount by which it '
+                f'may be worse, and one of {", ".join(HIGHER_IS_BETTER)}'
+            )
+        return cls(name, allowed)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All figures of all runs."""
+
+    runs: list[str]
+    paired: bool
+    """Whether the runs are over the same clips."""
+    rows: list[Row]
+
+    def failures(self, gates: Sequence[Gate]) -> list[str]:
+        """Say in a line each which run does not pass which gate; a missing figure does not."""
+        rows = {row.name: row for row in self.rows}
+        return [
+            line
+            for gate in gates
+            for number in range(1, len(self.runs))
+            if (line := self._failure(gate, rows.get(gate.name), number))
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the figures of `--json`."""
+        return {
+            'runs': self.runs,
+            'paired': self.paired,
+            'figures': {
+                row.name: {
+                    'values': [one and vars(one) for one in row.values],
+                    'differences': [one and vars(one) for one in row.differences],
+                }
+                for row in self.rows
+            },
+        }
+
+    def _failure(self, gate: Gate, row: Row | None, number: int) -> str | None:
+        difference = row.differences[number] if row else None
+        if difference is None:
+            return f'{gate.name}: {self.runs[number]} or {self.runs[0]} does not have it'
+        worse = -difference.value if HIGHER_IS_BETTER[gate.name] else difference.value
+        if worse <= gate.allowed:
+            return None
+        return (
+            f'{gate.name}: {self.runs[number]} is worse than {self.runs[0]} by {worse:.4g}, '
+            f'{gate.allowed:g} is allowed'
+        )
+
+
+def compare(runs: Sequence[Run], *, resamples: int = RESAMPLES) -> Comparison:
+    """Compare runs with the first; UserError where they were judged in other classes."""
+    first = runs[0]
+    for run in runs[1:]:
+        if run.classes != first.classes:
+            raise UserError(
+                f'{first.name} was judged in {len(first.classes)} classes, {run.name} in '
+                f'{len(run.classes)}; judge both with the same --label-space'
+            )
+    paired = all(_keys(run) == _keys(first) for run in runs)
+    tables = [
+        _Table(run, _drawn(run, resamples, SEED if paired else SEED + number))
+        for number, run in enumerate(runs)
+    ]
+    rows = [
+        Row(
+            name,
+            [table.estimate(name) for table in tables],
+            [None, *(table.difference(tables[0], name) for table in tables[1:])],
+        )
+        for name in HIGHER_IS_BETTER
+        if any(table.values[name] is not None for table in tables)
+    ]
+    return Comparison([run.name for run in runs], paired, rows)
+
+
+class _Table:
+    """A run's figures, as they are and of each resample."""
+
+    def __init__(self, run: Run, drawn: npt.NDArray[np.int64]) -> None:
+        self.values = clip_figures(run.clips, run.classes)
+        clips = _Stacked(run)
+        resampled = [clips.figures(chosen) for chosen in drawn]
+        self.samples = {
+            name: np.array([one[name] for one in resampled], np.float64)
+            for name in HIGHER_IS_BETTER
+        }
+
+    def estimate(self, name: str) -> Estimate | None:
+        value = self.values[name]
+        return None if value is None else _estimate(value, self.samples[name])
+
+    def difference(self, other: _Table, name: str) -> Estimate | None:
+        mine, its = self.values[name], other.values[name]
+        if mine is None or its is None:
+            return None
+        return _estimate(mine - its, self.samples[name] - other.samples[name])
+
+
+class _Stacked:
+    """The sums of all clips of a run in one array each, from which any of them are added up."""
+
+    def __init__(self, run: Run) -> None:
+        self._classes = run.classes
+        self._sums = {
+            one.name: np.stack([getattr(clip.sums, one.name) for clip in run.clips])
+            for one in fields(Sums)
+        }
+        self._latencies_ms = [np.array(clip.latencies_ms, np.float64) for clip in run.clips]
+
+    def figures(self, chosen: npt.NDArray[np.int64]) -> dict[str, Any]:
+        """Return the figures of some clips by number, which may come more than once."""
+        sums = Sums(**{name: stack[chosen].sum(0) for name, stack in self._sums.items()})
+        latencies_ms = np.concatenate([self._latencies_ms[number] for number in chosen])
+        return {**sums.figures(self._classes), **quantiles('latency_ms', latencies_ms)}
+
+
+def _keys(run: Run) -> list[tuple[str, int, int]]:
+    return [(clip.camera, clip.start_ns, clip.received) for clip in run.clips]
+
+
+def _drawn(run: Run, resamples: int, seed: int) -> npt.NDArray[np.int64]:
+    """Draw clips by number, with replacement: (resamples, clips)."""
+    count = len(run.clips)
+    return np.random.default_rng(seed).integers(0, count, (resamples, count))
+
+
+def _estimate(value: float, samples: npt.NDArray[np.float64]) -> Estimate:
+    """Resamples without the figure, such as of clips without ground truth, are left out."""
+    known = samples[~np.isnan(samples)]
+    low, high = np.percentile(known, CONFIDENCE) if len(known) else (value, value)
+    return Estimate(round(value, 4), round(float(low), 4), round(float(high), 4))

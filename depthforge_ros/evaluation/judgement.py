@@ -1,0 +1,144 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What a drive was judged to be: figures, time lines, and a few moments to look at."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from depthforge_ros.evaluation.clips import Clip, clip_figures
+from depthforge_ros.evaluation.sums import total
+from depthforge_ros.labels import LabelSpace
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A frame to show."""
+
+    time_s: float
+    """Since the first frame."""
+    rgb: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.uint8]
+    inverse_depth: npt.NDArray[np.float32]
+    truth: npt.NDArray[np.uint8] | None = None
+    """(H, W) train ids in the classes of the ground truth; None where there is none."""
+    score: float | None = None
+    """Its mIoU or, without ground truth, its TC with the frame before; in percent."""
+
+
+@dataclass
+class TimeLine:
+    """A figure of every camera frame; None where it is not known or the frame was dropped."""
+
+    time_s: list[float] = field(default_factory=list)
+    """Since the first frame."""
+    latency_ms: list[float | None] = field(default_factory=list)
+    miou: list[float | None] = field(default_factory=list)
+    """Percent."""
+    absrel: list[float | None] = field(default_factory=list)
+    tc: list[float | None] = field(default_factory=list)
+    """Percent; with the answered frame before."""
+    flicker: list[float | None] = field(default_factory=list)
+    """Percent of the static pixels."""
+    depth_tc: list[float | None] = field(default_factory=list)
+    """Percent; with the answered frame before."""
+    entropy: list[float | None] = field(default_factory=list)
+    """Mean over the frame, nats / ln(classes), [0, 1]."""
+    domain_shift: list[float | None] = field(default_factory=list)
+    """Standard deviations."""
+
+    def append(self, **values: float | None) -> None:
+        """Add a frame."""
+        for name, values_of_all in vars(self).items():
+            value = values.get(name)
+            values_of_all.append(None if value is None else round(value, 4))
+
+
+@dataclass
+class Judgement:
+    """What came out for one camera."""
+
+    topic: str
+    mask_space: LabelSpace
+    """Classes of the masks, as in the moments."""
+    space: LabelSpace
+    """Classes that were judged, as in confusion and per-class figures."""
+    truth_space: LabelSpace | None
+    """Classes of the moments' ground truth."""
+    line: TimeLine = field(default_factory=TimeLine)
+    moments: list[Moment] = field(default_factory=list)
+    """Evenly spread over the drive."""
+    worst: list[Moment] = field(default_factory=list)
+    """Lowest score first, at most one of each clip."""
+    clips: list[Clip] = field(default_factory=list)
+    dropped_by_reason: Counter[str] = field(default_factory=Counter)
+
+    def figures(self) -> dict[str, Any]:
+        """Return the figures of this camera, as `--json` has them under `cameras`."""
+        return all_figures(self.clips, self.space.classes, self.dropped_by_reason)
+
+    @property
+    def times_s(self) -> list[float]:
+        """Of every camera frame, since the first."""
+        return self.line.time_s
+
+    @property
+    def latencies_ms(self) -> list[float | None]:
+        """Of every camera frame; None where it was dropped."""
+        return self.line.latency_ms
+
+
+@dataclass
+class BagJudgement:
+    """What came out for all cameras of a bag."""
+
+    bag: str
+    """Its name."""
+    identity: dict[str, str]
+    """What answered: `judged` (`recorded` or `predicted`), `model`, `engine`, `fingerprint`."""
+    cameras: dict[str, Judgement]
+    """By topic."""
+    damage: str | None
+    """Why the bag could not be read to its end; None if it could."""
+
+    def figures(self) -> dict[str, Any]:
+        """Return the figures of `--json`: of all cameras together, and of each."""
+        clips = [clip for one in self.cameras.values() for clip in one.clips]
+        dropped: Counter[str] = Counter()
+        for one in self.cameras.values():
+            dropped += one.dropped_by_reason
+        return {
+            'bag': self.bag,
+            **self.identity,
+            'complete': self.damage is None,
+            'damage': self.damage,
+            **all_figures(clips, self._classes, dropped),
+            'cameras': {
+                topic: {**one.figures(), 'time_line': vars(one.line)}
+                for topic, one in self.cameras.items()
+            },
+            'clips': [clip.to_json() for clip in clips],
+        }
+
+    @property
+    def _classes(self) -> tuple[str, ...]:
+        return next(iter(self.cameras.values())).space.classes
+
+
+def all_figures(
+    clips: list[Clip], classes: tuple[str, ...], dropped: Mapping[str, int]
+) -> dict[str, Any]:
+    """Return the figures of some clips, why frames were dropped, and what plots need."""
+    sums = total(clip.sums for clip in clips)
+    return {
+        **clip_figures(clips, classes),
+        'dropped_by_reason': dict(sorted(dropped.items())),
+        'classes': list(classes),
+        'confusion': sums.confusion.tolist(),
+        'calibration': sums.calibration.tolist(),
+    }
