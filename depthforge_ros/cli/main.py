@@ -22,6 +22,7 @@ COMMANDS = {
     'record': 'depthforge_ros.cli.record',
     'predict': 'depthforge_ros.cli.predict',
     'evaluate': 'depthforge_ros.cli.evaluate',
+    'compile': 'depthforge_ros.cli.compile',
     'make-bag': 'depthforge_ros.cli.make_bag',
     'demo': 'depthforge_ros.cli.demo',
 }

@@ -37,6 +37,10 @@ class Engine(Protocol):
         """Return the name in the engine mapping, e.g. `eager`."""
 
     @property
+    def reason(self) -> str:
+        """Say in half a sentence why this engine and no other runs."""
+
+    @property
     def model(self) -> str:
         """Return the name of the model that it runs."""
 

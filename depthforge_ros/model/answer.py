@@ -41,12 +41,12 @@ class Answering(nn.Module):
         depth_taps, visual_taps = network.streams(network.normalize(image_BHW3))
         scores_BKhw = network.segment(visual_taps, every_layer=False).class_scores()
         labels, confidence, entropy = summarise(scores_BKhw, size)
-        last_BCN = visual_taps[-1].flatten(2)
+        last_BCN = visual_taps[-1].flatten(2).float()
         return Answer(
             labels,
             confidence,
             entropy,
-            network.estimate_depth(depth_taps, size),
+            network.estimate_depth(depth_taps, size).float(),
             torch.cat((last_BCN.mean(2), last_BCN.std(2, correction=0)), 1),
         )
 
