@@ -12,6 +12,7 @@ from depthforge_ros.cli.common import (
     add_engine_arguments,
     add_json_argument,
     DEFAULT_MODEL,
+    open_engine,
     write_json,
 )
 from depthforge_ros.labels import LABEL_SPACES, LabelSpace
@@ -121,11 +122,9 @@ def _run_bag(args: argparse.Namespace) -> int:
 
 
 def _pipeline(args: argparse.Namespace, model: str) -> Pipeline:
-    from depthforge_ros.engine import load_engine
     from depthforge_ros.pipeline import Pipeline
 
-    engine = load_engine(model, engine=args.engine, device=args.device, short_side=args.short_side)
-    return Pipeline(engine)
+    return Pipeline(open_engine(args, model))
 
 
 def _space(name: str | None) -> LabelSpace | None:

@@ -62,11 +62,7 @@ class CompiledEngine(TorchEngine):
     ) -> None:
         super().__init__(name, loaded, run, reason=reason)
         self.request = request
-        self.preprocess = Preprocess(
-            patch=loaded.preprocess.patch,
-            short_side=min(request.height, request.width),
-            fixed_size=(request.height, request.width),
-        )
+        self.preprocess = preprocess_for(loaded, request)
 
     def __call__(self, images: npt.NDArray[np.uint8]) -> NetworkOutput:
         """Run uint8 (B, h, w, 3) RGB; UserError (`wrong_shape`) outside the compiled range."""
@@ -129,7 +125,7 @@ def build(
     if wrong weights would have passed for right ones too.
     """
     demand_precision(request.precision, loaded.device)
-    frames = proving_frames(request)
+    frames = proving_frames(loaded, request)
     reference = to_output(_answer(loaded.answering, frames, loaded))
     parts = fingerprint(compiler, loaded, request)
     folder = artefact.engines_directory()
@@ -164,6 +160,7 @@ def build(
 
 def exported(loaded: Loaded, request: Request) -> ExportedProgram:
     """Export the network of the request's precision, with its range of batches."""
+    preprocess_for(loaded, request)
     loaded.answering.network.lower(PRECISIONS[request.precision])
     is_ranged = request.max_batch > request.min_batch
     batch = max(2, request.min_batch) if is_ranged else request.min_batch
@@ -186,11 +183,18 @@ class _Fields(nn.Module):
         return tuple(self.answering(image_BHW3))
 
 
-def proving_frames(request: Request) -> npt.NDArray[np.uint8]:
+def preprocess_for(loaded: Loaded, request: Request) -> Preprocess:
+    """Fit frames into the request's size; UserError if that is not of whole patches."""
+    return Preprocess(
+        patch=loaded.preprocess.patch,
+        short_side=min(request.height, request.width),
+        fixed_size=(request.height, request.width),
+    )
+
+
+def proving_frames(loaded: Loaded, request: Request) -> npt.NDArray[np.uint8]:
     """Return the least batch of a real frame at the request's size, uint8 (B, h, w, 3)."""
-    height, width = request.height, request.width
-    rgb = rgb_from_file(share_directory() / PROVING_FRAME)
-    image, _ = Preprocess(patch=1, short_side=1, fixed_size=(height, width))(rgb)
+    image, _ = preprocess_for(loaded, request)(rgb_from_file(share_directory() / PROVING_FRAME))
     return np.repeat(image[None], request.min_batch, axis=0)
 
 
