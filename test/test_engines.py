@@ -30,7 +30,7 @@ FRAMES = np.random.default_rng(0).integers(0, 256, (1, 56, 98, 3), np.uint8)
 
 
 class Interpreted:
-    """A compiler that leaves the program as it was exported; the cache around it is the real one."""
+    """Leaves the program as it was exported; the cache around it is the real one."""
 
     name = 'interpreted'
 

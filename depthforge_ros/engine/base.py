@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -27,6 +28,14 @@ class NetworkOutput:
     """(B, h, w), relative inverse depth: larger is nearer, no unit, >= 0."""
     features: npt.NDArray[np.float32] | None = None
     """(B, F), what `domain` compares with the training images; None without a network."""
+
+
+def joined(parts: Sequence[NetworkOutput]) -> NetworkOutput:
+    """Join the answers to parts of a batch."""
+    planes = zip(*(vars(part).values() for part in parts), strict=True)
+    return NetworkOutput(
+        *(None if column[0] is None else np.concatenate(column) for column in planes)
+    )
 
 
 class Engine(Protocol):

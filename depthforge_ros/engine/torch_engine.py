@@ -76,17 +76,17 @@ def load(model: str, *, device: str, threads: int | None = None) -> Loaded:
     )
 
 
-def load_or_outline(model: str) -> Loaded:
-    """Load onto the CPU; a named model without a checkpoint gets random weights, 19 classes."""
+def load_or_outline(model: str, *, device: str = 'cpu') -> Loaded:
+    """Load as `load`; a named model without a checkpoint gets random weights, 19 classes."""
     try:
         find_checkpoint(model)
     except UserError:
         if model not in PRESETS:
             raise
     else:
-        return load(model, device='cpu')
-    network = DepthForge(PRESETS[model], len(CITYSCAPES))
-    return Loaded.of(network.fold(), model=model, label_space=CITYSCAPES, fingerprint='random')
+        return load(model, device=device)
+    network = DepthForge(PRESETS[model], len(CITYSCAPES)).fold().to(device_of(device))
+    return Loaded.of(network, model=model, label_space=CITYSCAPES, fingerprint='random')
 
 
 class TorchEngine:
