@@ -68,7 +68,7 @@ def main() -> int:
 def matrix_rate(side: int = 8192, repeats: int = 20) -> float:
     """Floating-point operations per second of a large bf16 matrix product."""
     a, b = (torch.randn(side, side, device='cuda', dtype=torch.bfloat16) for _ in range(2))
-    times_ms = sorted(_device_ms(lambda: a @ b) for _ in range(repeats))
+    times_ms = sorted(_device_ms(torch.matmul, a, b) for _ in range(repeats))
     return 2.0 * side**3 / (1e-3 * times_ms[repeats // 2])
 
 
@@ -92,14 +92,14 @@ def measure(
         torch.cuda.reset_peak_memory_stats()
         try:
             engine = opened(name, model, request)
-            wall_ms = [_wall_ms(lambda: engine(frames)) for _ in range(WARM_UPS + FRAMES)]
+            wall_ms = [_wall_ms(engine, frames) for _ in range(WARM_UPS + FRAMES)]
         except (UserError, RuntimeError) as error:
             row['refused'] = (str(error).splitlines() or [type(error).__name__])[0]
             continue
         wall_ms = wall_ms[WARM_UPS:]
         images = torch.from_numpy(frames).to('cuda')
         with torch.inference_mode():
-            device_ms = sorted(_device_ms(lambda: engine.run(images)) for _ in range(FRAMES))
+            device_ms = sorted(_device_ms(engine.run, images) for _ in range(FRAMES))
         agreement = compare(engine(frames), reference)
         median_ms = float(np.median(wall_ms))
         row.update(
@@ -175,18 +175,18 @@ def stages_ms(engine: TorchEngine, images: torch.Tensor) -> dict[str, float]:
     return {name: float(np.median(times)) for name, times in spent.items()}
 
 
-def _device_ms(action: Callable[[], Any]) -> float:
+def _device_ms(action: Callable[..., Any], *arguments: Any) -> float:
     begun, ended = _event(), _event()
     begun.record()
-    action()
+    action(*arguments)
     ended.record()
     torch.cuda.synchronize()
     return float(begun.elapsed_time(ended))
 
 
-def _wall_ms(action: Callable[[], Any]) -> float:
+def _wall_ms(action: Callable[..., Any], *arguments: Any) -> float:
     begun_s = time.perf_counter()
-    action()
+    action(*arguments)
     return 1e3 * (time.perf_counter() - begun_s)
 
 
