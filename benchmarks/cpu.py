@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 
 from depthforge_ros.engine import COMPILERS, Engine, load_engine
 from depthforge_ros.engine.agreement import compare
-from depthforge_ros.engine.artefact import Request
+from depthforge_ros.engine.artefact import ENGINES_VARIABLE, Request
 from depthforge_ros.engine.compiled import build
 from depthforge_ros.engine.torch_engine import load
 from depthforge_ros.errors import UserError
@@ -62,7 +62,7 @@ def main() -> int:
             return _print_peak(args)
         with tempfile.TemporaryDirectory() as cache:
             if not args.cache:
-                os.environ['XDG_CACHE_HOME'] = cache
+                os.environ[ENGINES_VARIABLE] = cache
             cases = [TINY] if args.quick else [TINY, SMALL]
             rows = [row for case in cases for row in measure(case, args)]
     except UserError as error:

@@ -12,8 +12,14 @@ import shutil
 
 from depthforge_ros.cli.main import main
 from depthforge_ros.engine import load_engine
-from depthforge_ros.engine.artefact import engines_directory, Request, stored
+from depthforge_ros.engine.artefact import (
+    engines_directory,
+    ENGINES_VARIABLE,
+    Request,
+    stored,
+)
 from depthforge_ros.engine.compiled import build, CompiledEngine, open_compiled
+from depthforge_ros.engine.inductor import Inductor
 from depthforge_ros.engine.openvino import OpenVino
 from depthforge_ros.engine.torch_engine import load, Run
 from depthforge_ros.errors import UserError
@@ -23,6 +29,7 @@ from networks import mini_checkpoint
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch.export import ExportedProgram
 
 SIZE = Request(56, 98, min_batch=1, max_batch=3)
@@ -65,7 +72,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp('built')
     mini_checkpoint(folder / 'mini.safetensors')
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv('XDG_CACHE_HOME', str(folder))
+        patch.setenv(ENGINES_VARIABLE, str(folder / 'engines'))
         build(Interpreted(), load(str(folder / 'mini.safetensors'), device='cpu'), SIZE)
     return folder
 
@@ -74,14 +81,14 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def compiled(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Copy what was built."""
     shutil.copytree(built, tmp_path / 'copy')
-    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'copy'))
+    monkeypatch.setenv(ENGINES_VARIABLE, str(tmp_path / 'copy' / 'engines'))
     return str(tmp_path / 'copy' / 'mini.safetensors')
 
 
 @pytest.fixture
 def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Make a model for which nothing is compiled."""
-    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    monkeypatch.setenv(ENGINES_VARIABLE, str(tmp_path / 'engines'))
     mini_checkpoint(tmp_path / 'mini.safetensors')
     return str(tmp_path / 'mini.safetensors')
 
@@ -224,6 +231,26 @@ def test_wrong_requests_are_refused_in_one_line(
     said = capsys.readouterr().err.strip()
     assert word in said
     assert '\n' not in said
+
+
+class Brightness(nn.Module):
+    """A network whose answer is known."""
+
+    def forward(self, image_BHW3: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        mean = image_BHW3.float().mean(-1)
+        return mean.to(torch.int64), mean / 255.0
+
+
+@pytest.mark.skipif(shutil.which('g++') is None, reason='inductor needs g++')
+def test_inductor_reloads_what_it_compiled(tmp_path: Path) -> None:
+    path = tmp_path / 'program.pt2'
+    images = torch.from_numpy(FRAMES)
+    with torch.no_grad():
+        Inductor().compile(torch.export.export(Brightness(), (images,)), SIZE, path)
+    for ours, expected in zip(
+        Inductor().load(path, torch.device('cpu'))(images), Brightness()(images), strict=True
+    ):
+        torch.testing.assert_close(ours, expected)
 
 
 def test_openvino_that_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ from typing import Any
 from depthforge_ros.errors import UserError
 
 FORMAT = 'depthforge-engine-1'
+ENGINES_VARIABLE = 'DEPTHFORGE_ENGINES'
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,10 @@ class Artefact:
 
 
 def engines_directory() -> Path:
-    """Folder of compiled engines in the user's cache."""
+    """Folder of compiled engines: $DEPTHFORGE_ENGINES, or in the user's cache."""
+    named = os.environ.get(ENGINES_VARIABLE)
+    if named:
+        return Path(named)
     cache = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache')
     return cache / 'depthforge' / 'engines'
 

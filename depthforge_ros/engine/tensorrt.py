@@ -92,6 +92,8 @@ def dry_run(program: ExportedProgram, request: Request) -> Coverage:
 
 def _input(torch_tensorrt: Any, request: Request) -> Any:
     sides = (request.height, request.width, 3)
+    if request.min_batch == request.max_batch:
+        return torch_tensorrt.Input(shape=(request.max_batch, *sides), dtype=torch.uint8)
     return torch_tensorrt.Input(
         min_shape=(request.min_batch, *sides),
         opt_shape=(request.max_batch, *sides),
