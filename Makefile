@@ -24,7 +24,7 @@ ifneq ($(DEPTHFORGE_WEIGHTS),)
 export DEPTHFORGE_WEIGHTS
 endif
 
-.PHONY: demo test lint format clean
+.PHONY: demo test lint format clean tensorrt-dry-run
 
 demo: .venv/.demo
 	$(BIN)/depthforge demo --output out/demo \
@@ -42,8 +42,24 @@ format: .venv/.test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# The CUDA build of torch (===: no local version such as +cpu) and Torch-TensorRT's RTX flavour,
+# whose libraries the package registry has: several GB, in an environment of their own.
+TENSORRT := .venv-tensorrt
+
+tensorrt-dry-run: $(TENSORRT)/.installed
+	PYTHONPATH=. $(TENSORRT)/bin/python benchmarks/tensorrt_dry_run.py
+
+$(TENSORRT)/.installed:
+	$(PYTHON) -m venv $(TENSORRT)
+	$(TENSORRT)/bin/python -m pip install 'torch===2.13.0' dllist numpy opencv-python-headless \
+		packaging psutil PyYAML safetensors tqdm
+	$(TENSORRT)/bin/python -m pip install --no-deps torch-tensorrt-rtx==2.13.0 \
+		tensorrt-rtx-cu13==1.5.0.114 tensorrt-rtx-cu13-libs==1.5.0.114 \
+		tensorrt-rtx-cu13-bindings==1.5.0.114
+	touch $@
+
 clean:
-	rm -rf .venv build install log out .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-tensorrt build install log out .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . \( -name __pycache__ -o -name '*.egg-info' \) -prune -exec rm -rf {} +
 
 # A stamp is written only when its install is complete, so an interrupted one is done again.

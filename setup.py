@@ -54,6 +54,7 @@ setup(
         'tqdm>=4.66',
     ],
     extras_require={
+        'openvino': ['openvino>=2026.4'],
         'ros': [
             'ros-jazzy-diagnostic-msgs',
             'ros-jazzy-rclpy[fastrtps]',

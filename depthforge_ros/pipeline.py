@@ -6,14 +6,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 import gc
+import logging
 import time
 
-from depthforge_ros.engine.base import Engine, NetworkOutput
+from depthforge_ros.engine.base import Engine, joined, NetworkOutput
 from depthforge_ros.errors import UserError
 from depthforge_ros.postprocess import Result, to_camera
 import numpy as np
 import numpy.typing as npt
 import torch
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ class Pipeline:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self.max_batch: int | None = None
+        """Frames at once, since more did not fit into the memory."""
 
     def __call__(self, rgb: npt.NDArray[np.uint8]) -> tuple[Result, Timings]:
         """Answer RGB uint8 (H, W, 3) at its own resolution."""
@@ -53,16 +58,39 @@ class Pipeline:
         return result, timings
 
     def infer(self, images: npt.NDArray[np.uint8]) -> NetworkOutput:
-        """Run network inputs uint8 (B, h, w, 3); raises UserError without memory."""
+        """
+        Run network inputs uint8 (B, h, w, 3).
+
+        A batch that does not fit into the memory is halved, once and from then on. Raises
+        UserError if that is not enough, or if the device is gone.
+        """
         try:
-            return self.engine(images)
+            return self._in_parts(images)
         except (MemoryError, torch.OutOfMemoryError) as error:
             count, height, width = images.shape[:3]
+            if count == 1 or self.max_batch is not None:
+                raise UserError(
+                    f'the engine ran out of memory on {self.max_batch or count} x {height} x '
+                    f'{width} pixels; lower short_side',
+                    reason='out_of_memory',
+                ) from error
+            self.max_batch = (count + 1) // 2
+            _logger.warning(
+                'out of memory on a batch of %d frames; from now on at most %d at once',
+                count,
+                self.max_batch,
+            )
+        except torch.AcceleratorError as error:
+            reason = str(error).splitlines()[0]
             raise UserError(
-                f'the engine ran out of memory on {count} x {height} x {width} pixels; lower '
-                'short_side',
-                reason='out_of_memory',
+                f'the device does not answer any more ({reason}); restart', reason='device_lost'
             ) from error
+        return self.infer(images)
+
+    def _in_parts(self, images: npt.NDArray[np.uint8]) -> NetworkOutput:
+        step = self.max_batch or len(images)
+        parts = [self.engine(images[at : at + step]) for at in range(0, len(images), step)]
+        return parts[0] if len(parts) == 1 else joined(parts)
 
 
 def release_memory() -> None:

@@ -24,6 +24,8 @@ settings.load_profile('depthforge')
 # Read once, when the first context is created: before any test module imports rclpy.
 os.environ['ROS_DOMAIN_ID'] = str(random.SystemRandom().randrange(1, 101))
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
+# No engine that the user compiled: `auto` would choose it.
+os.environ['DEPTHFORGE_ENGINES'] = os.devnull
 
 WITHOUT_ROS = importlib.util.find_spec('rclpy') is None
 NEED_ROS = [

@@ -29,7 +29,7 @@ def test_rows_equal_maps(
     offsets = torch.randn(batch, positions, heads, LEVELS, points, 2) * reach
     weights = torch.rand(batch, positions, heads, LEVELS, points)
     inputs = (value, offsets, weights)
-    where = reference_points(sizes, value)
+    where = reference_points(sizes, value.device)
     answers = []
     for sample in (sample_maps, sample_rows):
         own = [x.clone().requires_grad_() for x in inputs]

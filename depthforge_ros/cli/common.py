@@ -8,10 +8,18 @@ import argparse
 from collections.abc import Mapping
 import json
 from pathlib import Path
-from typing import Any
+import sys
+from typing import Any, TYPE_CHECKING
 
 from depthforge_ros.errors import UserError
 
+if TYPE_CHECKING:
+    from depthforge_ros.engine import Engine
+
+ENGINE_HELP = (
+    'what runs the model: auto, eager, openvino, inductor, cuda_graph, tensorrt, null; those of '
+    '`depthforge compile` as it stored them'
+)
 DEFAULT_MODEL = 'depthforge_tiny'
 EXIT_INCOMPLETE = 3
 """Exit code of a command whose figures are of a part of its input."""
@@ -31,7 +39,7 @@ def add_engine_arguments(
         default=default_model,
         help='name of a model, see `depthforge models`, or path of a checkpoint',
     )
-    parser.add_argument('--engine', default='auto', help='what runs the model: auto, eager, null')
+    parser.add_argument('--engine', default='auto', help=ENGINE_HELP)
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     parser.add_argument(
         '--short-side',
@@ -39,6 +47,15 @@ def add_engine_arguments(
         metavar='PIXELS',
         help="short side of the network input, pixels; without it the checkpoint's own",
     )
+
+
+def open_engine(args: argparse.Namespace, model: str) -> Engine:
+    """Load a model into the engine that the options name, and say which it is and why."""
+    from depthforge_ros.engine import load_engine
+
+    engine = load_engine(model, engine=args.engine, device=args.device, short_side=args.short_side)
+    print(f'engine {engine.name}: {engine.reason}', file=sys.stderr)
+    return engine
 
 
 def write_json(path: Path | None, figures: Mapping[str, Any]) -> None:

@@ -17,7 +17,12 @@ import sys
 import time
 from typing import Any, TYPE_CHECKING
 
-from depthforge_ros.cli.common import add_json_argument, DEFAULT_MODEL, write_json
+from depthforge_ros.cli.common import (
+    add_json_argument,
+    DEFAULT_MODEL,
+    ENGINE_HELP,
+    write_json,
+)
 from depthforge_ros.errors import UserError
 
 if TYPE_CHECKING:
@@ -73,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='folder with data/kitti_drive, which is shown too if it is there; '
                         f'by default ${SHARED_VARIABLE}')  # fmt: skip
     parser.add_argument('--model', default=DEFAULT_MODEL, help='name or checkpoint')
-    parser.add_argument('--engine', default='auto', help='what runs the model: auto, eager, null')
+    parser.add_argument('--engine', default='auto', help=ENGINE_HELP)
     add_json_argument(parser)
 
 

@@ -15,6 +15,7 @@ from depthforge_ros.cli.common import (
     add_json_argument,
     DEFAULT_MODEL,
     EXIT_INCOMPLETE,
+    open_engine,
     write_json,
 )
 from depthforge_ros.labels import LABEL_SPACES, LabelSpace
@@ -142,11 +143,9 @@ def _run_bag(args: argparse.Namespace) -> int:
 
 
 def _pipeline(args: argparse.Namespace, model: str) -> Pipeline:
-    from depthforge_ros.engine import load_engine
     from depthforge_ros.pipeline import Pipeline
 
-    engine = load_engine(model, engine=args.engine, device=args.device, short_side=args.short_side)
-    return Pipeline(engine)
+    return Pipeline(open_engine(args, model))
 
 
 def _space(name: str | None) -> LabelSpace | None:

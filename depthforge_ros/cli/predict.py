@@ -8,7 +8,12 @@ import argparse
 from pathlib import Path
 import sys
 
-from depthforge_ros.cli.common import add_engine_arguments, add_json_argument, write_json
+from depthforge_ros.cli.common import (
+    add_engine_arguments,
+    add_json_argument,
+    open_engine,
+    write_json,
+)
 
 HELP = 'predict masks, depth and overlays of images, folders, videos or bags'
 
@@ -33,16 +38,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Predict every frame; broken ones are named and skipped."""
-    from depthforge_ros.engine import load_engine
     from depthforge_ros.evaluation.prediction import check_output, predict
     from depthforge_ros.evaluation.sources import open_source
     from depthforge_ros.pipeline import Pipeline
 
     sources = [open_source(path, args.topic) for path in args.inputs]
     check_output(args.output, args.inputs)
-    engine = load_engine(
-        args.model, engine=args.engine, device=args.device, short_side=args.short_side
-    )
+    engine = open_engine(args, args.model)
     predicted = predict(Pipeline(engine), sources, args.output, report=_report)
     figures = predicted.figures()
     print(

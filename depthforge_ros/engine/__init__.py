@@ -6,17 +6,42 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from depthforge_ros.engine import artefact
 from depthforge_ros.engine.base import Engine, NetworkOutput
+from depthforge_ros.engine.compiled import CompiledEngine, Compiler, open_compiled
+from depthforge_ros.engine.cuda_graph import CudaGraphEngine
 from depthforge_ros.engine.eager import EagerEngine
+from depthforge_ros.engine.inductor import Inductor
 from depthforge_ros.engine.null import NullEngine
+from depthforge_ros.engine.openvino import OpenVino
+from depthforge_ros.engine.tensorrt import TensorRt
+from depthforge_ros.engine.torch_engine import load
 from depthforge_ros.errors import UserError
+
+COMPILERS: Mapping[str, Compiler] = {
+    compiler.name: compiler for compiler in (OpenVino(), Inductor(), TensorRt())
+}
+"""Engines that `depthforge compile` makes."""
+
+
+def _compiled(name: str) -> Callable[..., Engine]:
+    def open_stored(
+        model: str, *, device: str, short_side: int | None, threads: int | None
+    ) -> CompiledEngine:
+        loaded = load(model, device=device, threads=threads)
+        return open_compiled(COMPILERS[name], loaded, short_side=short_side)
+
+    return open_stored
+
 
 ENGINES: Mapping[str, Callable[..., Engine]] = {
     'eager': EagerEngine.load,
+    'cuda_graph': CudaGraphEngine.load,
+    **{name: _compiled(name) for name in COMPILERS},
     'null': NullEngine.load,
 }
 
-__all__ = ['ENGINES', 'Engine', 'NetworkOutput', 'load_engine']
+__all__ = ['COMPILERS', 'ENGINES', 'Engine', 'NetworkOutput', 'load_engine']
 
 
 def load_engine(
@@ -32,9 +57,26 @@ def load_engine(
 
     `short_side` in pixels replaces the checkpoint's own input size; `threads` limits CPU threads.
     """
-    name = 'eager' if engine == 'auto' else engine
-    if name not in ENGINES:
+    if engine == 'auto':
+        return _choose(model, device=device, short_side=short_side, threads=threads)
+    if engine not in ENGINES:
         raise UserError(
             f'engine {engine!r} is not known; choose one of auto, {", ".join(ENGINES)}'
         )
-    return ENGINES[name](model, device=device, short_side=short_side, threads=threads)
+    return ENGINES[engine](model, device=device, short_side=short_side, threads=threads)
+
+
+def _choose(model: str, *, device: str, short_side: int | None, threads: int | None) -> Engine:
+    """Take the fastest that is compiled and fits; else what needs no compiling."""
+    loaded = load(model, device=device, threads=threads)
+    is_cuda = loaded.device.type == 'cuda'
+    reason = f'the fastest that is compiled for {loaded.device}'
+    refused = []
+    for name in ('tensorrt',) if is_cuda else ('openvino', 'inductor'):
+        try:
+            if artefact.stored(model, name):
+                return open_compiled(COMPILERS[name], loaded, short_side=short_side, reason=reason)
+        except UserError as error:
+            refused.append(str(error))
+    reason = '; '.join(refused) or f'none is compiled for {model}, see `depthforge compile`'
+    return (CudaGraphEngine if is_cuda else EagerEngine)(loaded.sized(short_side), reason=reason)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -29,12 +30,28 @@ class NetworkOutput:
     """(B, F), what `domain` compares with the training images; None without a network."""
 
 
+def joined(parts: Sequence[NetworkOutput]) -> NetworkOutput:
+    """Join the answers to parts of a batch."""
+    features = [part.features for part in parts if part.features is not None]
+    return NetworkOutput(
+        labels=np.concatenate([part.labels for part in parts]),
+        confidence=np.concatenate([part.confidence for part in parts]),
+        entropy=np.concatenate([part.entropy for part in parts]),
+        inverse_depth=np.concatenate([part.inverse_depth for part in parts]),
+        features=np.concatenate(features) if features else None,
+    )
+
+
 class Engine(Protocol):
     """A loaded model that is ready to run."""
 
     @property
     def name(self) -> str:
         """Return the name in the engine mapping, e.g. `eager`."""
+
+    @property
+    def reason(self) -> str:
+        """Say in half a sentence why this engine and no other runs."""
 
     @property
     def model(self) -> str:

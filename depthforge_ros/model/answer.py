@@ -17,7 +17,7 @@ class Answer(NamedTuple):
     """Per-pixel results at the network's input resolution."""
 
     labels_BHW: Tensor
-    """uint8, train id."""
+    """Train id, int64: TensorRT has no 8-bit integers inside a graph."""
     confidence_BHW: Tensor
     """Share of the winning class in [0, 1]."""
     entropy_BHW: Tensor
@@ -41,19 +41,19 @@ class Answering(nn.Module):
         depth_taps, visual_taps = network.streams(network.normalize(image_BHW3))
         scores_BKhw = network.segment(visual_taps, every_layer=False).class_scores()
         labels, confidence, entropy = summarise(scores_BKhw, size)
-        last_BCN = visual_taps[-1].flatten(2)
+        last_BCN = visual_taps[-1].flatten(2).float()
         return Answer(
             labels,
             confidence,
             entropy,
-            network.estimate_depth(depth_taps, size),
+            network.estimate_depth(depth_taps, size).float(),
             torch.cat((last_BCN.mean(2), last_BCN.std(2, correction=0)), 1),
         )
 
 
 def summarise(scores_BKhw: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
     """
-    Train ids uint8, confidence and normalised entropy in [0, 1], each (B, H, W), from scores >= 0.
+    Train ids, confidence and normalised entropy in [0, 1], each (B, H, W), from scores >= 0.
 
     The scores are resized; the entropy is computed at their own resolution and then resized, for
     its logarithms would be the dearest part at the input's.
@@ -61,6 +61,7 @@ def summarise(scores_BKhw: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tenso
     total = scores_BKhw.sum(1, keepdim=True).clamp_min(1e-9)
     entropy = torch.special.entr(scores_BKhw / total).sum(1, keepdim=True)
     entropy = (entropy / math.log(scores_BKhw.shape[1])).clamp(0.0, 1.0)
-    best, labels = resize(scores_BKhw, size).max(1)
-    confidence = best / resize(total, size).squeeze(1)
-    return labels.to(torch.uint8), confidence.clamp(0.0, 1.0), resize(entropy, size).squeeze(1)
+    resized_BKHW = resize(scores_BKhw, size)
+    confidence = resized_BKHW.amax(1) / resize(total, size).squeeze(1)
+    labels = resized_BKHW.argmax(1)
+    return labels, confidence.clamp(0.0, 1.0), resize(entropy, size).squeeze(1)

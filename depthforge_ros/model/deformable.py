@@ -24,24 +24,24 @@ GROUPS = 32
 def sine_position(size: tuple[int, int], width: int, like: Tensor) -> Tensor:
     """Sine position embedding (1, width, h, w), normalised to 2 pi, as DETR defines it."""
     half = width // 2
-    steps = torch.arange(half, device=like.device, dtype=like.dtype)
+    steps = torch.arange(half, device=like.device, dtype=torch.float32)
     periods = 10000.0 ** (2.0 * torch.floor(steps / 2.0) / half)
     planes = []
     for cells in size:
-        ramp = torch.arange(1, cells + 1, device=like.device, dtype=like.dtype)
+        ramp = torch.arange(1, cells + 1, device=like.device, dtype=torch.float32)
         phase = (ramp * (2.0 * math.pi / (cells + 1e-6)))[:, None] / periods
         planes.append(torch.stack((phase[:, 0::2].sin(), phase[:, 1::2].cos()), 2).flatten(1))
     rows = planes[0].T[:, :, None].expand(-1, -1, size[1])
     columns = planes[1].T[:, None, :].expand(-1, size[0], -1)
-    return torch.cat((rows, columns), 0)[None]
+    return torch.cat((rows, columns), 0)[None].to(like.dtype)
 
 
-def reference_points(sizes: Sequence[tuple[int, int]], like: Tensor) -> Tensor:
-    """Centres (x, y) in [0, 1] of every position of every level, (S, 2)."""
+def reference_points(sizes: Sequence[tuple[int, int]], device: torch.device) -> Tensor:
+    """Centres (x, y) in [0, 1] of every position of every level, (S, 2), float32."""
     points = []
     for height, width in sizes:
-        y = (torch.arange(height, device=like.device, dtype=like.dtype) + 0.5) / height
-        x = (torch.arange(width, device=like.device, dtype=like.dtype) + 0.5) / width
+        y = (torch.arange(height, device=device, dtype=torch.float32) + 0.5) / height
+        x = (torch.arange(width, device=device, dtype=torch.float32) + 0.5) / width
         grid_y, grid_x = torch.meshgrid(y, x, indexing='ij')
         points.append(torch.stack((grid_x.flatten(), grid_y.flatten()), -1))
     return torch.cat(points, 0)
@@ -158,7 +158,7 @@ class PixelDecoder(nn.Module):
                 for index, (x, size) in enumerate(zip(maps, sizes, strict=True))
             ]
         )
-        points_S2 = reference_points(sizes, maps[0])
+        points_S2 = reference_points(sizes, maps[0].device)
         x_BSD = torch.cat([x.flatten(2).transpose(1, 2) for x in maps], 1)
         for layer in self.layers:
             x_BSD = layer(x_BSD, position_SD, points_S2, sizes)

@@ -43,8 +43,8 @@ class HeadOutput(NamedTuple):
         At the mask features' size, a quarter of the input's; the caller resizes.
         """
         prediction = self.layers[layer]
-        classes = prediction.class_logits_BMK.softmax(-1)[..., :-1]
-        masks = mask_logits(prediction.mask_embed_BMD, self.mask_features_BDhw).sigmoid()
+        classes = prediction.class_logits_BMK.float().softmax(-1)[..., :-1]
+        masks = mask_logits(prediction.mask_embed_BMD, self.mask_features_BDhw).float().sigmoid()
         scores = classes.transpose(1, 2) @ masks.flatten(2)
         return scores.unflatten(-1, masks.shape[2:])
 

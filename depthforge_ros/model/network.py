@@ -77,9 +77,21 @@ class DepthForge(nn.Module):
         return self.depth_encoder if self.config.shared_encoder else self.visual_encoder
 
     def normalize(self, image_BHW3: Tensor) -> Tensor:
-        """RGB uint8 (B, H, W, 3) to the encoders' input (B, 3, H, W)."""
+        """RGB uint8 (B, H, W, 3) to the encoders' input (B, 3, H, W), in their precision."""
         image = image_BHW3.permute(0, 3, 1, 2).to(self.mean.dtype)
-        return (image - self.mean) / self.std
+        return ((image - self.mean) / self.std).to(self.depth_encoder.cls_token.dtype)
+
+    def lower(self, dtype: torch.dtype) -> DepthForge:
+        """
+        Turn weights and activations to half precision, in place; returns itself.
+
+        What needs more stays as it was: input normalisation, where the deformable attention
+        samples, class scores and what is made of them.
+        """
+        mean, std = self.mean, self.std
+        self.to(dtype)
+        self.mean, self.std = mean, std
+        return self
 
     def fold(self) -> DepthForge:
         """Turn what training leaves constant into stored constants, in place; returns itself."""

@@ -38,13 +38,14 @@ def sample_maps(
     levels = value.split([height * width for height, width in sizes], -1)
     parts = []
     for index, (height, width) in enumerate(sizes):
-        extent = torch.tensor([width, height], dtype=value.dtype, device=value.device)
+        # Not torch.tensor: copying from the CPU would break the capture of a CUDA graph.
+        extent = torch.stack([points_S2.new_full((), cells) for cells in (width, height)])
         grid = 2.0 * (points_S2[None, :, None] + offsets[:, :, index] / extent) - 1.0
         sampled = functional.grid_sample(
-            levels[index].unflatten(-1, (height, width)), grid, align_corners=False
+            levels[index].unflatten(-1, (height, width)).to(grid.dtype), grid, align_corners=False
         )
         parts.append((sampled * weights[:, None, :, index]).sum(-1))
-    mixed = torch.stack(parts).sum(0)
+    mixed = torch.stack(parts).sum(0).to(value.dtype)
     return mixed.unflatten(0, (-1, heads)).permute(0, 3, 1, 2)
 
 

@@ -135,7 +135,9 @@ class DepthforgeNode(LifecycleNode):
             self._report,
             clock=Clock(clock_type=ClockType.STEADY_TIME),
         )
-        self.get_logger().info(f'model {engine.model} is ready on engine {engine.name}')
+        self.get_logger().info(
+            f'model {engine.model} is ready on engine {engine.name} ({engine.reason})'
+        )
 
     def _domain(self, engine: Engine) -> DomainStatistics | None:
         """Find the statistics of the model's training images, if they are for these weights."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from depthforge_ros.engine.eager import EagerEngine
+from depthforge_ros.engine.torch_engine import Loaded
 from depthforge_ros.evaluation.segmentation import SegmentationScore
 from depthforge_ros.labels import CAMVID
 from depthforge_ros.model.network import DepthForge
@@ -18,8 +19,8 @@ from tqdm import tqdm
 def validate(network: DepthForge, samples: Sequence[Loader]) -> float:
     """Return the mIoU in percent; images are answered at the network's own short side."""
     training = network.training
-    engine = EagerEngine(network, model='training', label_space=CAMVID, fingerprint='')
-    pipeline = Pipeline(engine)
+    loaded = Loaded.of(network, model='training', label_space=CAMVID, fingerprint='')
+    pipeline = Pipeline(EagerEngine(loaded))
     score = SegmentationScore(truth=CAMVID, predicted=CAMVID, target=CAMVID)
     for load in tqdm(samples, desc='validate', leave=False, mininterval=5.0):
         sample = load()

@@ -1,0 +1,211 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""
+Every GPU engine in one run, whole frame from bytes to answers, beside the bf16 matrix rate.
+
+Run from the repository root on a machine with a GPU: python benchmarks/gpu.py
+
+Models without a checkpoint get random weights: the time is the same, their mask agreement is not
+that of a trained model, whose answers are further from ties.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+import datetime
+import gc
+import json
+from pathlib import Path
+import sys
+import tempfile
+import time
+from typing import Any
+
+from depthforge_ros.engine import COMPILERS
+from depthforge_ros.engine.agreement import compare
+from depthforge_ros.engine.artefact import Request
+from depthforge_ros.engine.compiled import CompiledEngine, exported, proving_frames
+from depthforge_ros.engine.cuda_graph import CudaGraphEngine
+from depthforge_ros.engine.eager import EagerEngine
+from depthforge_ros.engine.torch_engine import load_or_outline, TorchEngine
+from depthforge_ros.errors import UserError
+from depthforge_ros.model.registry import MODELS
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+RESULTS = Path('benchmarks/results/gpu.json')
+SIZES = {'1024x512': (512, 1024), '2048x1024': (1024, 2048)}
+"""Pixels; rounded down to whole patches."""
+ENGINES = ('eager', 'cuda_graph', 'inductor', 'tensorrt')
+WARM_UPS, FRAMES = 10, 200
+
+
+def main() -> int:
+    """Write a row per model, size, batch and engine; 2 without a GPU."""
+    args = _arguments()
+    if not torch.cuda.is_available():
+        print('error: no GPU here; the CPU has benchmarks/cpu.py', file=sys.stderr)
+        return 2
+    report: dict[str, Any] = {
+        'command': ' '.join(sys.argv),
+        'date': datetime.date.today().isoformat(),
+        'device': torch.cuda.get_device_name(),
+        'torch': torch.__version__,
+        'bf16_tflops': matrix_rate() / 1e12,
+        'rows': [],
+    }
+    for model in args.models:
+        for size in args.sizes:
+            for batch in args.batches:
+                report['rows'] += measure(model, size, batch, args, 1e12 * report['bf16_tflops'])
+                args.json.write_text(json.dumps(report, indent=1) + '\n')
+    print(json.dumps(report, indent=1))
+    return 0
+
+
+def matrix_rate(side: int = 8192, repeats: int = 20) -> float:
+    """Floating-point operations per second of a large bf16 matrix product."""
+    a, b = (torch.randn(side, side, device='cuda', dtype=torch.bfloat16) for _ in range(2))
+    times_ms = sorted(_device_ms(torch.matmul, a, b) for _ in range(repeats))
+    return 2.0 * side**3 / (1e-3 * times_ms[repeats // 2])
+
+
+def measure(
+    model: str, size: str, batch: int, args: argparse.Namespace, rate: float
+) -> list[dict[str, Any]]:
+    """Time every engine on the same frames; an engine that cannot be had says why."""
+    loaded = load_or_outline(model, device='cuda')
+    patch = loaded.preprocess.patch
+    height, width = (side // patch * patch for side in SIZES[size])
+    request = Request(height, width, batch, batch, 'bf16')
+    frames = proving_frames(loaded, request)
+    reference = EagerEngine(loaded)(frames)
+    flops = encoder_flops(loaded.answering.network, height, width, batch)
+    rows = []
+    for name in args.engines:
+        row: dict[str, Any] = {'model': model, 'size': size, 'batch': batch, 'engine': name}
+        rows.append(row)
+        gc.collect()
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+        try:
+            engine = opened(name, model, request)
+            wall_ms = [_wall_ms(engine, frames) for _ in range(WARM_UPS + FRAMES)]
+        except (UserError, RuntimeError) as error:
+            row['refused'] = (str(error).splitlines() or [type(error).__name__])[0]
+            continue
+        wall_ms = wall_ms[WARM_UPS:]
+        images = torch.from_numpy(frames).to('cuda')
+        with torch.inference_mode():
+            device_ms = sorted(_device_ms(engine.run, images) for _ in range(FRAMES))
+        agreement = compare(engine(frames), reference)
+        median_ms = float(np.median(wall_ms))
+        row.update(
+            fps=1e3 * batch / median_ms,
+            ms_p50=median_ms,
+            ms_p99=float(np.percentile(wall_ms, 99)),
+            device_ms=device_ms[FRAMES // 2],
+            # Of the encoders' operations alone, over the time of everything: a lower bound.
+            matrix_share=flops / (1e-3 * device_ms[FRAMES // 2]) / rate,
+            memory_mib=torch.cuda.max_memory_allocated() / 2**20,
+            mask_agreement=agreement.mask,
+            depth_error=agreement.depth,
+        )
+        if name == 'eager':
+            row['stages_ms'] = stages_ms(engine, images)
+    return rows
+
+
+def opened(name: str, model: str, request: Request) -> TorchEngine:
+    """Make an engine for this run alone, past the cache and its self-check."""
+    loaded = load_or_outline(model, device='cuda')
+    if name == 'eager':
+        return EagerEngine(loaded)
+    if name == 'cuda_graph':
+        return CudaGraphEngine(loaded)
+    compiler = COMPILERS[name]
+    compiler.versions(loaded.device)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / 'program.pt2'
+        compiler.compile(exported(loaded, request), request, path)
+        run = compiler.load(path, loaded.device)
+    return CompiledEngine(name, loaded, run, request)
+
+
+def encoder_flops(network: Any, height: int, width: int, batch: int) -> float:
+    """Count the operations of both encoders and the tokens."""
+    image = torch.zeros(batch, 3, height, width, device='cuda')
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network.streams(image)
+    return float(counter.get_total_flops())
+
+
+def stages_ms(engine: TorchEngine, images: torch.Tensor) -> dict[str, float]:
+    """Time the parts of the network by CUDA events, median of a few runs."""
+    assert isinstance(engine, EagerEngine)
+    answering: Any = engine.run
+    network = answering.network
+    marks: dict[str, tuple[torch.cuda.Event, torch.cuda.Event]] = {}
+
+    def watch(owner: Any, attribute: str, name: str) -> None:
+        call = getattr(owner, attribute)
+
+        def watched(*arguments: Any, **options: Any) -> Any:
+            marks[name] = _event(), _event()
+            marks[name][0].record()
+            answer = call(*arguments, **options)
+            marks[name][1].record()
+            return answer
+
+        setattr(owner, attribute, watched)
+
+    watch(network, 'streams', 'encoders and tokens')
+    watch(network.refinement, 'forward', 'refinement decoder')
+    watch(network.head, 'forward', 'head')
+    watch(network.depth_head, 'forward', 'depth head')
+    spent: dict[str, list[float]] = {}
+    for _ in range(WARM_UPS):
+        with torch.inference_mode():
+            answering(images)
+        torch.cuda.synchronize()
+        for name, (begun, ended) in marks.items():
+            spent.setdefault(name, []).append(begun.elapsed_time(ended))
+    return {name: float(np.median(times)) for name, times in spent.items()}
+
+
+def _device_ms(action: Callable[..., Any], *arguments: Any) -> float:
+    begun, ended = _event(), _event()
+    begun.record()
+    action(*arguments)
+    ended.record()
+    torch.cuda.synchronize()
+    return float(begun.elapsed_time(ended))
+
+
+def _wall_ms(action: Callable[..., Any], *arguments: Any) -> float:
+    begun_s = time.perf_counter()
+    action(*arguments)
+    return 1e3 * (time.perf_counter() - begun_s)
+
+
+def _event() -> torch.cuda.Event:
+    return torch.cuda.Event(enable_timing=True)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    models = ['depthforge_small', 'depthforge_base', 'depthforge_large']
+    parser.add_argument('--models', nargs='+', choices=MODELS, default=models)
+    parser.add_argument('--sizes', nargs='+', choices=SIZES, default=list(SIZES))
+    parser.add_argument('--batches', nargs='+', type=int, default=[1, 6])
+    parser.add_argument('--engines', nargs='+', choices=ENGINES, default=list(ENGINES))
+    parser.add_argument('--json', type=Path, default=RESULTS, help='where the figures go')
+    return parser.parse_args()
+
+
+if __name__ == '__main__':
+    sys.exit(main())

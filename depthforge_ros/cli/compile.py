@@ -1,0 +1,118 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""`depthforge compile`."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+import re
+import sys
+import time
+from typing import Any, TYPE_CHECKING
+
+from depthforge_ros.cli.common import add_json_argument, DEFAULT_MODEL, write_json
+from depthforge_ros.errors import UserError
+
+if TYPE_CHECKING:
+    from depthforge_ros.engine.artefact import Request
+
+HELP = 'build an engine ahead of time, prove it against eager and store it for this machine'
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
+        '--model', default=DEFAULT_MODEL, help='name of a model, or path of a checkpoint'
+    )
+    parser.add_argument(
+        '--engine', required=True, help='openvino (CPU), inductor (CPU or GPU) or tensorrt (GPU)'
+    )
+    parser.add_argument(
+        '--height', type=int, required=True, help="rows of the network's input, pixels"
+    )
+    parser.add_argument(
+        '--width', type=int, required=True, help="columns of the network's input, pixels"
+    )
+    parser.add_argument(
+        '--batch', default='1', help='frames at once: a number, or a range such as 1-6'
+    )
+    parser.add_argument('--precision', default='fp32', help='fp32, bf16 or fp16')
+    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
+    parser.add_argument(
+        '--dry-run',
+        action='store_true',
+        help='with tensorrt: only count what it would convert; needs no GPU, nor trained weights',
+    )
+    add_json_argument(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Build, or count."""
+    request = _request(args)
+    figures = _dry_run(args, request) if args.dry_run else _build(args, request)
+    write_json(args.json, figures)
+    return 0
+
+
+def _request(args: argparse.Namespace) -> Request:
+    from depthforge_ros.engine.artefact import Request
+
+    batch = re.fullmatch(r'([1-9]\d*)(?:-([1-9]\d*))?', args.batch)
+    least, most = (int(batch[1]), int(batch[2] or batch[1])) if batch else (2, 1)
+    if least > most:
+        raise UserError(f'--batch {args.batch} is no number or range; give one such as 1 or 1-6')
+    return Request(args.height, args.width, least, most, args.precision)
+
+
+def _build(args: argparse.Namespace, request: Request) -> dict[str, Any]:
+    from depthforge_ros.engine import COMPILERS
+    from depthforge_ros.engine.compiled import build
+    from depthforge_ros.engine.torch_engine import load
+
+    if args.engine not in COMPILERS:
+        raise UserError(f'--engine {args.engine!r} is not compiled; choose {", ".join(COMPILERS)}')
+    begun_s = time.monotonic()
+    loaded = load(args.model, device=args.device)
+    artefact, agreement = build(COMPILERS[args.engine], loaded, request, report=_report)
+    seconds = time.monotonic() - begun_s
+    print(f'{agreement}\nstored after {seconds:.0f} s: {artefact.program}')
+    return {
+        'model': args.model,
+        'engine': args.engine,
+        'program': str(artefact.program),
+        'fingerprint': dict(artefact.fingerprint),
+        'build_s': seconds,
+        'mask_agreement': agreement.mask,
+        'depth_error': agreement.depth,
+        'max_abs_error': agreement.max_abs_error,
+    }
+
+
+def _dry_run(args: argparse.Namespace, request: Request) -> dict[str, Any]:
+    from depthforge_ros.engine.compiled import exported
+    from depthforge_ros.engine.tensorrt import dry_run, prepare
+    from depthforge_ros.engine.torch_engine import load_or_outline
+
+    if args.engine != 'tensorrt':
+        raise UserError(f'--dry-run is for --engine tensorrt, not {args.engine}; leave it out')
+    prepare()
+    coverage = dry_run(exported(load_or_outline(args.model), request), request)
+    print(
+        f'{args.model} {request}: {coverage.converted} of {coverage.operators} operators '
+        f'converted, {coverage.engines} engine(s)'
+    )
+    for name, count in coverage.left_out.items():
+        print(f'  left out: {name}, {count} times')
+    return {
+        'model': args.model,
+        'height': request.height,
+        'width': request.width,
+        'batch': args.batch,
+        'precision': request.precision,
+        **asdict(coverage),
+    }
+
+
+def _report(line: str) -> None:
+    print(f'{line} ...', file=sys.stderr, flush=True)

@@ -1,0 +1,48 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""How far an engine's answer is from the reference's, and whether that is near enough."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from depthforge_ros.engine.base import NetworkOutput
+import numpy as np
+
+MIN_MASK_AGREEMENT = 0.995
+MAX_DEPTH_ERROR = 0.02
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Two answers to the same frames."""
+
+    mask: float
+    """Share of pixels of the same class."""
+    depth: float
+    """Mean difference of the inverse depths over the reference's mean."""
+    max_abs_error: float
+    """Largest difference of two inverse depths."""
+
+    @property
+    def is_near(self) -> bool:
+        """Whether one may stand in for the other."""
+        return self.mask >= MIN_MASK_AGREEMENT and self.depth <= MAX_DEPTH_ERROR
+
+    def __str__(self) -> str:
+        return (
+            f'{100.0 * self.mask:.2f} % of the pixels agree (at least '
+            f'{100.0 * MIN_MASK_AGREEMENT:g}), depth differs by {100.0 * self.depth:.2f} % (at '
+            f'most {100.0 * MAX_DEPTH_ERROR:g})'
+        )
+
+
+def compare(answer: NetworkOutput, reference: NetworkOutput) -> Agreement:
+    """Compare answers to one batch; numbers that are not finite are infinitely far."""
+    error = np.abs(answer.inverse_depth.astype(np.float64) - reference.inverse_depth)
+    error = np.where(np.isfinite(error), error, np.inf)
+    return Agreement(
+        mask=float((answer.labels == reference.labels).mean()),
+        depth=float(error.mean() / max(float(reference.inverse_depth.mean()), 1e-9)),
+        max_abs_error=float(error.max()),
+    )

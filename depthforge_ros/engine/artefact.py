@@ -1,0 +1,161 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""
+Compiled engines on disk: written whole or not at all, loaded only where everything fits.
+
+A program lies beside a description of the same name (.json) with its checksum and fingerprint.
+Loading a program runs its code, so files that others could have written are refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+import hashlib
+import json
+import os
+from pathlib import Path
+import stat
+from typing import Any
+
+from depthforge_ros.errors import UserError
+
+FORMAT = 'depthforge-engine-1'
+ENGINES_VARIABLE = 'DEPTHFORGE_ENGINES'
+
+
+@dataclass(frozen=True)
+class Request:
+    """What an engine is compiled for."""
+
+    height: int
+    """Rows of the network's input."""
+    width: int
+    min_batch: int = 1
+    max_batch: int = 1
+    precision: str = 'fp32'
+    """`fp32`, `bf16` or `fp16`."""
+
+    def __str__(self) -> str:
+        batch = f'b{self.min_batch}-{self.max_batch}'
+        return f'{self.height}x{self.width}-{batch}-{self.precision}'
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """One compiled engine."""
+
+    program: Path
+    request: Request
+    fingerprint: Mapping[str, str]
+    """All that the program depends on, by part: weights, code, device, driver, versions."""
+    sha256: str
+    """Of the program's file."""
+
+    @property
+    def description(self) -> Path:
+        """Path of the file that says all this."""
+        return self.program.with_suffix('.json')
+
+    def demand(self, present: Mapping[str, str]) -> None:
+        """Raise UserError unless the fingerprint is that of this machine and these weights."""
+        parts = sorted({*self.fingerprint, *present})
+        differing = [
+            f'{part} was {self.fingerprint.get(part, "none")!r} and is '
+            f'{present.get(part, "none")!r}'
+            for part in parts
+            if self.fingerprint.get(part) != present.get(part)
+        ]
+        if differing:
+            raise UserError(
+                f'compiled engine {self.program.name} does not fit: {"; ".join(differing)}; '
+                'compile it again (`depthforge compile`)'
+            )
+
+    def demand_whole(self) -> None:
+        """Raise UserError unless the program is the file that was written."""
+        found = _sha256(self.program) if self.program.is_file() else 'no file'
+        if found != self.sha256:
+            raise UserError(
+                f'compiled engine {self.program} is damaged or not the one that was compiled; '
+                'compile it again (`depthforge compile`)'
+            )
+
+
+def engines_directory() -> Path:
+    """Folder of compiled engines: $DEPTHFORGE_ENGINES, or in the user's cache."""
+    named = os.environ.get(ENGINES_VARIABLE)
+    if named:
+        return Path(named)
+    cache = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache')
+    return cache / 'depthforge' / 'engines'
+
+
+def stem(model: str, engine: str) -> str:
+    """Begin of the names of a model's engines of one kind."""
+    return f'{Path(model).stem}-{engine}-'
+
+
+def describe(
+    program: Path, *, model: str, engine: str, request: Request, fingerprint: Mapping[str, str]
+) -> Artefact:
+    """Name and describe a program that was just written, for `store`."""
+    name = f'{stem(model, engine)}{request}.pt2'
+    return Artefact(engines_directory() / name, request, dict(fingerprint), _sha256(program))
+
+
+def store(program: Path, artefact: Artefact) -> None:
+    """Move a program in place, then its description: a half-done store does not fit together."""
+    fields = {'format': FORMAT, **asdict(artefact), 'program': artefact.program.name}
+    partial = artefact.description.with_suffix('.partial')
+    program.replace(artefact.program)
+    partial.write_text(json.dumps(fields, indent=1) + '\n', encoding='utf-8')
+    partial.replace(artefact.description)
+
+
+def stored(model: str, engine: str) -> list[Artefact]:
+    """List a model's engines of one kind, the newest first; none is loaded yet."""
+    folder = engines_directory()
+    paths = list(folder.glob(f'{stem(model, engine)}*.json'))
+    paths.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+    return [_read(path) for path in paths]
+
+
+def _read(path: Path) -> Artefact:
+    for one in (path.parent, path, path.with_suffix('.pt2')):
+        _demand_own(one)
+    try:
+        fields: dict[str, Any] = json.loads(path.read_text(encoding='utf-8'))
+        if fields['format'] != FORMAT:
+            raise ValueError(f'format {fields["format"]!r}')
+        return Artefact(
+            program=path.with_suffix('.pt2'),
+            request=Request(**fields['request']),
+            fingerprint=dict(fields['fingerprint']),
+            sha256=str(fields['sha256']),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f'{path} does not describe a compiled engine ({error}); delete it and compile again '
+            '(`depthforge compile`)'
+        ) from error
+
+
+def _demand_own(path: Path) -> None:
+    """Refuse what another user owns or may write."""
+    if not path.exists():
+        return
+    status = path.stat()
+    if status.st_uid not in (os.getuid(), 0) or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise UserError(
+            f'{path} could have been written by another user, and an engine runs as code; '
+            f'delete it, or make it yours alone (chmod go-w {path})'
+        )
+
+
+def _sha256(path: Path) -> str:
+    with path.open('rb') as file:
+        sha = hashlib.sha256()
+        while block := file.read(1 << 20):
+            sha.update(block)
+    return sha.hexdigest()

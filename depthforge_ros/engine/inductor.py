@@ -1,0 +1,42 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Ahead-of-time TorchInductor: C++ on CPUs, Triton on GPUs, one file that is loaded at start."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+import shutil
+
+from depthforge_ros.engine.artefact import Request
+from depthforge_ros.engine.torch_engine import Run
+from depthforge_ros.errors import UserError
+import torch
+from torch.export import ExportedProgram
+
+
+class Inductor:
+    """The compiler."""
+
+    name = 'inductor'
+
+    def versions(self, device: torch.device) -> Mapping[str, str]:
+        """Programs are machine code for the vector units of one CPU, or for one kind of GPU."""
+        if device.type == 'cuda':
+            return {'device': torch.cuda.get_device_name(device)}
+        return {'device': torch.backends.cpu.get_cpu_capability()}
+
+    def compile(self, program: ExportedProgram, request: Request, path: Path) -> None:
+        """Write a package; a C++ compiler is needed here, but not where it runs."""
+        del request
+        if not shutil.which('g++'):
+            raise UserError('inductor needs a C++ compiler; apt install g++')
+        torch._inductor.aoti_compile_and_package(
+            program, package_path=str(path), inductor_configs={'freezing': True}
+        )
+
+    def load(self, path: Path, device: torch.device) -> Run:
+        """Load the package."""
+        del device
+        run: Run = torch._inductor.aoti_load_package(str(path))
+        return run

@@ -1,0 +1,64 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""OpenVINO: the fastest way on CPUs, an optional extra (`depthforge_ros[openvino]`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+
+from depthforge_ros.engine.artefact import Request
+from depthforge_ros.engine.torch_engine import Run
+from depthforge_ros.errors import UserError
+import torch
+from torch import Tensor
+from torch.export import ExportedProgram
+
+OPTIONS = {
+    'PERFORMANCE_HINT': 'LATENCY',
+    'INFERENCE_PRECISION_HINT': 'f32',
+    # Fused element-wise kernels ("snippets") of 2026.4 compute the refinement gates wrongly.
+    'SNIPPETS_MODE': 'DISABLE',
+}
+
+
+class OpenVino:
+    """The compiler."""
+
+    name = 'openvino'
+
+    def versions(self, device: torch.device) -> Mapping[str, str]:
+        """Programs are for one CPU's vector units and one version of OpenVINO."""
+        if device.type != 'cpu':
+            raise UserError(f'engine openvino runs on cpu, not on {device}; use tensorrt')
+        try:
+            version = metadata.version('openvino')
+        except metadata.PackageNotFoundError as error:
+            raise UserError(
+                "engine openvino is not installed; pip install 'depthforge_ros[openvino]'"
+            ) from error
+        return {'device': torch.backends.cpu.get_cpu_capability(), 'openvino': version}
+
+    def compile(self, program: ExportedProgram, request: Request, path: Path) -> None:
+        """Convert, compile and write OpenVINO's own file."""
+        import openvino
+
+        del request
+        model = openvino.convert_model(program)
+        compiled = openvino.Core().compile_model(model, 'CPU', OPTIONS)
+        path.write_bytes(compiled.export_model())
+
+    def load(self, path: Path, device: torch.device) -> Run:
+        """Load the file for as many threads as PyTorch has."""
+        import openvino
+
+        del device
+        options = {**OPTIONS, 'INFERENCE_NUM_THREADS': torch.get_num_threads()}
+        compiled = openvino.Core().import_model(path.read_bytes(), 'CPU', options)
+
+        def run(images: Tensor) -> Sequence[Tensor]:
+            answer = compiled(images.numpy())
+            return [torch.from_numpy(answer[index]) for index in range(len(answer))]
+
+        return run

@@ -1,0 +1,137 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What all engines share that run a network with PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from depthforge_ros.engine.base import NetworkOutput
+from depthforge_ros.errors import UserError
+from depthforge_ros.labels import CITYSCAPES, LabelSpace
+from depthforge_ros.model.answer import Answering
+from depthforge_ros.model.checkpoint import digest
+from depthforge_ros.model.network import DepthForge
+from depthforge_ros.model.presets import PRESETS
+from depthforge_ros.model.registry import find_checkpoint, load_model
+from depthforge_ros.preprocess import Preprocess
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+Run = Callable[[Tensor], Sequence[Tensor]]
+"""From uint8 (B, h, w, 3) RGB on the device to the fields of `Answer`."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A network in its inference form, and what engines say of it."""
+
+    answering: Answering
+    model: str
+    label_space: LabelSpace
+    fingerprint: str
+    """Of the weights, as `NetworkOutput` depends on them."""
+    preprocess: Preprocess
+    is_metric: bool
+    device: torch.device
+
+    @classmethod
+    def of(
+        cls, network: DepthForge, *, model: str, label_space: LabelSpace, fingerprint: str
+    ) -> Loaded:
+        """Take a network as it is, on the device where it is."""
+        config = network.config
+        return cls(
+            answering=Answering(network.eval()),
+            model=model,
+            label_space=label_space,
+            fingerprint=fingerprint,
+            preprocess=Preprocess(patch=config.encoder.patch, short_side=config.short_side),
+            is_metric=config.dpt.max_depth_m > 0.0,
+            device=network.mean.device,
+        )
+
+    def sized(self, short_side: int | None) -> Loaded:
+        """Take another short side of the input, pixels; None keeps the checkpoint's own."""
+        if short_side is None:
+            return self
+        return replace(self, preprocess=replace(self.preprocess, short_side=short_side))
+
+
+def load(model: str, *, device: str, threads: int | None = None) -> Loaded:
+    """Load by name or checkpoint path onto `device`: auto, cpu, cuda or cuda:N."""
+    if threads:
+        torch.set_num_threads(threads)
+    place = device_of(device)
+    network, checkpoint = load_model(model)
+    fingerprint = digest({name: value.cpu() for name, value in network.state_dict().items()})[:16]
+    return Loaded.of(
+        network.fold().to(place),
+        model=model,
+        label_space=checkpoint.label_space,
+        fingerprint=fingerprint,
+    )
+
+
+def load_or_outline(model: str, *, device: str = 'cpu') -> Loaded:
+    """Load as `load`; a named model without a checkpoint gets random weights, 19 classes."""
+    try:
+        find_checkpoint(model)
+    except UserError:
+        if model not in PRESETS:
+            raise
+    else:
+        return load(model, device=device)
+    network = DepthForge(PRESETS[model], len(CITYSCAPES)).fold().to(device_of(device))
+    return Loaded.of(network, model=model, label_space=CITYSCAPES, fingerprint='random')
+
+
+class TorchEngine:
+    """Runs frames through `run` on the network's device."""
+
+    def __init__(self, name: str, loaded: Loaded, run: Run, *, reason: str = 'asked for') -> None:
+        self.name = name
+        self.reason = reason
+        self.model = loaded.model
+        self.label_space = loaded.label_space
+        self.fingerprint = loaded.fingerprint
+        self.preprocess = loaded.preprocess
+        self.is_metric = loaded.is_metric
+        self.device = loaded.device
+        self.run = run
+
+    @torch.inference_mode()
+    def __call__(self, images: npt.NDArray[np.uint8]) -> NetworkOutput:
+        """Run uint8 (B, h, w, 3) RGB whose sides are multiples of the patch."""
+        batch = torch.from_numpy(np.ascontiguousarray(images))
+        if self.device.type == 'cuda':
+            # From pinned memory the device fetches the frames while Python goes on.
+            batch = batch.pin_memory().to(self.device, non_blocking=True)
+        return to_output(self.run(batch))
+
+
+def to_output(answer: Sequence[Tensor]) -> NetworkOutput:
+    """Bring the fields of `Answer` to the CPU; labels travel as bytes."""
+    labels, *others = answer
+    return NetworkOutput(
+        labels.to(torch.uint8).cpu().numpy(), *(plane.cpu().numpy() for plane in others)
+    )
+
+
+def device_of(name: str) -> torch.device:
+    """Resolve auto, cpu, cuda or cuda:N on this machine."""
+    if name == 'auto':
+        return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UserError(f'device {name!r} is not known; use auto, cpu, cuda or cuda:N') from error
+    if device.type == 'cuda' and (device.index or 0) >= torch.cuda.device_count():
+        raise UserError(
+            f'device {name!r} was asked for, but this machine has '
+            f'{torch.cuda.device_count() or "no"} GPU; use cpu'
+        )
+    return device

@@ -1,0 +1,262 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Engines that are compiled ahead of time, their cache, and how `auto` chooses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import metadata
+import json
+from pathlib import Path
+import shutil
+
+from depthforge_ros.cli.main import main
+from depthforge_ros.engine import load_engine
+from depthforge_ros.engine.artefact import (
+    engines_directory,
+    ENGINES_VARIABLE,
+    Request,
+    stored,
+)
+from depthforge_ros.engine.compiled import build, CompiledEngine, open_compiled
+from depthforge_ros.engine.inductor import Inductor
+from depthforge_ros.engine.openvino import OpenVino
+from depthforge_ros.engine.torch_engine import load, Run
+from depthforge_ros.errors import UserError
+from depthforge_ros.labels import CAMVID
+from depthforge_ros.model.checkpoint import save_checkpoint
+from networks import mini_checkpoint
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.export import ExportedProgram
+
+SIZE = Request(56, 98, min_batch=1, max_batch=3)
+FRAMES = np.random.default_rng(0).integers(0, 256, (1, 56, 98, 3), np.uint8)
+
+
+class Interpreted:
+    """Leaves the program as it was exported; the cache around it is the real one."""
+
+    name = 'interpreted'
+
+    def __init__(self, version: str = '1') -> None:
+        self.version = version
+
+    def versions(self, device: torch.device) -> Mapping[str, str]:
+        return {'device': device.type, 'compiler': self.version}
+
+    def compile(self, program: ExportedProgram, request: Request, path: Path) -> None:
+        torch.export.save(program, path)
+
+    def load(self, path: Path, device: torch.device) -> Run:
+        run: Run = torch.export.load(path).module()
+        return run
+
+
+class OfOtherWeights(Interpreted):
+    """Compiles something that is not quite the network."""
+
+    def compile(self, program: ExportedProgram, request: Request, path: Path) -> None:
+        with torch.no_grad():
+            for name, value in program.state_dict.items():
+                if name.endswith('classify.bias'):
+                    value.add_(torch.linspace(-9.0, 9.0, len(value)))
+        super().compile(program, request, path)
+
+
+@pytest.fixture(scope='module')
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build once: a folder with a model and the cache that holds its engine."""
+    folder = tmp_path_factory.mktemp('built')
+    mini_checkpoint(folder / 'mini.safetensors')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(ENGINES_VARIABLE, str(folder / 'engines'))
+        build(Interpreted(), load(str(folder / 'mini.safetensors'), device='cpu'), SIZE)
+    return folder
+
+
+@pytest.fixture
+def compiled(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Copy what was built."""
+    shutil.copytree(built, tmp_path / 'copy')
+    monkeypatch.setenv(ENGINES_VARIABLE, str(tmp_path / 'copy' / 'engines'))
+    return str(tmp_path / 'copy' / 'mini.safetensors')
+
+
+@pytest.fixture
+def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Make a model for which nothing is compiled."""
+    monkeypatch.setenv(ENGINES_VARIABLE, str(tmp_path / 'engines'))
+    mini_checkpoint(tmp_path / 'mini.safetensors')
+    return str(tmp_path / 'mini.safetensors')
+
+
+def reopen(model: str, version: str = '1', short_side: int | None = None) -> CompiledEngine:
+    return open_compiled(Interpreted(version), load(model, device='cpu'), short_side=short_side)
+
+
+def refusal(model: str, version: str = '1', short_side: int | None = None) -> str:
+    with pytest.raises(UserError) as caught:
+        reopen(model, version, short_side)
+    assert '\n' not in str(caught.value)
+    return str(caught.value)
+
+
+def test_reloaded_engine_answers_as_eager(compiled: str) -> None:
+    answer = reopen(compiled)(FRAMES)
+    expected = load_engine(compiled, engine='eager', device='cpu')(FRAMES)
+    assert (answer.labels == expected.labels).all()
+    np.testing.assert_allclose(answer.inverse_depth, expected.inverse_depth, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(answer.entropy, expected.entropy, rtol=1e-4, atol=1e-5)
+
+
+def test_only_the_compiled_range_is_answered(compiled: str) -> None:
+    engine = reopen(compiled)
+    assert engine.preprocess(np.zeros((200, 200, 3), np.uint8))[0].shape == (56, 98, 3)
+    assert engine(np.repeat(FRAMES, 3, axis=0)).labels.shape == (3, 56, 98)
+    for shape in ((1, 56, 112, 3), (4, 56, 98, 3)):
+        with pytest.raises(UserError, match='56x98-b1-3-fp32') as caught:
+            engine(np.zeros(shape, np.uint8))
+        assert caught.value.reason == 'wrong_shape'
+
+
+def test_an_engine_of_other_versions_is_refused_by_the_part_that_differs(compiled: str) -> None:
+    text = refusal(compiled, version='2')
+    assert "compiler was '1' and is '2'" in text
+    assert 'torch' not in text
+    assert 'depthforge compile' in text
+
+
+def test_an_engine_of_other_weights_is_refused(compiled: str) -> None:
+    network = mini_checkpoint(Path(compiled))
+    with torch.no_grad():
+        network.head.classify.bias.add_(1.0)
+    save_checkpoint(Path(compiled), network, label_space=CAMVID, provenance={'data': 'none'})
+    assert 'weights was' in refusal(compiled)
+
+
+@pytest.mark.parametrize('damage', ['truncated', 'foreign', 'missing'])
+def test_a_program_that_is_not_the_one_written_is_refused(compiled: str, damage: str) -> None:
+    (one,) = stored(compiled, 'interpreted')
+    content = one.program.read_bytes()
+    one.program.unlink()
+    if damage != 'missing':
+        one.program.write_bytes(content[:1000] if damage == 'truncated' else b'#!/bin/sh')
+    assert 'damaged' in refusal(compiled)
+
+
+def test_a_description_that_is_none_is_refused(compiled: str) -> None:
+    (one,) = stored(compiled, 'interpreted')
+    for text in ('', '[]', json.dumps({'format': 'other'})):
+        one.description.write_text(text)
+        assert 'does not describe' in refusal(compiled)
+
+
+def test_a_program_that_others_may_write_is_not_run(compiled: str) -> None:
+    (one,) = stored(compiled, 'interpreted')
+    one.program.chmod(0o666)
+    assert 'another user' in refusal(compiled)
+
+
+def test_no_engine_of_the_size_that_is_asked_for(compiled: str) -> None:
+    assert reopen(compiled, short_side=56).request == SIZE
+    assert 'short side 112' in refusal(compiled, short_side=112)
+
+
+def test_what_does_not_answer_as_eager_is_not_stored(model: str) -> None:
+    with pytest.raises(UserError, match=r'not stored: .* % of the pixels agree'):
+        build(OfOtherWeights(), load(model, device='cpu'), SIZE)
+    assert not list(engines_directory().iterdir())
+
+
+def test_a_check_that_cannot_fail_is_refused(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr('depthforge_ros.engine.compiled.PERTURBATION', 0.0)
+    with pytest.raises(UserError, match='wrong weights would pass'):
+        build(Interpreted(), load(model, device='cpu'), SIZE)
+    assert not list(engines_directory().iterdir())
+
+
+def test_auto_says_what_it_chose_and_why(model: str) -> None:
+    engine = load_engine(model, device='cpu')
+    assert engine.name == 'eager'
+    assert 'depthforge compile' in engine.reason
+
+
+def test_openvino_is_built_chosen_and_answers_as_eager(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip('openvino', reason='the extra openvino is not installed')
+    figures = tmp_path / 'figures.json'
+    words = ['--model', model, '--engine', 'openvino', '--height', '56', '--width', '98']
+    assert main(['compile', *words, '--device', 'cpu', '--json', str(figures)]) == 0
+    assert 'stored after' in capsys.readouterr().out
+    assert json.loads(figures.read_text())['max_abs_error'] < 1e-3
+    engine = load_engine(model, device='cpu')
+    assert (engine.name, engine.reason) == ('openvino', 'the fastest that is compiled for cpu')
+    expected = load_engine(model, engine='eager', device='cpu')(FRAMES)
+    assert (engine(FRAMES).labels == expected.labels).mean() > 0.999
+    (one,) = stored(model, 'openvino')
+    fields = json.loads(one.description.read_text())
+    fields['fingerprint']['openvino'] = '2020.1'
+    one.description.write_text(json.dumps(fields))
+    engine = load_engine(model, device='cpu')
+    assert engine.name == 'eager'
+    assert "openvino was '2020.1'" in engine.reason
+
+
+@pytest.mark.parametrize(
+    ('changes', 'word'),
+    [
+        ({'--engine': 'eager'}, 'openvino, inductor, tensorrt'),
+        ({'--batch': '6-1'}, '1-6'),
+        ({'--batch': 'many'}, '1-6'),
+        ({'--height': '57'}, 'multiples of the patch'),
+        ({'--precision': 'int3'}, 'fp32, bf16, fp16'),
+        ({'--precision': 'bf16'}, 'not for CPUs'),
+        ({'--engine': 'tensorrt'}, 'tensorrt'),
+        ({'--dry-run': None}, '--engine tensorrt'),
+    ],
+)
+def test_wrong_requests_are_refused_in_one_line(
+    model: str,
+    changes: Mapping[str, str | None],
+    word: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    options = {'--model': model, '--engine': 'inductor', '--height': '56', '--width': '98'}
+    words = [one for pair in {**options, **changes}.items() for one in pair if one is not None]
+    assert main(['compile', '--device', 'cpu', *words]) == 2
+    said = capsys.readouterr().err.strip()
+    assert word in said
+    assert '\n' not in said
+
+
+class Brightness(nn.Module):
+    """A network whose answer is known."""
+
+    def forward(self, image_BHW3: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        mean = image_BHW3.float().mean(-1)
+        return mean.to(torch.int64), mean / 255.0
+
+
+@pytest.mark.skipif(shutil.which('g++') is None, reason='inductor needs g++')
+def test_inductor_reloads_what_it_compiled(tmp_path: Path) -> None:
+    path = tmp_path / 'program.pt2'
+    images = torch.from_numpy(FRAMES)
+    with torch.no_grad():
+        Inductor().compile(torch.export.export(Brightness(), (images,)), SIZE, path)
+    for ours, expected in zip(
+        Inductor().load(path, torch.device('cpu'))(images), Brightness()(images), strict=True
+    ):
+        torch.testing.assert_close(ours, expected)
+
+
+def test_openvino_that_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> str:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, 'version', missing)
+    with pytest.raises(UserError, match='pip install'):
+        OpenVino().versions(torch.device('cpu'))
