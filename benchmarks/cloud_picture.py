@@ -20,7 +20,7 @@ from depthforge_ros.frame import rgb_from_file
 from depthforge_ros.geometry.camera import Camera
 from depthforge_ros.geometry.points import CloudBuilder, metric_depth
 from depthforge_ros.geometry.road import fit_road
-from depthforge_ros.labels import colorize
+from depthforge_ros.labels import colorize, LabelSpace
 from depthforge_ros.pipeline import Pipeline
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,8 @@ KITTI = Camera.pinhole(width=1242, height=375, fx=721.5377, fy=721.5377, cx=609.
 HEIGHT_M, RANGE_M = 1.65, 40.0
 PIXELS_PER_M, WIDTH, HEIGHT = 14, 400, 600
 GRID_M = 10
+LEGEND = 24
+"""Pixels; height of the line of class names."""
 
 
 def main() -> int:
@@ -48,16 +50,40 @@ def main() -> int:
     rays = KITTI.rays(rectified=True)
     road = fit_road(result.inverse_depth, is_road, rays, height_m=HEIGHT_M, pitch_rad=0.0)
     print(road)
-    ours_m = metric_depth(result.inverse_depth, is_sky, scale=road.scale, max_range_m=RANGE_M)
+    ours_m = metric_depth(
+        result.inverse_depth, is_sky, rays=rays, scale=road.scale, max_range_m=RANGE_M
+    )
     lidar_m = read_depth_m(drive / 'depth' / f'{args.frame:06d}.png', None)
     build = CloudBuilder(rays)
     colors = colorize(result.labels, engine.label_space)
+    titles = (f'{args.model}, scaled by the road', 'LiDAR, classes of the same masks')
     pictures = [
-        from_above(build(m, rgb=colors, labels=result.labels, confidence=result.confidence))
-        for m in (ours_m, lidar_m)
+        _titled(
+            from_above(build(m, rgb=colors, labels=result.labels, confidence=result.confidence)),
+            title,
+        )
+        for m, title in zip((ours_m, lidar_m), titles, strict=True)
     ]
-    cv2.imwrite(str(args.output), np.hstack(pictures))
+    cv2.imwrite(str(args.output), np.vstack((np.hstack(pictures), _legend(engine.label_space))))
     return 0
+
+
+def _titled(picture: npt.NDArray[np.uint8], title: str) -> npt.NDArray[np.uint8]:
+    cv2.putText(picture, f'{title}, from above', (8, 18), 0, 0.5, (0, 0, 0), 1, cv2.LINE_AA)
+    return picture
+
+
+def _legend(space: LabelSpace) -> npt.NDArray[np.uint8]:
+    """Name the classes in their colours: BGR uint8 (LEGEND, 2 WIDTH, 3)."""
+    strip = np.full((LEGEND, 2 * WIDTH, 3), 255, np.uint8)
+    step = 2 * WIDTH // len(space)
+    colors = colorize(np.arange(len(space), dtype=np.uint8)[None], space)[0, :, ::-1]
+    for index, name in enumerate(space.classes):
+        at = index * step
+        color = [int(value) for value in colors[index]]
+        cv2.rectangle(strip, (at + 2, 6), (at + 12, 16), color, cv2.FILLED)
+        cv2.putText(strip, name, (at + 15, 15), 0, 0.35, (0, 0, 0), 1, cv2.LINE_AA)
+    return strip
 
 
 def from_above(points: npt.NDArray[np.void]) -> npt.NDArray[np.uint8]:

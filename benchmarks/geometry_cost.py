@@ -74,7 +74,7 @@ def measure(width: int, height: int, turns: int) -> dict[str, Any]:
             inverse_depth, is_road, rays, height_m=HEIGHT_M, pitch_rad=0.0
         ),
         'metric_depth': lambda: metric_depth(
-            inverse_depth, ~is_road, scale=SCALE, max_range_m=RANGE_M
+            inverse_depth, ~is_road, rays=rays, scale=SCALE, max_range_m=RANGE_M
         ),
         'points': make_points,
         'points_message': message,

@@ -127,7 +127,9 @@ def test_filter_smooths_coasts_and_gives_up() -> None:
     assert np.std(errors) < 0.022
     assert scales.update(road_of(80.0), 10.1).scale == pytest.approx(8.0, rel=0.05)
     lost = road_of(float('nan'), 'no road')
-    assert scales.update(lost, 10.5).scale == pytest.approx(8.0, rel=0.05)
+    held = scales.update(lost, 10.5)
+    assert held.scale == pytest.approx(8.0, rel=0.05)
+    assert (answers[-1].held_s, held.held_s) == (0.0, pytest.approx(0.5))
     late = scales.update(lost, 20.0)
     assert (late.refusal, math.isnan(late.scale)) == ('no road', True)
 
@@ -166,11 +168,38 @@ def test_window_and_binning_are_those_of_the_pixels() -> None:
     assert seen.p[3] == pytest.approx(-8.0)
 
 
+def test_binning_that_leaves_a_rest_scales_by_whole_pixels() -> None:
+    camera = Camera.pinhole(width=1242, height=375, fx=720.0, fy=720.0, cx=600.0, cy=170.0)
+    binned = camera.window(x=0, y=0, width=1242, height=375, binning=(4, 4))
+    assert (binned.width, binned.height) == (310, 93)
+    assert (binned.k[0], binned.k[4]) == (180.0, 180.0)
+
+
+def test_window_outside_of_the_sensor_is_refused() -> None:
+    with pytest.raises(UserError, match='region of interest of 100 x 60'):
+        CAMERA.window(x=200, y=20, width=100, height=60, binning=(1, 1))
+
+
+def test_pixels_that_the_lens_model_cannot_invert_have_no_ray() -> None:
+    wide = dict(vars(CAMERA), distortion_model='equidistant', d=(0.0,) * 4)
+    wide['k'] = (60.0, 0.0, 119.0, 0.0, 60.0, 50.0, 0.0, 0.0, 1.0)
+    rays = Camera(**wide).rays(rectified=False)
+    columns, rows = np.meshgrid(np.arange(240) - 119.0, np.arange(120) - 50.0)
+    angle = np.hypot(columns, rows) / 60.0
+    assert np.isnan(rays[angle > math.radians(91.0)]).all()
+    assert np.isfinite(rays[angle < math.radians(85.0)]).all()
+    folding = dict(vars(CAMERA), d=(-0.9, 0.0, 0.0, 0.0, 0.0))
+    rays = Camera(**folding).rays(rectified=False)
+    assert np.isnan(rays[0, 239]).all()
+    assert np.isfinite(rays[50, 119]).all()
+
+
 @pytest.mark.parametrize(
     ('model', 'd'),
     [
         ('plumb_bob', (-0.3, 0.1, 0.001, -0.002, 0.0)),
         ('rational_polynomial', (0.2, 0.05, 0.001, 0.0, 0.01, 0.1, 0.02, 0.0)),
+        ('rational_polynomial', (0.2, 0.05, 0.001, 0.0, 0.01, 0.1, 0.02, 0.0, *(0.001,) * 6)),
         ('equidistant', (0.05, -0.01, 0.002, 0.0)),
     ],
 )
@@ -191,17 +220,22 @@ def test_rays_of_a_distorted_image_project_back(model: str, d: tuple[float, ...]
 def test_camera_without_focal_length_is_refused() -> None:
     with pytest.raises(UserError, match='focal lengths 0'):
         Camera(**{**vars(CAMERA), 'k': (0.0,) * 9})
-    with pytest.raises(UserError, match='focal lengths nan'):
-        Camera(**{**vars(CAMERA), 'k': (math.nan,) * 9})
+    for name in ('k', 'd', 'r', 'p'):
+        for odd in (math.nan, math.inf):
+            spoilt = (odd, *getattr(CAMERA, name)[1:])
+            with pytest.raises(UserError, match=f'camera: {name} holds .* finite'):
+                Camera(**{**vars(CAMERA), name: spoilt})
     with pytest.raises(UserError, match='in P'):
         Camera(**{**vars(CAMERA), 'p': (0.0,) * 12}).rays(rectified=True)
 
 
 def test_metric_depth_says_where_there_is_none() -> None:
-    inverse = np.array([[0.0, 0.05, 0.5, np.nan, 2.0]], np.float32)
-    is_sky = np.array([[False, False, False, False, True]])
-    depth_m = metric_depth(inverse, is_sky, scale=2.0, max_range_m=30.0)
-    np.testing.assert_array_equal(depth_m, [[np.inf, np.inf, 4.0, np.nan, np.inf]])
+    inverse = np.array([[0.0, 0.05, 0.5, np.nan, 2.0, 2.0]], np.float32)
+    is_sky = np.array([[False, False, False, False, True, False]])
+    rays = np.zeros((1, 6, 2), np.float32)
+    rays[0, 5] = np.nan
+    depth_m = metric_depth(inverse, is_sky, rays=rays, scale=2.0, max_range_m=30.0)
+    np.testing.assert_array_equal(depth_m, [[np.inf, np.inf, 4.0, np.nan, np.inf, np.nan]])
 
 
 @given(stride=st.integers(1, 7), seed=st.integers(0, 1000))

@@ -13,8 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
-DISTORTION_LENGTHS = {'plumb_bob': (0, 4, 5), 'rational_polynomial': (8,), 'equidistant': (4,)}
+DISTORTION_LENGTHS = {
+    'plumb_bob': (0, 4, 5),
+    'rational_polynomial': (8, 12, 14),
+    'equidistant': (4,),
+}
 """Coefficients that each distortion model of sensor_msgs takes."""
+MAX_REPROJECTION = 0.5
+"""Pixels by which a ray may miss its own pixel; further off, the lens model has no inverse."""
 MATRIX_LENGTHS = {'k': 9, 'r': 9, 'p': 12}
 
 
@@ -41,6 +47,12 @@ class Camera:
                 raise UserError(
                     f'camera: matrix {name} has {len(getattr(self, name))} numbers, {length} are '
                     'needed'
+                )
+        for name in ('k', 'd', 'r', 'p'):
+            if not np.isfinite(getattr(self, name)).all():
+                raise UserError(
+                    f'camera: {name} holds {list(getattr(self, name))}, all must be finite '
+                    'numbers; calibrate the camera'
                 )
         if not (self.k[0] > 0.0 and self.k[4] > 0.0):
             raise UserError(
@@ -71,7 +83,16 @@ class Camera:
     def window(
         self, *, x: int, y: int, width: int, height: int, binning: tuple[int, int]
     ) -> Camera:
-        """Return the camera of a region of interest, in full pixels, that is binned (x, y)."""
+        """
+        Return the camera of a region of interest, in full pixels, that is binned (x, y).
+
+        Rows and columns that no whole bin covers are left out, as sensors do.
+        """
+        if x + width > self.width or y + height > self.height:
+            raise UserError(
+                f'camera: the region of interest of {width} x {height} pixels at ({x}, {y}) is '
+                f'not within the {self.width} x {self.height} pixels of camera_info; correct roi'
+            )
         shifted = replace(
             self,
             width=width,
@@ -79,7 +100,8 @@ class Camera:
             k=_transformed(self.k, 1.0, 1.0, -x, -y),
             p=_transformed(self.p, 1.0, 1.0, -x, -y),
         )
-        return shifted.resized(width // binning[0], height // binning[1])
+        size = width // binning[0], height // binning[1]
+        return shifted._scaled(*size, scale_x=1.0 / binning[0], scale_y=1.0 / binning[1])
 
     def resized(self, width: int, height: int) -> Camera:
         """
@@ -88,7 +110,11 @@ class Camera:
         Centres of pixels have whole coordinates, as in OpenCV, so the principal point goes to
         (c + 0.5) scale - 0.5; a baseline in P is scaled with its row.
         """
-        scale_x, scale_y = width / self.width, height / self.height
+        return self._scaled(
+            width, height, scale_x=width / self.width, scale_y=height / self.height
+        )
+
+    def _scaled(self, width: int, height: int, *, scale_x: float, scale_y: float) -> Camera:
         shift_x, shift_y = 0.5 * scale_x - 0.5, 0.5 * scale_y - 0.5
         return replace(
             self,
@@ -103,6 +129,8 @@ class Camera:
         Find x / z and y / z of every pixel's ray, (height, width, 2), in the optical frame.
 
         A rectified image is a pinhole's by P; another one goes through K and the distortion model.
+        NaN where the lens has no such ray: 90 degrees and more off the axis, or where its model
+        cannot be inverted.
         """
         columns = np.arange(self.width, dtype=np.float64)
         rows = np.arange(self.height, dtype=np.float64)
@@ -112,17 +140,24 @@ class Camera:
                 '0 pixels for a rectified image; calibrate the camera'
             )
         matrix = np.reshape(self.p, (3, 4))[:, :3] if rectified else np.reshape(self.k, (3, 3))
-        if rectified or not any(self.d):
+        is_fisheye = self.distortion_model == 'equidistant'
+        if rectified or not (is_fisheye or any(self.d)):
             x = (columns - matrix[0, 2]) / matrix[0, 0]
             y = (rows - matrix[1, 2]) / matrix[1, 1]
             return np.stack(np.meshgrid(x, y), axis=-1).astype(np.float32)
         pixels = np.stack(np.meshgrid(columns, rows), axis=-1).reshape(-1, 1, 2)
-        undistort = (
-            cv2.fisheye.undistortPoints
-            if self.distortion_model == 'equidistant'
-            else cv2.undistortPoints
-        )
-        rays = undistort(pixels, matrix, np.asarray(self.d))
+        if is_fisheye:
+            rays = cv2.fisheye.undistortPoints(pixels, matrix, np.asarray(self.d))
+            seen = cv2.fisheye.distortPoints(rays, matrix, np.asarray(self.d))
+        else:
+            rays = cv2.undistortPoints(pixels, matrix, np.asarray(self.d))
+            points = cv2.convertPointsToHomogeneous(rays)
+            seen, _ = cv2.projectPoints(
+                points, np.zeros(3), np.zeros(3), matrix, np.asarray(self.d)
+            )
+        with np.errstate(invalid='ignore'):
+            has_ray = np.linalg.norm(seen - pixels, axis=-1) < MAX_REPROJECTION
+        rays[~has_ray] = np.nan
         return rays.reshape(self.height, self.width, 2).astype(np.float32)
 
 

@@ -23,13 +23,19 @@ def metric_depth(
     inverse_depth: npt.NDArray[np.float32],
     is_sky: npt.NDArray[np.bool_],
     *,
+    rays: npt.NDArray[np.float32],
     scale: float,
     max_range_m: float,
 ) -> npt.NDArray[np.float32]:
-    """Return metres (H, W) along the optical axis, +Inf for sky and beyond range (REP 118)."""
+    """
+    Return metres (H, W) along the optical axis, by REP 118.
+
+    +Inf for the sky and beyond range, NaN where `rays` (H, W, 2) are: there is no such axis.
+    """
     with np.errstate(divide='ignore', invalid='ignore'):
         depth_m: npt.NDArray[np.float32] = np.float32(scale) / inverse_depth
     depth_m[is_sky | (inverse_depth <= scale / max_range_m)] = np.inf
+    depth_m[np.isnan(rays[..., 0])] = np.nan
     return depth_m
 
 

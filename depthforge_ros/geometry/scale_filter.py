@@ -33,6 +33,8 @@ class MetricScale:
     scale: float
     relative_std: float
     refusal: str = ''
+    held_s: float = 0.0
+    """Time since a road last agreed with it, seconds."""
 
 
 class ScaleFilter:
@@ -42,7 +44,7 @@ class ScaleFilter:
         self._model = model
         self._log_scale = float('nan')
         self._variance = float('inf')
-        self._stamp_s = -float('inf')
+        self._stamp_s = self._agreed_s = -float('inf')
         self._left_out = 0
 
     def update(self, road: RoadScale, stamp_s: float) -> MetricScale:
@@ -56,7 +58,8 @@ class ScaleFilter:
             self._correct(float(np.log(road.scale)), road.relative_std**2)
         relative_std = float(np.sqrt(self._variance))
         if relative_std <= self._model.max_relative_std:
-            return MetricScale(float(np.exp(self._log_scale)), relative_std)
+            held_s = stamp_s - self._agreed_s
+            return MetricScale(float(np.exp(self._log_scale)), relative_std, held_s=held_s)
         return MetricScale(
             float('nan'), float('nan'), road.refusal or 'the scale jumps from frame to frame'
         )
@@ -76,3 +79,4 @@ class ScaleFilter:
             self._log_scale += gain * innovation
             self._variance *= 1.0 - gain
         self._left_out = 0
+        self._agreed_s = self._stamp_s

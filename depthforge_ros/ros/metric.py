@@ -39,6 +39,8 @@ class MetricFrame:
 
     camera: Camera
     """That of the result's planes."""
+    rays: npt.NDArray[np.float32]
+    """Its `Camera.rays`."""
     build: CloudBuilder
     scale: float
     is_sky: npt.NDArray[np.bool_]
@@ -52,6 +54,7 @@ class MetricFrame:
         return metric_depth(
             self.result.inverse_depth,
             self.is_sky,
+            rays=self.rays,
             scale=self.scale,
             max_range_m=self.config.max_range_m,
         )
@@ -110,7 +113,9 @@ class MetricDepth:
         if scale.refusal:
             return None
         is_sky = result.labels == self._ids.get('sky', -1)
-        return MetricFrame(camera, self._build, scale.scale, is_sky, rgb, result, self.config)
+        return MetricFrame(
+            camera, self._rays, self._build, scale.scale, is_sky, rgb, result, self.config
+        )
 
     def _calibrated(self, result: Result) -> Camera:
         """
@@ -173,6 +178,7 @@ class MetricDepth:
         figures = {
             'metric_scale': scale.scale,
             'metric_scale_relative_std': scale.relative_std,
+            'metric_scale_held_s': scale.held_s,
             'edge_agreement': edge_agreement(small.inverse_depth, small.labels),
         }
         if road is not None:
