@@ -47,7 +47,7 @@ class OpenVino:
         del request
         model = openvino.convert_model(program)
         compiled = openvino.Core().compile_model(model, 'CPU', OPTIONS)
-        path.write_bytes(compiled.export_model())
+        path.write_bytes(compiled.export_model().getvalue())
 
     def load(self, path: Path, device: torch.device) -> Run:
         """Load the file for as many threads as PyTorch has."""
