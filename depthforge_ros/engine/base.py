@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from depthforge_ros.labels import LabelSpace
 from depthforge_ros.preprocess import Preprocess
@@ -32,10 +32,11 @@ class NetworkOutput:
 
 def joined(parts: Sequence[NetworkOutput]) -> NetworkOutput:
     """Join the answers to parts of a batch."""
-    planes = zip(*(vars(part).values() for part in parts), strict=True)
-    return NetworkOutput(
-        *(None if column[0] is None else np.concatenate(column) for column in planes)
-    )
+    columns = zip(*(vars(part).values() for part in parts), strict=True)
+    planes: list[Any] = [
+        None if column[0] is None else np.concatenate(column) for column in columns
+    ]
+    return NetworkOutput(*planes)
 
 
 class Engine(Protocol):
