@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
+import tempfile
+import zipfile
 
 from depthforge_ros.engine.artefact import Request
 from depthforge_ros.engine.torch_engine import Run
@@ -15,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.export import ExportedProgram
 
+FILES = ('model.xml', 'model.bin')
 OPTIONS = {
     'PERFORMANCE_HINT': 'LATENCY',
     'INFERENCE_PRECISION_HINT': 'f32',
@@ -41,21 +44,31 @@ class OpenVino:
         return {'device': torch.backends.cpu.get_cpu_capability(), 'openvino': version}
 
     def compile(self, program: ExportedProgram, request: Request, path: Path) -> None:
-        """Convert, compile and write OpenVINO's own file."""
+        """
+        Convert and write OpenVINO's two files as one.
+
+        Not its compiled form: that forgets SNIPPETS_MODE when it is imported.
+        """
         import openvino
 
         del request
         model = openvino.convert_model(program)
-        compiled = openvino.Core().compile_model(model, 'CPU', OPTIONS)
-        path.write_bytes(compiled.export_model())
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            openvino.save_model(model, f'{folder}/{FILES[0]}', compress_to_fp16=False)
+            with zipfile.ZipFile(path, 'w') as archive:
+                for name in FILES:
+                    archive.write(f'{folder}/{name}', name)
 
     def load(self, path: Path, device: torch.device) -> Run:
-        """Load the file for as many threads as PyTorch has."""
+        """Load the files for as many threads as PyTorch has."""
         import openvino
 
         del device
         options = {**OPTIONS, 'INFERENCE_NUM_THREADS': torch.get_num_threads()}
-        compiled = openvino.Core().import_model(path.read_bytes(), 'CPU', options)
+        core = openvino.Core()
+        with zipfile.ZipFile(path) as archive:
+            model = core.read_model(*(archive.read(name) for name in FILES))
+        compiled = core.compile_model(model, 'CPU', options)
 
         def run(images: Tensor) -> Sequence[Tensor]:
             answer = compiled(images.numpy())
