@@ -1,6 +1,6 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""One self-contained HTML page with figures, pictures and plots."""
+"""One self-contained HTML page with figures, pictures and plots; or its figures as Markdown."""
 
 from __future__ import annotations
 
@@ -9,23 +9,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
-from string import Template
 from typing import Any
 
 import cv2
 from depthforge_ros.errors import UserError
-from depthforge_ros.evaluation.contact_sheet import contact_sheet, stack
-from depthforge_ros.evaluation.judgement import Judgement
+from depthforge_ros.evaluation import plots
+from depthforge_ros.evaluation.contact_sheet import contact_sheet, row_of_tiles, stack
+from depthforge_ros.evaluation.judgement import Judgement, Moment
+from depthforge_ros.evaluation.page import LINKS, PAGE
 from depthforge_ros.labels import LabelSpace
+from depthforge_ros.postprocess import colorize_depth, overlay
 import numpy as np
 import numpy.typing as npt
-import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
-SHEET_JPEG = (cv2.IMWRITE_JPEG_QUALITY, 88)
-ACCENT = '#2457a6'
-WARNING = '#c43c2f'
-PLOT_HEIGHT = 340
+JPEG = (cv2.IMWRITE_JPEG_QUALITY, 88)
+MARKDOWN = '.md'
 CARDS = (
     ('miou', 'mIoU', '{:.1f} %'),
     ('pixel_accuracy', 'pixel accuracy', '{:.1f} %'),
@@ -38,12 +37,39 @@ CARDS = (
     ('dropped', 'dropped', '{}'),
     ('not_delivered', 'never reached the node', '{}'),
 )
-"""Figures shown large: key, caption, format."""
+"""Figures shown large, and in a contact sheet: key, caption, format."""
+MORE_CARDS = (
+    ('boundary_f', 'boundary F', '{:.1f} %'),
+    ('ece', 'calibration error', '{:.1f} %'),
+    ('mvc8', 'mVC8', '{:.1f} %'),
+    ('mvc16', 'mVC16', '{:.1f} %'),
+    ('tc', 'TC', '{:.1f} %'),
+    ('flicker', 'flicker', '{:.2f} %'),
+    ('depth_tc', 'depth TC', '{:.1f} %'),
+    ('entropy', 'entropy', '{:.3f}'),
+    ('domain_shift', 'domain shift', '{:.2f}'),
+    ('throughput_hz', 'throughput', '{:.1f} Hz'),
+)
+"""Further ones of the page."""
+MEANINGS = {
+    'mIoU': 'mean over classes of intersection over union with the ground truth',
+    'boundary F': 'F-score of class boundaries within a small distance of the true ones',
+    'mVC8, mVC16': 'share of pixels right in all of 8 or 16 consecutive frames, of those whose '
+    'true class stays',
+    'TC': 'mIoU of a mask with the mask before, moved along the optical flow; needs no labels',
+    'flicker': 'static pixels whose class changed from one frame to the next',
+    'depth AbsRel': 'mean |error| / depth, after the one best scale of each frame',
+    'depth TC': 'pixels whose depth agrees with that of the frame before, moved along the flow',
+    'calibration error': 'mean gap between confidence and the share that is right (ECE)',
+    'entropy': 'mean over pixels, 0 sure of one class, 1 all classes alike',
+    'domain shift': "distance from the model's training images, in standard deviations",
+}
+LISTS = ('per_class', 'confusion', 'calibration', 'classes', 'cameras', 'clips', 'time_line')
 
 
 @dataclass(frozen=True)
 class Section:
-    """One drive of the report."""
+    """One camera's drive in the report."""
 
     title: str
     judgement: Judgement
@@ -51,6 +77,8 @@ class Section:
     """Those of the judgement, and more."""
     details: dict[str, Any] = field(default_factory=dict)
     """More rows for the table of figures, by caption."""
+    warning: str | None = None
+    """What must be known before the figures are believed."""
 
 
 def write_contact_sheet(path: Path, sections: Sequence[Section]) -> None:
@@ -63,176 +91,166 @@ def write_contact_sheet(path: Path, sections: Sequence[Section]) -> None:
         raise UserError(f'{path} cannot be written; is the disk full?')
 
 
-def write_report(path: Path, sections: Sequence[Section]) -> None:
-    """Write a page that needs nothing else: script and pictures are in it."""
-    body = '\n'.join(_section(one) for one in sections)
-    page = PAGE.substitute(plotly=get_plotlyjs(), body=body)
+def write_report(path: Path, sections: Sequence[Section], *, comparison: str = '') -> None:
+    """
+    Write a page that needs nothing else: script and pictures are in it.
+
+    `comparison` is HTML that comes first, see `side_by_side`. A path that ends in .md gets the
+    figures alone, as Markdown.
+    """
+    if path.suffix.lower() == MARKDOWN:
+        text = '\n'.join(_markdown(one) for one in sections)
+    else:
+        parts = [comparison, *(_section(one, number) for number, one in enumerate(sections))]
+        meanings = ''.join(
+            f'<tr><td>{escape(name)}</td><td>{escape(meaning)}</td></tr>'
+            for name, meaning in MEANINGS.items()
+        )
+        text = PAGE.substitute(
+            plotly=get_plotlyjs(),
+            links=LINKS,
+            body='\n'.join(parts),
+            meanings=f'<section><h2>What the figures mean</h2><table>{meanings}</table></section>',
+        )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page, encoding='utf-8')
+        path.write_text(text, encoding='utf-8')
     except OSError as error:
         raise UserError(f'{path} cannot be written ({error.strerror}); choose another') from error
 
 
+def plot_html(plot: Any, *, name: str | None = None, wide: bool = False) -> str:
+    """Put a plot into a cell of the grid `plots`; `name` is its element's id."""
+    text = plot.to_html(
+        full_html=False,
+        include_plotlyjs=False,
+        div_id=name,
+        config={'responsive': True, 'displaylogo': False},
+    )
+    return f'<div class="plot{" wide" if wide else ""}">{text}</div>'
+
+
+def jpeg_html(rgb: npt.NDArray[np.uint8], alt: str) -> str:
+    """Put RGB (H, W, 3) into an img element."""
+    _, data = cv2.imencode('.jpg', rgb[..., ::-1], JPEG)
+    text = base64.b64encode(data.tobytes()).decode('ascii')
+    return f'<img alt="{escape(alt)}" src="data:image/jpeg;base64,{text}">'
+
+
 def _sheet(section: Section) -> npt.NDArray[np.uint8]:
+    subtitle = '   |   '.join(f'{caption} {text}' for caption, text in _cards(section, CARDS))
+    judgement = section.judgement
+    return contact_sheet(section.title, subtitle, judgement.moments, judgement.mask_space)
+
+
+def _cards(section: Section, cards: Sequence[tuple[str, str, str]]) -> list[tuple[str, str]]:
+    """Return (caption, text) of what is known."""
     figures = section.figures
-    known = [
-        f'{caption} {style.format(figures[key])}'
-        for key, caption, style in CARDS
+    return [
+        (caption, style.format(figures[key]))
+        for key, caption, style in cards
         if figures.get(key) is not None
     ]
-    subtitle = '   |   '.join(known)
-    return contact_sheet(
-        section.title, subtitle, section.judgement.moments, _space(section.judgement)
-    )
 
 
-def _space(judgement: Judgement) -> LabelSpace:
-    if judgement.mask_space is None:
-        raise UserError('the classes of the recorded masks are not known; say --mask-labels')
-    return judgement.mask_space
-
-
-def _section(section: Section) -> str:
+def _section(section: Section, number: int) -> str:
+    judgement, name = section.judgement, f'section{number}'
     cards = ''.join(
-        f'<div class="card"><b>{style.format(section.figures[key])}</b>{escape(caption)}</div>'
-        for key, caption, style in CARDS
-        if section.figures.get(key) is not None
+        f'<div class="card"><b>{text}</b>{escape(caption)}</div>'
+        for caption, text in _cards(section, (*CARDS, *MORE_CARDS))
     )
-    plots = [_latency_over_time(section.judgement), _latency_histogram(section.judgement)]
-    if section.figures['per_class']:
-        plots.append(_class_bars(section))
-    figures = ''.join(f'<div class="plot">{_html(plot)}</div>' for plot in plots)
-    picture = _picture(section) if section.judgement.moments else ''
+    warning = f'<p class="warning">{escape(section.warning)}</p>' if section.warning else ''
+    picture = jpeg_html(_sheet(section), 'input, overlay and depth') if judgement.moments else ''
+    shots = [f'{name}-worst{place}' for place in range(len(judgement.worst))]
+    line = plots.time_line(judgement.line, judgement.worst, shots)
     return (
-        f'<section><h2>{escape(section.title)}</h2><div class="cards">{cards}</div>{picture}'
-        f'<div class="plots">{figures}</div>{_table(section)}</section>'
+        f'<section data-line="{name}-line"><h2>{escape(section.title)}</h2>'
+        f'<p class="origin">{escape(_origin(section))}</p>{warning}'
+        f'<div class="cards">{cards}</div>{picture}'
+        f'<div class="plots">{plot_html(line, name=f"{name}-line", wide=True)}</div>'
+        f'{_worst(judgement, shots)}<div class="plots">{_plots(section)}</div>{_table(section)}'
+        '</section>'
     )
 
 
-def _picture(section: Section) -> str:
-    _, data = cv2.imencode('.jpg', _sheet(section)[..., ::-1], SHEET_JPEG)
-    text = base64.b64encode(data.tobytes()).decode('ascii')
-    return f'<img alt="input, overlay and depth" src="data:image/jpeg;base64,{text}">'
+def _origin(section: Section) -> str:
+    said = {key: section.figures.get(key) for key in ('judged', 'model', 'engine', 'fingerprint')}
+    return ', '.join(
+        [section.judgement.topic, *(f'{key} {value}' for key, value in said.items() if value)]
+    )
+
+
+def _plots(section: Section) -> str:
+    figures = section.figures
+    found = []
+    if figures['per_class']:
+        bars = plots.class_bars(
+            {'IoU': figures['per_class']}, f'IoU per class, mean {figures["miou"]:.1f} %'
+        )
+        heatmap = plots.confusion_heatmap(figures['confusion'], figures['classes'])
+        found += [plot_html(bars, wide=True), plot_html(heatmap, wide=True)]
+    found.append(plot_html(plots.latency_histogram(section.judgement.latencies_ms)))
+    if figures.get('ece') is not None:
+        found.append(plot_html(plots.calibration_plot(figures['calibration'], figures['ece'])))
+    return ''.join(found)
+
+
+def _worst(judgement: Judgement, names: Sequence[str]) -> str:
+    if not judgement.worst:
+        return ''
+    shots = ''.join(
+        f'<figure class="shot" id="{name}" data-time="{moment.time_s:.3f}"><a href="#{name}">'
+        f'{jpeg_html(_shot(judgement, moment), "a moment")}'
+        f'<figcaption>t = {moment.time_s:.1f} s, {_score(moment)}</figcaption></a></figure>'
+        for name, moment in zip(names, judgement.worst, strict=True)
+    )
+    last = 'the truth where there is one, else depth'
+    return f'<h3>Worst moments: input, answer, {last}</h3><div class="shots">{shots}</div>'
+
+
+def _score(moment: Moment) -> str:
+    return f'{"TC" if moment.truth is None else "mIoU"} {moment.score or 0.0:.1f} %'
+
+
+def _shot(judgement: Judgement, moment: Moment) -> npt.NDArray[np.uint8]:
+    space: LabelSpace | None = judgement.truth_space
+    last = (
+        colorize_depth(moment.inverse_depth)
+        if moment.truth is None or space is None
+        else overlay(moment.rgb, moment.truth, space)
+    )
+    answer = overlay(moment.rgb, moment.labels, judgement.mask_space)
+    return row_of_tiles([moment.rgb, answer, last])
 
 
 def _table(section: Section) -> str:
-    rows = {
-        **{key: value for key, value in section.figures.items() if key != 'per_class'},
-        **section.details,
-    }
     cells = ''.join(
-        f'<tr><td>{escape(str(key))}</td><td>{"–" if value is None else escape(str(value))}</td>'
-        '</tr>'
-        for key, value in rows.items()
+        f'<tr><td>{escape(str(key))}</td><td>{escape(_text(value))}</td></tr>'
+        for key, value in _rows(section).items()
     )
     return f'<details><summary>All figures</summary><table>{cells}</table></details>'
 
 
-def _latency_over_time(judgement: Judgement) -> Any:
-    pairs = list(zip(judgement.times_s, judgement.latencies_ms, strict=True))
-    answered = [(time, latency) for time, latency in pairs if latency is not None]
-    unanswered = [time for time, latency in pairs if latency is None]
-    plot = _plot('Latency over the drive', 'time in the drive, s', 'latency, ms')
-    plot.add_scatter(
-        x=[time for time, _ in answered],
-        y=[latency for _, latency in answered],
-        mode='lines+markers',
-        name='answered',
-        line={'color': ACCENT, 'width': 1.5},
-        marker={'size': 5},
-    )
-    if unanswered:
-        plot.add_scatter(
-            x=unanswered,
-            y=[0.0] * len(unanswered),
-            mode='markers',
-            name='no answer',
-            marker={'color': WARNING, 'symbol': 'x', 'size': 8},
-        )
-    plot.update_yaxes(rangemode='tozero')
-    return plot
+def _rows(section: Section) -> dict[str, Any]:
+    single = {key: value for key, value in section.figures.items() if key not in LISTS}
+    return {**single, **section.details}
 
 
-def _latency_histogram(judgement: Judgement) -> Any:
-    plot = _plot('Latency, all frames', 'latency, ms', 'frames')
-    answered = [latency for latency in judgement.latencies_ms if latency is not None]
-    plot.add_histogram(x=answered, marker={'color': ACCENT}, nbinsx=30, name='frames')
-    return plot
+def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        value = ', '.join(f'{key} {number}' for key, number in value.items())
+    return '–' if value in (None, '') else str(value)
 
 
-def _class_bars(section: Section) -> Any:
-    per_class = section.figures['per_class']
-    names = [name for name, value in per_class.items() if value is not None]
-    values = [per_class[name] for name in names]
-    plot = _plot(f'IoU per class, mean {section.figures["miou"]:.1f} %', None, 'IoU, %')
-    plot.add_bar(
-        x=names,
-        y=values,
-        marker={'color': ACCENT},
-        text=[f'{value:.0f}' for value in values],
-        textposition='outside',
-        cliponaxis=False,
-    )
-    plot.update_yaxes(range=(0, 105))
-    return plot
-
-
-def _plot(title: str, x_title: str | None, y_title: str) -> go.Figure:
-    plot = go.Figure()
-    plot.update_layout(
-        title={'text': title, 'font': {'size': 15}},
-        template='plotly_white',
-        height=PLOT_HEIGHT,
-        margin={'l': 60, 'r': 20, 't': 48, 'b': 48},
-        legend={'orientation': 'h', 'x': 1.0, 'xanchor': 'right', 'y': 1.12},
-        font={'family': 'system-ui, sans-serif'},
-    )
-    plot.update_xaxes(title=x_title)
-    plot.update_yaxes(title=y_title)
-    return plot
-
-
-def _html(plot: go.Figure) -> str:
-    text: str = plot.to_html(
-        full_html=False, include_plotlyjs=False, config={'responsive': True, 'displaylogo': False}
-    )
-    return text
-
-
-PAGE = Template("""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>DepthForge report</title>
-<style>
-body { font: 16px/1.45 system-ui, sans-serif; color: #20242c; background: #eef0f3; margin: 0; }
-main { max-width: 1280px; margin: 0 auto; padding: 24px; }
-h1 { font-size: 26px; margin: 8px 0 4px; }
-h2 { font-size: 20px; margin: 0 0 14px; }
-section { background: #fff; border-radius: 10px; padding: 22px; margin: 22px 0;
-  box-shadow: 0 1px 3px rgb(0 0 0 / 12%); }
-.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(118px, 1fr)); gap: 10px;
-  margin-bottom: 18px; }
-.card { background: #f4f6f9; border-radius: 8px; padding: 10px 12px; font-size: 13px;
-  color: #5a6270; }
-.card b { display: block; font-size: 21px; color: #20242c; font-weight: 600; }
-img { width: 100%; border-radius: 6px; display: block; }
-.plots { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 8px; }
-@media (max-width: 800px) { .plots { grid-template-columns: minmax(0, 1fr); } }
-.plot:nth-child(3) { grid-column: 1 / -1; }
-table { border-collapse: collapse; font-size: 14px; }
-td { padding: 3px 18px 3px 0; border-bottom: 1px solid #e4e7ec; }
-summary { cursor: pointer; margin: 8px 0; }
-</style>
-<script>$plotly</script>
-</head>
-<body><main>
-<h1>DepthForge report</h1>
-<p>Masks and depth as they were recorded, judged against the ground truth where there is any.
-Depth is relative: AbsRel is after the one best scale of each frame.</p>
-$body
-</main></body>
-</html>
-""")
+def _markdown(section: Section) -> str:
+    per_class = section.figures['per_class'] or {}
+    classes = [f'| {name} | {_text(value)} |' for name, value in per_class.items()]
+    return '\n'.join(
+        [
+            f'## {section.title}', '', f'{_origin(section)}', '',
+            *([f'**{section.warning}**', ''] if section.warning else []),
+            '| figure | value |', '|---|---|',
+            *(f'| {key} | {_text(value)} |' for key, value in _rows(section).items()), '',
+            *(['| class | IoU, % |', '|---|---|', *classes, ''] if classes else []),
+        ]
+    )  # fmt: skip
