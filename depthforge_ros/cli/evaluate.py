@@ -65,16 +65,11 @@ def _add_bag(parser: argparse.ArgumentParser) -> None:
                         'with labels/ and depth/ of images named by stamps in nanoseconds'
                         )  # fmt: skip
     parser.add_argument('--against', metavar='MODEL',
-                        help='a second model, run over the same bag: the report shows both side '
-                        'by side, its figures come under the key against')  # fmt: skip
-    parser.add_argument('--against', metavar='MODEL',
-                        help='judge this model too, on the same frames, and show both side by '
-                        'side')  # fmt: skip
+                        help='judge this model too, on the same frames; the report shows both '
+                        'side by side, --json has its figures under the key against')  # fmt: skip
     parser.add_argument('--report', action='append', default=[], type=Path, metavar='FILE',
                         help='write a page with plots and pictures (.html), or its figures as '
                         'Markdown (.md); may be repeated')  # fmt: skip
-                        help='write a report: FILE.html is a page with plots and pictures, '
-                        'FILE.md is Markdown; may be repeated')  # fmt: skip
     add_json_argument(parser)
     parser.set_defaults(evaluate=_run_bag)
 

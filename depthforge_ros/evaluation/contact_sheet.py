@@ -49,13 +49,6 @@ def stack(sheets: Sequence[Canvas]) -> Canvas:
     return np.concatenate(sheets)
 
 
-def row_of_tiles(pictures: Sequence[Canvas]) -> Canvas:
-    """Put pictures of one size beside one another, each TILE_WIDTH wide."""
-    tiles = [_tile(one) for one in pictures]
-    gap = np.full((tiles[0].shape[0], GAP, 3), PAPER, np.uint8)
-    return np.concatenate([part for tile in tiles for part in (gap, tile)][1:], axis=1)
-
-
 def _title(title: str, subtitle: str) -> Canvas:
     canvas = _paper(TITLE_HEIGHT)
     _write(canvas, title, x=MARGIN, y=34, scale=0.9)
@@ -83,16 +76,13 @@ def _tiles(moment: Moment, space: LabelSpace) -> tuple[Canvas, Canvas, Canvas]:
         overlay(moment.rgb, moment.labels, space),
         colorize_depth(moment.inverse_depth),
     )
-    first, second, third = map(_tile, pictures)
+    height = max(1, round(moment.rgb.shape[0] * TILE_WIDTH / moment.rgb.shape[1]))
+    first, second, third = (
+        np.array(cv2.resize(one, (TILE_WIDTH, height), interpolation=cv2.INTER_AREA), np.uint8)
+        for one in pictures
+    )
     _badge(first, f't = {moment.time_s:.1f} s')
     return first, second, third
-
-
-def _tile(picture: Canvas) -> Canvas:
-    height = max(1, round(picture.shape[0] * TILE_WIDTH / picture.shape[1]))
-    return np.array(
-        cv2.resize(picture, (TILE_WIDTH, height), interpolation=cv2.INTER_AREA), np.uint8
-    )
 
 
 def _badge(tile: Canvas, text: str) -> None:

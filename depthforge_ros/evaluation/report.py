@@ -1,11 +1,10 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""One self-contained HTML page with figures, pictures and plots; or its figures as Markdown."""
+"""A report to look at: one self-contained HTML page, or Markdown."""
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -13,19 +12,24 @@ from typing import Any
 
 import cv2
 from depthforge_ros.errors import UserError
-from depthforge_ros.evaluation import plots
-from depthforge_ros.evaluation.contact_sheet import contact_sheet, row_of_tiles, stack
-from depthforge_ros.evaluation.judgement import Judgement, Moment
-from depthforge_ros.evaluation.page import LINKS, PAGE
+from depthforge_ros.evaluation.contact_sheet import contact_sheet, stack
+from depthforge_ros.evaluation.judgement import Judgement
+from depthforge_ros.evaluation.report_page import JUMP, PAGE
+from depthforge_ros.evaluation.report_pictures import jpeg_tag, pair_strip, strip
+from depthforge_ros.evaluation.report_plots import (
+    calibration,
+    class_bars,
+    confusion,
+    Judged,
+    latency_histogram,
+    time_line,
+)
 from depthforge_ros.labels import LabelSpace
-from depthforge_ros.postprocess import colorize_depth, overlay
 import numpy as np
 import numpy.typing as npt
 from plotly.offline import get_plotlyjs
 
-JPEG = (cv2.IMWRITE_JPEG_QUALITY, 88)
-MARKDOWN = '.md'
-CARDS = (
+SHEET_CARDS = (
     ('miou', 'mIoU', '{:.1f} %'),
     ('pixel_accuracy', 'pixel accuracy', '{:.1f} %'),
     ('absrel', 'depth AbsRel', '{:.3f}'),
@@ -38,47 +42,54 @@ CARDS = (
     ('not_delivered', 'never reached the node', '{}'),
 )
 """Figures shown large, and in a contact sheet: key, caption, format."""
-MORE_CARDS = (
+CARDS = (
+    *SHEET_CARDS,
     ('boundary_f', 'boundary F', '{:.1f} %'),
-    ('ece', 'calibration error', '{:.1f} %'),
     ('mvc8', 'mVC8', '{:.1f} %'),
-    ('mvc16', 'mVC16', '{:.1f} %'),
     ('tc', 'TC', '{:.1f} %'),
-    ('flicker', 'flicker', '{:.2f} %'),
+    ('flicker', 'flicker', '{:.1f} %'),
     ('depth_tc', 'depth TC', '{:.1f} %'),
-    ('entropy', 'entropy', '{:.3f}'),
-    ('domain_shift', 'domain shift', '{:.2f}'),
-    ('throughput_hz', 'throughput', '{:.1f} Hz'),
+    ('entropy', 'entropy', '{:.2f}'),
+    ('domain_shift', 'domain shift', '{:.1f} σ'),
 )
-"""Further ones of the page."""
-MEANINGS = {
-    'mIoU': 'mean over classes of intersection over union with the ground truth',
-    'boundary F': 'F-score of class boundaries within a small distance of the true ones',
-    'mVC8, mVC16': 'share of pixels right in all of 8 or 16 consecutive frames, of those whose '
-    'true class stays',
-    'TC': 'mIoU of a mask with the mask before, moved along the optical flow; needs no labels',
-    'flicker': 'static pixels whose class changed from one frame to the next',
-    'depth AbsRel': 'mean |error| / depth, after the one best scale of each frame',
-    'depth TC': 'pixels whose depth agrees with that of the frame before, moved along the flow',
-    'calibration error': 'mean gap between confidence and the share that is right (ECE)',
-    'entropy': 'mean over pixels, 0 sure of one class, 1 all classes alike',
-    'domain shift': "distance from the model's training images, in standard deviations",
-}
-LISTS = ('per_class', 'confusion', 'calibration', 'classes', 'cameras', 'clips', 'time_line')
+NOT_IN_TABLE = ('per_class', 'confusion', 'calibration', 'classes')
+"""Figures that are plots."""
+
+
+@dataclass(frozen=True)
+class Rival:
+    """A second judgement of the same drive, shown beside the first."""
+
+    judgement: Judgement
+    figures: Mapping[str, Any]
+    names: tuple[str, str]
+    """Of the first and of this one."""
 
 
 @dataclass(frozen=True)
 class Section:
-    """One camera's drive in the report."""
+    """One drive of the report."""
 
     title: str
     judgement: Judgement
     figures: dict[str, Any]
     """Those of the judgement, and more."""
-    details: dict[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
     """More rows for the table of figures, by caption."""
-    warning: str | None = None
-    """What must be known before the figures are believed."""
+    rival: Rival | None = None
+    damage: str | None = None
+    """Why the drive was not read to its end."""
+
+    @property
+    def judged(self) -> list[Judged]:
+        """Return what the plots show: the judgement, and that of the rival."""
+        if self.rival is None:
+            return [Judged('', self.judgement, self.figures)]
+        first, second = self.rival.names
+        return [
+            Judged(first, self.judgement, self.figures),
+            Judged(second, self.rival.judgement, self.rival.figures),
+        ]
 
 
 def write_contact_sheet(path: Path, sections: Sequence[Section]) -> None:
@@ -91,27 +102,22 @@ def write_contact_sheet(path: Path, sections: Sequence[Section]) -> None:
         raise UserError(f'{path} cannot be written; is the disk full?')
 
 
-def write_report(path: Path, sections: Sequence[Section], *, comparison: str = '') -> None:
-    """
-    Write a page that needs nothing else: script and pictures are in it.
+def report_format(path: Path) -> Callable[[Sequence[Section]], str]:
+    """Tell by the suffix what a report is written as; UserError for an unknown one."""
+    known: Mapping[str, Callable[[Sequence[Section]], str]] = {
+        '.html': html_report,
+        '.md': markdown_report,
+    }
+    if path.suffix not in known:
+        raise UserError(
+            f'report {path} came, its suffix says the format; choose one of {", ".join(known)}'
+        )
+    return known[path.suffix]
 
-    `comparison` is HTML that comes first, see `side_by_side`. A path that ends in .md gets the
-    figures alone, as Markdown.
-    """
-    if path.suffix.lower() == MARKDOWN:
-        text = '\n'.join(_markdown(one) for one in sections)
-    else:
-        parts = [comparison, *(_section(one, number) for number, one in enumerate(sections))]
-        meanings = ''.join(
-            f'<tr><td>{escape(name)}</td><td>{escape(meaning)}</td></tr>'
-            for name, meaning in MEANINGS.items()
-        )
-        text = PAGE.substitute(
-            plotly=get_plotlyjs(),
-            links=LINKS,
-            body='\n'.join(parts),
-            meanings=f'<section><h2>What the figures mean</h2><table>{meanings}</table></section>',
-        )
+
+def write_report(path: Path, sections: Sequence[Section]) -> None:
+    """Write a report in the format that the suffix says."""
+    text = report_format(path)(sections)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding='utf-8')
@@ -119,138 +125,166 @@ def write_report(path: Path, sections: Sequence[Section], *, comparison: str = '
         raise UserError(f'{path} cannot be written ({error.strerror}); choose another') from error
 
 
-def plot_html(plot: Any, *, name: str | None = None, wide: bool = False) -> str:
-    """Put a plot into a cell of the grid `plots`; `name` is its element's id."""
-    text = plot.to_html(
-        full_html=False,
-        include_plotlyjs=False,
-        div_id=name,
-        config={'responsive': True, 'displaylogo': False},
-    )
-    return f'<div class="plot{" wide" if wide else ""}">{text}</div>'
+def html_report(sections: Sequence[Section]) -> str:
+    """Return a page that needs nothing else: script and pictures are in it."""
+    body = '\n'.join(_section(one, number) for number, one in enumerate(sections))
+    return PAGE.substitute(plotly=get_plotlyjs(), body=body)
 
 
-def jpeg_html(rgb: npt.NDArray[np.uint8], alt: str) -> str:
-    """Put RGB (H, W, 3) into an img element."""
-    _, data = cv2.imencode('.jpg', rgb[..., ::-1], JPEG)
-    text = base64.b64encode(data.tobytes()).decode('ascii')
-    return f'<img alt="{escape(alt)}" src="data:image/jpeg;base64,{text}">'
+def markdown_report(sections: Sequence[Section]) -> str:
+    """Return headings and tables, as issues and pull requests show them."""
+    return '# DepthForge report\n' + '\n'.join(map(_markdown_section, sections))
+
+
+def _markdown_section(section: Section) -> str:
+    lines = [f'\n## {section.title}\n']
+    if section.damage:
+        lines.append(f'**Not read to its end:** {section.damage}\n')
+    heads = [one.name or 'value' for one in section.judged]
+    lines += [f'| figure | {" | ".join(heads)} |', f'|---|{"---|" * len(heads)}']
+    lines += [f'| {name} | {" | ".join(cells)} |' for name, cells in _rows(section).items()]
+    if section.figures['per_class']:
+        lines += [f'\n| class, IoU % | {" | ".join(heads)} |', f'|---|{"---|" * len(heads)}']
+        for name in section.figures['per_class']:
+            cells = [_shown(one.figures['per_class'][name]) for one in section.judged]
+            lines.append(f'| {name} | {" | ".join(cells)} |')
+    return '\n'.join(lines) + '\n'
 
 
 def _sheet(section: Section) -> npt.NDArray[np.uint8]:
-    subtitle = '   |   '.join(f'{caption} {text}' for caption, text in _cards(section, CARDS))
+    figures = section.figures
+    known = [
+        f'{caption} {style.format(figures[key])}'
+        for key, caption, style in SHEET_CARDS
+        if figures.get(key) is not None
+    ]
+    subtitle = '   |   '.join(known)
     judgement = section.judgement
     return contact_sheet(section.title, subtitle, judgement.moments, judgement.mask_space)
 
 
-def _cards(section: Section, cards: Sequence[tuple[str, str, str]]) -> list[tuple[str, str]]:
-    """Return (caption, text) of what is known."""
-    figures = section.figures
-    return [
-        (caption, style.format(figures[key]))
-        for key, caption, style in cards
-        if figures.get(key) is not None
-    ]
-
-
 def _section(section: Section, number: int) -> str:
-    judgement, name = section.judgement, f'section{number}'
-    cards = ''.join(
-        f'<div class="card"><b>{text}</b>{escape(caption)}</div>'
-        for caption, text in _cards(section, (*CARDS, *MORE_CARDS))
-    )
-    warning = f'<p class="warning">{escape(section.warning)}</p>' if section.warning else ''
-    picture = jpeg_html(_sheet(section), 'input, overlay and depth') if judgement.moments else ''
-    shots = [f'{name}-worst{place}' for place in range(len(judgement.worst))]
-    line = plots.time_line(judgement.line, judgement.worst, shots)
+    judgement = section.judgement
+    anchors = {
+        one.time_s: f'moment-{number}-{rank}' for rank, one in enumerate(judgement.worst, start=1)
+    }
+    damage = f'<p class="damage">{escape(section.damage)}</p>' if section.damage else ''
+    picture = jpeg_tag(_sheet(section), 'input, overlay and depth') if judgement.moments else ''
     return (
-        f'<section data-line="{name}-line"><h2>{escape(section.title)}</h2>'
-        f'<p class="origin">{escape(_origin(section))}</p>{warning}'
-        f'<div class="cards">{cards}</div>{picture}'
-        f'<div class="plots">{plot_html(line, name=f"{name}-line", wide=True)}</div>'
-        f'{_worst(judgement, shots)}<div class="plots">{_plots(section)}</div>{_table(section)}'
-        '</section>'
+        f'<section><h2>{escape(section.title)}</h2>{damage}'
+        f'<div class="cards">{_cards(section)}</div>{picture}'
+        f'<div class="plots">{_plots(section, number, anchors)}</div>'
+        f'{_worst(section, anchors)}{_side_by_side(section)}{_table(section)}</section>'
     )
 
 
-def _origin(section: Section) -> str:
-    said = {key: section.figures.get(key) for key in ('judged', 'model', 'engine', 'fingerprint')}
-    return ', '.join(
-        [section.judgement.topic, *(f'{key} {value}' for key, value in said.items() if value)]
+def _cards(section: Section) -> str:
+    cards = []
+    for key, caption, style in CARDS:
+        values = [one.figures.get(key) for one in section.judged]
+        if any(value is not None for value in values):
+            numbers = ''.join(
+                f'<b>{"–" if value is None else style.format(value)}</b>' for value in values
+            )
+            cards.append(f'<div class="card">{numbers}{escape(caption)}</div>')
+    return ''.join(cards)
+
+
+def _plots(section: Section, number: int, anchors: Mapping[float, str]) -> str:
+    judged = section.judged
+    labelled = [one for one in judged if one.figures['per_class']]
+    plots = [(time_line(judged, anchors), 'wide')]
+    if labelled:
+        plots.append((class_bars(labelled), 'wide'))
+    plots += [(plot, 'wide') for one in labelled if (plot := confusion(one)) is not None]
+    reliability = calibration(judged)
+    plots.append((latency_histogram(judged), 'wide' if reliability is None else 'half'))
+    if reliability is not None:
+        plots.append((reliability, 'half'))
+    return ''.join(
+        f'<div class="{width}">{_html(plot, f"plot-{number}-{rank}")}</div>'
+        for rank, (plot, width) in enumerate(plots)
     )
 
 
-def _plots(section: Section) -> str:
-    figures = section.figures
-    found = []
-    if figures['per_class']:
-        bars = plots.class_bars(
-            {'IoU': figures['per_class']}, f'IoU per class, mean {figures["miou"]:.1f} %'
-        )
-        heatmap = plots.confusion_heatmap(figures['confusion'], figures['classes'])
-        found += [plot_html(bars, wide=True), plot_html(heatmap, wide=True)]
-    found.append(plot_html(plots.latency_histogram(section.judgement.latencies_ms)))
-    if figures.get('ece') is not None:
-        found.append(plot_html(plots.calibration_plot(figures['calibration'], figures['ece'])))
-    return ''.join(found)
+def _html(plot: Any, name: str) -> str:
+    text: str = plot.to_html(
+        full_html=False,
+        include_plotlyjs=False,
+        div_id=name,
+        post_script=JUMP,
+        config={'responsive': True, 'displaylogo': False},
+    )
+    return text
 
 
-def _worst(judgement: Judgement, names: Sequence[str]) -> str:
+def _worst(section: Section, anchors: Mapping[float, str]) -> str:
+    judgement = section.judgement
     if not judgement.worst:
         return ''
-    shots = ''.join(
-        f'<figure class="shot" id="{name}" data-time="{moment.time_s:.3f}"><a href="#{name}">'
-        f'{jpeg_html(_shot(judgement, moment), "a moment")}'
-        f'<figcaption>t = {moment.time_s:.1f} s, {_score(moment)}</figcaption></a></figure>'
-        for name, moment in zip(names, judgement.worst, strict=True)
+    kind = 'mIoU' if section.figures['per_class'] else 'TC'
+    figures = ''.join(
+        f'<figure id="{anchors[one.time_s]}"><figcaption><b>{rank}</b>{one.time_s:.1f} s, '
+        f'{kind} {_shown(one.score)} %</figcaption>'
+        f'{jpeg_tag(strip(one, judgement), "camera, mask, ground truth, depth")}</figure>'
+        for rank, one in enumerate(judgement.worst, start=1)
     )
-    last = 'the truth where there is one, else depth'
-    return f'<h3>Worst moments: input, answer, {last}</h3><div class="shots">{shots}</div>'
-
-
-def _score(moment: Moment) -> str:
-    return f'{"TC" if moment.truth is None else "mIoU"} {moment.score or 0.0:.1f} %'
-
-
-def _shot(judgement: Judgement, moment: Moment) -> npt.NDArray[np.uint8]:
-    space: LabelSpace | None = judgement.truth_space
-    last = (
-        colorize_depth(moment.inverse_depth)
-        if moment.truth is None or space is None
-        else overlay(moment.rgb, moment.truth, space)
+    truth = ', ground truth' if any(one.truth is not None for one in judgement.worst) else ''
+    return (
+        f'<h3>Worst moments: camera, mask{truth}, depth</h3>{figures}{_key(judgement.mask_space)}'
     )
-    answer = overlay(moment.rgb, moment.labels, judgement.mask_space)
-    return row_of_tiles([moment.rgb, answer, last])
+
+
+def _side_by_side(section: Section) -> str:
+    if section.rival is None:
+        return ''
+    first, second = section.judged
+    others = {one.time_s: one for one in second.judgement.moments}
+    says = f'camera, {first.name}, {second.name}'
+    figures = []
+    for one in first.judgement.moments:
+        if one.time_s in others:
+            row = pair_strip(one, others[one.time_s], first.judgement, second.judgement)
+            caption = f'<figcaption>{one.time_s:.1f} s</figcaption>'
+            figures.append(f'<figure>{caption}{jpeg_tag(row, says)}</figure>')
+    key = _key(first.judgement.mask_space)
+    return f'<h3>Side by side: {escape(says)}</h3>{"".join(figures)}{key}'
+
+
+def _key(space: LabelSpace) -> str:
+    entries = ''.join(
+        f'<span><i style="background:rgb{color}"></i>{escape(name)}</span>'
+        for name, color in zip(space.classes, space.colors, strict=True)
+    )
+    return f'<div class="key">{entries}</div>'
 
 
 def _table(section: Section) -> str:
-    cells = ''.join(
-        f'<tr><td>{escape(str(key))}</td><td>{escape(_text(value))}</td></tr>'
-        for key, value in _rows(section).items()
+    heads = ''.join(f'<th>{escape(one.name)}</th>' for one in section.judged)
+    body = ''.join(
+        f'<tr><td>{escape(name)}</td>{"".join(f"<td>{escape(cell)}</td>" for cell in cells)}</tr>'
+        for name, cells in _rows(section).items()
     )
-    return f'<details><summary>All figures</summary><table>{cells}</table></details>'
+    return (
+        f'<details><summary>All figures</summary><table><tr><th></th>{heads}</tr>{body}</table>'
+        '</details>'
+    )
 
 
-def _rows(section: Section) -> dict[str, Any]:
-    single = {key: value for key, value in section.figures.items() if key not in LISTS}
-    return {**single, **section.details}
+def _rows(section: Section) -> dict[str, list[str]]:
+    """Return all single figures by caption, with a cell for each judgement."""
+    rows = {
+        name: [_shown(one.figures.get(name)) for one in section.judged]
+        for name in section.figures
+        if name not in NOT_IN_TABLE
+    }
+    spare = [''] * (len(section.judged) - 1)
+    return {**rows, **{name: [_shown(value), *spare] for name, value in section.details.items()}}
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, dict):
-        value = ', '.join(f'{key} {number}' for key, number in value.items())
-    return '–' if value in (None, '') else str(value)
-
-
-def _markdown(section: Section) -> str:
-    per_class = section.figures['per_class'] or {}
-    classes = [f'| {name} | {_text(value)} |' for name, value in per_class.items()]
-    return '\n'.join(
-        [
-            f'## {section.title}', '', f'{_origin(section)}', '',
-            *([f'**{section.warning}**', ''] if section.warning else []),
-            '| figure | value |', '|---|---|',
-            *(f'| {key} | {_text(value)} |' for key, value in _rows(section).items()), '',
-            *(['| class | IoU, % |', '|---|---|', *classes, ''] if classes else []),
-        ]
-    )  # fmt: skip
+def _shown(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ', '.join(f'{name} {count}' for name, count in value.items()) or '–'
+    if value is None:
+        return '–'
+    return f'{value:g}' if isinstance(value, float) else str(value)

@@ -35,7 +35,8 @@ section { background: #fff; border-radius: 10px; padding: 22px; margin: 22px 0;
   margin-bottom: 18px; }
 .card { background: #f4f6f9; border-radius: 8px; padding: 10px 12px; font-size: 13px;
   color: #5a6270; }
-.card b { display: block; font-size: 21px; color: #2457a6; font-weight: 600; }
+.card b { display: block; font-size: 19px; color: #2457a6; font-weight: 600;
+  white-space: nowrap; }
 .card b + b { color: #b3661a; }
 img { width: 100%; border-radius: 6px; display: block; }
 .plots { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 8px; }

@@ -114,7 +114,7 @@ def confusion(one: Judged) -> go.Figure | None:
     counts = np.array(one.figures['confusion'], np.float64)
     if not counts.any():
         return None
-    occurring = counts.any(1)
+    occurring = counts.sum(1) > 0.0
     classes = one.figures['classes']
     named = [name for name, there in zip(classes, occurring, strict=True) if there]
     percent = 100.0 * counts[occurring] / counts[occurring].sum(1, keepdims=True)
