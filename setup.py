@@ -63,6 +63,7 @@ setup(
         'test': [
             'colcon-common-extensions',
             'hypothesis',
+            'mcap-ros2-support',
             'mypy',
             'pytest',
             'pytest-timeout',

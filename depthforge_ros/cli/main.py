@@ -24,6 +24,7 @@ COMMANDS = {
     'evaluate': 'depthforge_ros.cli.evaluate',
     'compare': 'depthforge_ros.cli.compare',
     'fleet': 'depthforge_ros.cli.fleet',
+    'view': 'depthforge_ros.cli.view',
     'make-bag': 'depthforge_ros.cli.make_bag',
     'demo': 'depthforge_ros.cli.demo',
 }

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from depthforge_ros.geometry.camera import Camera
@@ -76,4 +76,26 @@ def camera_info_message(header: Any, camera: Camera) -> Any:
         binning_x=0,
         binning_y=0,
         roi=roi,
+    )
+
+
+def cloud_message(header: Any, points: npt.NDArray[np.void]) -> Any:
+    """Fill a PointCloud2 with structured points (rows, columns)."""
+    rows, columns = points.shape
+    fields: Mapping[str, Any] = points.dtype.fields or {}
+    field: Any = TYPES['sensor_msgs/msg/PointField']
+    kinds = {'f': field.FLOAT32, 'B': field.UINT8, 'I': field.FLOAT32}
+    return TYPES['sensor_msgs/msg/PointCloud2'](
+        header=header,
+        height=rows,
+        width=columns,
+        fields=[
+            field(name=name, offset=offset, datatype=kinds[kind.char], count=1)
+            for name, (kind, offset, *_) in fields.items()
+        ],
+        is_bigendian=False,
+        point_step=points.itemsize,
+        row_step=points.itemsize * columns,
+        data=np.ascontiguousarray(points).view(np.uint8).reshape(-1),
+        is_dense=bool(np.isfinite(points['z']).all()),
     )
