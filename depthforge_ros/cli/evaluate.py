@@ -21,6 +21,8 @@ from depthforge_ros.errors import UserError
 from depthforge_ros.labels import LABEL_SPACES, LabelSpace
 
 if TYPE_CHECKING:
+    from depthforge_ros.evaluation.judgement import BagJudgement
+    from depthforge_ros.evaluation.report import Section
     from depthforge_ros.pipeline import Pipeline
 
 PRINTED_FIRST = ('per_class', 'miou', 'pixel_accuracy')
@@ -81,7 +83,12 @@ def _add_bag(parser: argparse.ArgumentParser) -> None:
                         help='bag with the labels and depth, if it is another one, or a folder '
                         'with labels/ and depth/ of images named by stamps in nanoseconds'
                         )  # fmt: skip
-    parser.add_argument('--report', type=Path, metavar='HTML', help='write a report with plots')
+    parser.add_argument('--against', metavar='MODEL',
+                        help='judge this model too, on the same frames; the report shows both '
+                        'side by side, --json has its figures under the key against')  # fmt: skip
+    parser.add_argument('--report', action='append', default=[], type=Path, metavar='FILE',
+                        help='write a page with plots and pictures (.html), or its figures as '
+                        'Markdown (.md); may be repeated')  # fmt: skip
     add_json_argument(parser)
     parser.set_defaults(evaluate=_run_bag)
 
@@ -147,8 +154,10 @@ def _run_suite(args: argparse.Namespace) -> int:
 
 def _run_bag(args: argparse.Namespace) -> int:
     from depthforge_ros.evaluation.judge import BagQuestion, has_masks, judge_bag
-    from depthforge_ros.evaluation.report import Section, write_report
+    from depthforge_ros.evaluation.report import report_format, write_report
 
+    for path in args.report:
+        report_format(path)
     model = args.model or (None if has_masks(args.bag) else DEFAULT_MODEL)
     question = BagQuestion(
         bag=args.bag,
@@ -161,20 +170,43 @@ def _run_bag(args: argparse.Namespace) -> int:
     judgement = judge_bag(question, _pipeline(args, model) if model else None)
     figures = judgement.figures()
     print_figures(figures)
-    if args.report:
-        several = len(judgement.cameras) > 1
-        sections = [
-            Section(f'{judgement.bag} {topic}' if several else judgement.bag, one, one.figures())
-            for topic, one in judgement.cameras.items()
-        ]
-        write_report(args.report, sections)
-        print(f'report: {args.report}')
+    rival = judge_bag(question, _pipeline(args, args.against)) if args.against else None
+    if rival:
+        print(f'\nagainst {args.against}')
+        figures['against'] = rival.figures()
+        print_figures(figures['against'])
+    for path in args.report:
+        names = (model or 'as recorded', args.against)
+        write_report(path, _sections(judgement, rival, names))
+        print(f'report: {path}')
     write_json(args.json, figures)
     if judgement.damage:
         print(f'depthforge: warning: {judgement.damage}; judged as far as it goes',
               file=sys.stderr)  # fmt: skip
         return EXIT_INCOMPLETE
     return 0
+
+
+def _sections(
+    judged: BagJudgement, rival: BagJudgement | None, names: tuple[str, str]
+) -> list[Section]:
+    """Return a section of the report for each camera."""
+    from depthforge_ros.evaluation.report import Rival, Section
+
+    sections = []
+    for topic, one in judged.cameras.items():
+        other = rival.cameras[topic] if rival else None
+        sections.append(
+            Section(
+                f'{judged.bag} {topic}' if len(judged.cameras) > 1 else judged.bag,
+                one,
+                one.figures(),
+                details=judged.identity,
+                rival=Rival(other, other.figures(), names) if other else None,
+                damage=judged.damage,
+            )
+        )
+    return sections
 
 
 def _pipeline(args: argparse.Namespace, model: str) -> Pipeline:

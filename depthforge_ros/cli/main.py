@@ -25,6 +25,7 @@ COMMANDS = {
     'suites': 'depthforge_ros.cli.suites',
     'compare': 'depthforge_ros.cli.compare',
     'fleet': 'depthforge_ros.cli.fleet',
+    'view': 'depthforge_ros.cli.view',
     'make-bag': 'depthforge_ros.cli.make_bag',
     'demo': 'depthforge_ros.cli.demo',
 }
