@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from depthforge_ros.evaluation.answers import Answer
+from depthforge_ros.evaluation.answers import Answer, predicted
 from depthforge_ros.evaluation.camera_judge import CameraJudge, Spaces
 from depthforge_ros.evaluation.clips import Clip
 from depthforge_ros.evaluation.judgement import all_figures
@@ -78,15 +78,6 @@ class _SequenceTruth:
 
 
 def _answers(sequence: SuiteSequence, pipeline: Pipeline) -> Iterator[Answer]:
+    """Answer every frame; one that cannot be read is a UserError, for a benchmark is whole."""
     for place, frame in enumerate(sequence.frames):
-        rgb = rgb_from_file(frame.image)
-        result, timings = pipeline(rgb)
-        yield Answer(
-            place,
-            partial(np.asarray, rgb),
-            labels=result.labels,
-            inverse_depth=result.inverse_depth,
-            confidence=np.rint(result.confidence * 255.0).astype(np.uint8),
-            entropy=float(result.output.entropy[result.index].mean()),
-            latency_ms=timings.total_ms,
-        )
+        yield predicted(place, partial(np.asarray, rgb_from_file(frame.image)), pipeline)

@@ -20,6 +20,7 @@ from depthforge_ros.errors import UserError
 from depthforge_ros.evaluation.answers import (
     Answer,
     MASK_ENDING,
+    predicted,
     predicted_answers,
     recorded_answers,
 )
@@ -83,22 +84,10 @@ def bag_answers(bags: Bags, path: Path, topic: str, pipeline: Pipeline | None) -
 
 
 def source_answers(source: Source, rate_hz: float, pipeline: Pipeline) -> Iterator[Answer]:
-    """Run the model over images or a video; unreadable frames are left out."""
+    """Run the model over images or a video; unreadable frames are dropped."""
     for index, frame in enumerate(source.frames()):
         stamp_ns = START_NS + round(index * 1e9 / rate_hz)
-        try:
-            rgb = frame.read()
-            result, _ = pipeline(rgb)
-        except UserError as error:
-            yield Answer(stamp_ns, frame.read, drop_reason=error.reason)
-            continue
-        yield Answer(
-            stamp_ns,
-            lambda rgb=rgb: rgb,  # type: ignore[misc]
-            labels=result.labels,
-            inverse_depth=result.inverse_depth,
-            confidence=np.rint(result.confidence * 255.0).astype(np.uint8),
-        )
+        yield predicted(stamp_ns, frame.read, pipeline)
 
 
 def recorded_camera(path: Path, topic: str) -> Camera | None:
