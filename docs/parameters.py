@@ -12,8 +12,8 @@ from depthforge_ros.ros.parameters import is_runtime, NodeConfig, OUTPUTS, TYPE_
 FILE = Path(__file__).with_suffix('.md')
 HEAD = """# Parameters and outputs of the node
 
-Written by `python docs/parameters.py` from the code; a test compares them. Parameters marked with * change at
-once when they are set, the others are read at configure.
+Written by `python docs/parameters.py` from the code; a test compares them. Parameters
+marked with * change at once when they are set, the others are read at configure.
 
 | parameter | default | allowed | meaning |
 |---|---|---|---|
@@ -27,7 +27,7 @@ def page() -> str:
         within, choices = one.metadata['within'], one.metadata['choices']
         allowed = ', '.join(f'`{choice}`' for choice in choices) or TYPE_NAMES[type(one.default)]
         if within:
-            allowed = f'{within[0]:g} to {within[1]:g}'
+            allowed = f'{within[0]} to {within[1]}'
         default = list(one.default) if isinstance(one.default, tuple) else one.default
         mark = ' *' if is_runtime(one.name) else ''
         meaning = one.metadata['description']
