@@ -12,8 +12,8 @@ from depthforge_ros.ros.parameters import is_runtime, NodeConfig, OUTPUTS, TYPE_
 FILE = Path(__file__).with_suffix('.md')
 HEAD = """# Parameters and outputs of the node
 
-Written by `python docs/parameters.py` from the code; a test compares them. Parameters marked with *
-change at once when they are set, the others are read at configure.
+Written by `python docs/parameters.py` from the code; a test compares them. Parameters
+marked with * change at once when they are set, the others are read at configure.
 
 | parameter | default | allowed | meaning |
 |---|---|---|---|
