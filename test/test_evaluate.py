@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 from depthforge_ros.cli.main import main
 from depthforge_ros.errors import UserError
-from depthforge_ros.evaluation.make_bag import STORE, TYPES
+from depthforge_ros.evaluation.messages import STORE, TYPES
 from depthforge_ros.evaluation.segmentation import common_space, mapping, SegmentationScore
 from depthforge_ros.labels import CAMVID, CITYSCAPES
 from drives import HEIGHT, make_bag_arguments, WIDTH, write_drive

@@ -7,10 +7,11 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 import re
+import runpy
 import shlex
 
 from depthforge_ros.cli.main import main
-from depthforge_ros.ros.parameters import NodeConfig
+from depthforge_ros.ros.parameters import NodeConfig, OUTPUTS
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -42,9 +43,29 @@ def test_examples_were_read() -> None:
 
 
 def test_parameter_table_is_that_of_the_node() -> None:
-    section = README[README.index('### Parameters') : README.index('## Your own bag')]
+    section = README[README.index('### Parameters') : README.index('## Troubleshooting')]
     told = re.findall(r'^\| `(\w+)` \| `(.+?)` \|', section, re.MULTILINE)
     assert told == [(one.name, shown(one.default)) for one in dataclasses.fields(NodeConfig)]
+
+
+def test_all_topics_of_the_node_are_told() -> None:
+    section = README[README.index('### Topics') : README.index('### Parameters')]
+    told = re.findall(r'^\| `(~/.+?)` \|', section, re.MULTILINE)
+    assert set(OUTPUTS.values()) <= set(told)
+
+
+def test_generated_reference_is_up_to_date() -> None:
+    path = ROOT / 'docs' / 'parameters.py'
+    made = runpy.run_path(str(path))
+    assert path.with_suffix('.md').read_text(encoding='utf-8') == made['page']()
+
+
+def test_sections_are_in_the_order_of_use() -> None:
+    assert re.findall(r'^## (.+)$', README, re.MULTILINE) == [
+        'Two commands', 'On the vehicle', 'Your own camera', 'Your own bag', 'Your own data',
+        'Performance', 'Accuracy', 'Topics and parameters', 'Troubleshooting',
+        'Limits and safety', 'Licences', 'Citation',
+    ]  # fmt: skip
 
 
 def shown(default: object) -> str:

@@ -1,6 +1,6 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""`depthforge evaluate images` and `depthforge evaluate bag`."""
+"""`depthforge evaluate images`, `evaluate suite` and `evaluate bag`."""
 
 from __future__ import annotations
 
@@ -18,9 +18,12 @@ from depthforge_ros.cli.common import (
     open_engine,
     write_json,
 )
+from depthforge_ros.errors import UserError
 from depthforge_ros.labels import LABEL_SPACES, LabelSpace
 
 if TYPE_CHECKING:
+    from depthforge_ros.evaluation.judgement import BagJudgement
+    from depthforge_ros.evaluation.report import Section
     from depthforge_ros.pipeline import Pipeline
 
 PRINTED_FIRST = ('per_class', 'miou', 'pixel_accuracy')
@@ -29,9 +32,15 @@ HELP = 'judge a model on labelled images, or the answers in a bag against its gr
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    what = parser.add_subparsers(dest='what', required=True, metavar='images|bag')
+    what = parser.add_subparsers(dest='what', required=True, metavar='images|suite|bag')
     _add_images(what.add_parser(
         'images', help='labelled images -> mIoU', description='Figures are in percent.',
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter))  # fmt: skip
+    _add_suite(what.add_parser(
+        'suite', help='a video benchmark -> mIoU and temporal consistency',
+        description='The files of a benchmark, see `depthforge suites`, sequence by sequence. '
+        'Figures are those of `evaluate bag`, of all frames and of each group, such as a city, a '
+        'drive or a corruption; `depthforge compare` reads what --json writes.',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter))  # fmt: skip
     _add_bag(what.add_parser(
         'bag', help='a bag -> mIoU, depth error, temporal consistency, latency, drops',
@@ -56,6 +65,18 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(evaluate=_run_images)
 
 
+def _add_suite(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('suite', help='its name')
+    parser.add_argument('--root', type=Path, required=True,
+                        help='folder in which the data set was unpacked')  # fmt: skip
+    parser.add_argument('--split', help='by default the last one of the suite')
+    parser.add_argument('--limit', type=int, metavar='N', help='take the first N sequences')
+    _add_target(parser)
+    add_engine_arguments(parser)
+    add_json_argument(parser)
+    parser.set_defaults(evaluate=_run_suite)
+
+
 def _add_bag(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('bag', type=Path, help='rosbag2 folder; mcap, db3 or rosbag1 file')
     add_bag_arguments(parser)
@@ -63,7 +84,12 @@ def _add_bag(parser: argparse.ArgumentParser) -> None:
                         help='bag with the labels and depth, if it is another one, or a folder '
                         'with labels/ and depth/ of images named by stamps in nanoseconds'
                         )  # fmt: skip
-    parser.add_argument('--report', type=Path, metavar='HTML', help='write a report with plots')
+    parser.add_argument('--against', metavar='MODEL',
+                        help='judge this model too, on the same frames; the report shows both '
+                        'side by side, --json has its figures under the key against')  # fmt: skip
+    parser.add_argument('--report', action='append', default=[], type=Path, metavar='FILE',
+                        help='write a page with plots and pictures (.html), or its figures as '
+                        'Markdown (.md); may be repeated')  # fmt: skip
     add_json_argument(parser)
     parser.set_defaults(evaluate=_run_bag)
 
@@ -110,10 +136,29 @@ def _run_images(args: argparse.Namespace) -> int:
     return 0
 
 
+def _run_suite(args: argparse.Namespace) -> int:
+    from depthforge_ros.evaluation.suite_judge import judge_suite
+    from depthforge_ros.evaluation.suites import find_suite, open_suite
+
+    suite = find_suite(args.suite)
+    if args.limit is not None and args.limit < 1:
+        raise UserError(f'limit {args.limit} came, at least 1 sequence is needed')
+    sequences = open_suite(suite, args.root, args.split or suite.default_split)[: args.limit]
+    pipeline = _pipeline(args, args.model)
+    figures = judge_suite(suite, sequences, pipeline, target=_space(args.label_space))
+    print_figures(figures)
+    for name, one in figures['groups'].items():
+        print(f'{name:<20} mIoU {one["miou"]}, tc {one["tc"]}, images {one["received"]}')
+    write_json(args.json, figures)
+    return 0
+
+
 def _run_bag(args: argparse.Namespace) -> int:
     from depthforge_ros.evaluation.judge import BagQuestion, has_masks, judge_bag
-    from depthforge_ros.evaluation.report import Section, write_report
+    from depthforge_ros.evaluation.report import report_format, write_report
 
+    for path in args.report:
+        report_format(path)
     model = args.model or (None if has_masks(args.bag) else DEFAULT_MODEL)
     question = BagQuestion(
         bag=args.bag,
@@ -126,20 +171,43 @@ def _run_bag(args: argparse.Namespace) -> int:
     judgement = judge_bag(question, _pipeline(args, model) if model else None)
     figures = judgement.figures()
     print_figures(figures)
-    if args.report:
-        several = len(judgement.cameras) > 1
-        sections = [
-            Section(f'{judgement.bag} {topic}' if several else judgement.bag, one, one.figures())
-            for topic, one in judgement.cameras.items()
-        ]
-        write_report(args.report, sections)
-        print(f'report: {args.report}')
+    rival = judge_bag(question, _pipeline(args, args.against)) if args.against else None
+    if rival:
+        print(f'\nagainst {args.against}')
+        figures['against'] = rival.figures()
+        print_figures(figures['against'])
+    for path in args.report:
+        names = (model or 'as recorded', args.against)
+        write_report(path, _sections(judgement, rival, names))
+        print(f'report: {path}')
     write_json(args.json, figures)
     if judgement.damage:
         print(f'depthforge: warning: {judgement.damage}; judged as far as it goes',
               file=sys.stderr)  # fmt: skip
         return EXIT_INCOMPLETE
     return 0
+
+
+def _sections(
+    judged: BagJudgement, rival: BagJudgement | None, names: tuple[str, str]
+) -> list[Section]:
+    """Return a section of the report for each camera."""
+    from depthforge_ros.evaluation.report import Rival, Section
+
+    sections = []
+    for topic, one in judged.cameras.items():
+        other = rival.cameras[topic] if rival else None
+        sections.append(
+            Section(
+                f'{judged.bag} {topic}' if len(judged.cameras) > 1 else judged.bag,
+                one,
+                one.figures(),
+                details=judged.identity,
+                rival=Rival(other, other.figures(), names) if other else None,
+                damage=judged.damage,
+            )
+        )
+    return sections
 
 
 def _pipeline(args: argparse.Namespace, model: str) -> Pipeline:

@@ -22,9 +22,11 @@ COMMANDS = {
     'record': 'depthforge_ros.cli.record',
     'predict': 'depthforge_ros.cli.predict',
     'evaluate': 'depthforge_ros.cli.evaluate',
+    'suites': 'depthforge_ros.cli.suites',
     'compare': 'depthforge_ros.cli.compare',
     'fleet': 'depthforge_ros.cli.fleet',
     'compile': 'depthforge_ros.cli.compile',
+    'view': 'depthforge_ros.cli.view',
     'make-bag': 'depthforge_ros.cli.make_bag',
     'demo': 'depthforge_ros.cli.demo',
 }

@@ -112,15 +112,21 @@ def predicted_answers(
         if isinstance(message, UserError):
             yield _unreadable(received_ns, message)
         else:
-            yield _predicted(message, pipeline, domain)
+            rgb = partial(rgb_from_message, message)
+            yield predicted(stamp_ns(message), rgb, pipeline, domain)
 
 
 def _number(figures: Mapping[str, str], name: str) -> float | None:
     return float(figures[name]) if name in figures else None
 
 
-def _predicted(message: Any, pipeline: Pipeline, domain: DomainStatistics | None) -> Answer:
-    stamp, rgb = stamp_ns(message), partial(rgb_from_message, message)
+def predicted(
+    stamp: int,
+    rgb: Callable[[], npt.NDArray[np.uint8]],
+    pipeline: Pipeline,
+    domain: DomainStatistics | None = None,
+) -> Answer:
+    """Run the model over one image; a broken one is answered with the reason."""
     try:
         result, timings = pipeline(rgb())
     except UserError as error:

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,18 @@ from depthforge_ros.errors import UserError
 from depthforge_ros.evaluation.bag import LABEL_SPACE_KEY, remove_bag
 from depthforge_ros.evaluation.camera import DriveFile
 from depthforge_ros.evaluation.files import list_images, read_depth_m, read_labels
+from depthforge_ros.evaluation.messages import (
+    camera_info_message,
+    compressed_message,
+    header_message,
+    image_message,
+    write_to,
+)
 from depthforge_ros.frame import rgb_from_file
 from depthforge_ros.geometry.camera import Camera
 from depthforge_ros.labels import LABEL_SPACES
 import numpy as np
-import numpy.typing as npt
 from rosbags.rosbag2 import StoragePlugin, Writer
-from rosbags.typesys import get_typestore, Stores
 from tqdm import tqdm
 
 START_NS = 1_700_000_000 * 10**9
@@ -28,9 +32,6 @@ START_NS = 1_700_000_000 * 10**9
 LABELS_TOPIC = '/camera/labels'
 DEPTH_TOPIC = '/camera/depth'
 COMPRESSED_FORMATS = {'.jpg': 'jpeg', '.jpeg': 'jpeg', '.png': 'png'}
-
-STORE = get_typestore(Stores.ROS2_JAZZY)
-TYPES = STORE.types
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def _write_bag(
     with Writer(plan.output, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
         if plan.labels is not None:
             writer.set_custom_data(LABEL_SPACE_KEY, _label_space_name(plan))
-        write = _write_to(writer, counts)
+        write = write_to(writer, counts)
         for index, path in enumerate(tqdm(images, desc=plan.output.name, unit='image')):
             for topic, message in _messages(plan, path, beside, plan.stamp_ns(index)):
                 write(topic, message, plan.stamp_ns(index))
@@ -104,38 +105,25 @@ def _write_bag(
 def _messages(
     plan: BagPlan, path: Path, beside: dict[str, dict[str, Path]], stamp_ns: int
 ) -> list[tuple[str, Any]]:
-    header = _header(plan.frame_id, stamp_ns)
+    header = header_message(plan.frame_id, stamp_ns)
     rgb = rgb_from_file(path)
     _check_size(path, rgb.shape[:2], plan.drive.camera)
-    image = _compressed(header, path) if plan.compressed else _image(header, rgb, 'rgb8')
+    image = _compressed(header, path) if plan.compressed else image_message(header, rgb, 'rgb8')
     messages = [
         (plan.image_topic, image),
-        (plan.info_topic, _camera_info(header, plan.drive.camera)),
+        (plan.info_topic, camera_info_message(header, plan.drive.camera)),
     ]
     labels = beside[LABELS_TOPIC].get(path.stem)
     if labels is not None:
         ids = read_labels(labels, LABEL_SPACES[_label_space_name(plan)])
         _check_size(labels, ids.shape, plan.drive.camera)
-        messages.append((LABELS_TOPIC, _image(header, ids, 'mono8')))
+        messages.append((LABELS_TOPIC, image_message(header, ids, 'mono8')))
     depth = beside[DEPTH_TOPIC].get(path.stem)
     if depth is not None:
         depth_m = read_depth_m(depth, plan.drive.depth_scale)
         _check_size(depth, depth_m.shape, plan.drive.camera)
-        messages.append((DEPTH_TOPIC, _image(header, depth_m, '32FC1')))
+        messages.append((DEPTH_TOPIC, image_message(header, depth_m, '32FC1')))
     return messages
-
-
-def _write_to(writer: Writer, counts: Counter[str]) -> Callable[[str, Any, int], None]:
-    connections: dict[str, Any] = {}
-
-    def write(topic: str, message: Any, stamp_ns: int) -> None:
-        kind = message.__msgtype__
-        if topic not in connections:
-            connections[topic] = writer.add_connection(topic, kind, typestore=STORE)
-        writer.write(connections[topic], stamp_ns, STORE.serialize_cdr(message, kind))
-        counts[topic] += 1
-
-    return write
 
 
 def _by_stem(folder: Path | None, images: list[Path]) -> dict[str, Path]:
@@ -168,46 +156,8 @@ def _check_size(path: Path, shape: tuple[int, ...], camera: Camera) -> None:
         )
 
 
-def _header(frame_id: str, stamp_ns: int) -> Any:
-    stamp = TYPES['builtin_interfaces/msg/Time'](sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9)
-    return TYPES['std_msgs/msg/Header'](stamp=stamp, frame_id=frame_id)
-
-
-def _image(header: Any, pixels: npt.NDArray[Any], encoding: str) -> Any:
-    data = np.ascontiguousarray(pixels).view(np.uint8).reshape(-1)
-    return TYPES['sensor_msgs/msg/Image'](
-        header=header,
-        height=pixels.shape[0],
-        width=pixels.shape[1],
-        encoding=encoding,
-        is_bigendian=0,
-        step=len(data) // pixels.shape[0],
-        data=data,
-    )
-
-
 def _compressed(header: Any, path: Path) -> Any:
     kind = COMPRESSED_FORMATS.get(path.suffix.lower())
     if kind is None:
         raise UserError(f'{path} is neither JPEG nor PNG, which --compressed needs; leave it out')
-    data = np.frombuffer(path.read_bytes(), np.uint8)
-    return TYPES['sensor_msgs/msg/CompressedImage'](header=header, format=kind, data=data)
-
-
-def _camera_info(header: Any, camera: Camera) -> Any:
-    roi = TYPES['sensor_msgs/msg/RegionOfInterest'](
-        x_offset=0, y_offset=0, height=0, width=0, do_rectify=False
-    )
-    return TYPES['sensor_msgs/msg/CameraInfo'](
-        header=header,
-        height=camera.height,
-        width=camera.width,
-        distortion_model=camera.distortion_model,
-        d=np.array(camera.d, np.float64),
-        k=np.array(camera.k, np.float64),
-        r=np.array(camera.r, np.float64),
-        p=np.array(camera.p, np.float64),
-        binning_x=0,
-        binning_y=0,
-        roi=roi,
-    )
+    return compressed_message(header, np.frombuffer(path.read_bytes(), np.uint8), kind)

@@ -1,32 +1,35 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""One self-contained HTML page with figures, pictures and plots."""
+"""A report to look at: one self-contained HTML page, or Markdown."""
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
-from string import Template
 from typing import Any
 
 import cv2
 from depthforge_ros.errors import UserError
 from depthforge_ros.evaluation.contact_sheet import contact_sheet, stack
 from depthforge_ros.evaluation.judgement import Judgement
+from depthforge_ros.evaluation.report_page import JUMP, PAGE
+from depthforge_ros.evaluation.report_pictures import jpeg_tag, pair_strip, strip
+from depthforge_ros.evaluation.report_plots import (
+    calibration,
+    class_bars,
+    confusion,
+    Judged,
+    latency_histogram,
+    time_line,
+)
 from depthforge_ros.labels import LabelSpace
 import numpy as np
 import numpy.typing as npt
-import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
-SHEET_JPEG = (cv2.IMWRITE_JPEG_QUALITY, 88)
-ACCENT = '#2457a6'
-WARNING = '#c43c2f'
-PLOT_HEIGHT = 340
-CARDS = (
+SHEET_CARDS = (
     ('miou', 'mIoU', '{:.1f} %'),
     ('pixel_accuracy', 'pixel accuracy', '{:.1f} %'),
     ('absrel', 'depth AbsRel', '{:.3f}'),
@@ -38,7 +41,29 @@ CARDS = (
     ('dropped', 'dropped', '{}'),
     ('not_delivered', 'never reached the node', '{}'),
 )
-"""Figures shown large: key, caption, format."""
+"""Figures shown large, and in a contact sheet: key, caption, format."""
+CARDS = (
+    *SHEET_CARDS,
+    ('boundary_f', 'boundary F', '{:.1f} %'),
+    ('mvc8', 'mVC8', '{:.1f} %'),
+    ('tc', 'TC', '{:.1f} %'),
+    ('flicker', 'flicker', '{:.1f} %'),
+    ('depth_tc', 'depth TC', '{:.1f} %'),
+    ('entropy', 'entropy', '{:.2f}'),
+    ('domain_shift', 'domain shift', '{:.1f} σ'),
+)
+NOT_IN_TABLE = ('per_class', 'confusion', 'calibration', 'classes')
+"""Figures that are plots."""
+
+
+@dataclass(frozen=True)
+class Rival:
+    """A second judgement of the same drive, shown beside the first."""
+
+    judgement: Judgement
+    figures: Mapping[str, Any]
+    names: tuple[str, str]
+    """Of the first and of this one."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +74,22 @@ class Section:
     judgement: Judgement
     figures: dict[str, Any]
     """Those of the judgement, and more."""
-    details: dict[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
     """More rows for the table of figures, by caption."""
+    rival: Rival | None = None
+    damage: str | None = None
+    """Why the drive was not read to its end."""
+
+    @property
+    def judged(self) -> list[Judged]:
+        """Return what the plots show: the judgement, and that of the rival."""
+        if self.rival is None:
+            return [Judged('', self.judgement, self.figures)]
+        first, second = self.rival.names
+        return [
+            Judged(first, self.judgement, self.figures),
+            Judged(second, self.rival.judgement, self.rival.figures),
+        ]
 
 
 def write_contact_sheet(path: Path, sections: Sequence[Section]) -> None:
@@ -63,176 +102,189 @@ def write_contact_sheet(path: Path, sections: Sequence[Section]) -> None:
         raise UserError(f'{path} cannot be written; is the disk full?')
 
 
+def report_format(path: Path) -> Callable[[Sequence[Section]], str]:
+    """Tell by the suffix what a report is written as; UserError for an unknown one."""
+    known: Mapping[str, Callable[[Sequence[Section]], str]] = {
+        '.html': html_report,
+        '.md': markdown_report,
+    }
+    if path.suffix not in known:
+        raise UserError(
+            f'report {path} came, its suffix says the format; choose one of {", ".join(known)}'
+        )
+    return known[path.suffix]
+
+
 def write_report(path: Path, sections: Sequence[Section]) -> None:
-    """Write a page that needs nothing else: script and pictures are in it."""
-    body = '\n'.join(_section(one) for one in sections)
-    page = PAGE.substitute(plotly=get_plotlyjs(), body=body)
+    """Write a report in the format that the suffix says."""
+    text = report_format(path)(sections)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page, encoding='utf-8')
+        path.write_text(text, encoding='utf-8')
     except OSError as error:
         raise UserError(f'{path} cannot be written ({error.strerror}); choose another') from error
+
+
+def html_report(sections: Sequence[Section]) -> str:
+    """Return a page that needs nothing else: script and pictures are in it."""
+    body = '\n'.join(_section(one, number) for number, one in enumerate(sections))
+    return PAGE.substitute(plotly=get_plotlyjs(), body=body)
+
+
+def markdown_report(sections: Sequence[Section]) -> str:
+    """Return headings and tables, as issues and pull requests show them."""
+    return '# DepthForge report\n' + '\n'.join(map(_markdown_section, sections))
+
+
+def _markdown_section(section: Section) -> str:
+    lines = [f'\n## {section.title}\n']
+    if section.damage:
+        lines.append(f'**Not read to its end:** {section.damage}\n')
+    heads = [one.name or 'value' for one in section.judged]
+    lines += [f'| figure | {" | ".join(heads)} |', f'|---|{"---|" * len(heads)}']
+    lines += [f'| {name} | {" | ".join(cells)} |' for name, cells in _rows(section).items()]
+    if section.figures['per_class']:
+        lines += [f'\n| class, IoU % | {" | ".join(heads)} |', f'|---|{"---|" * len(heads)}']
+        for name in section.figures['per_class']:
+            cells = [_shown(one.figures['per_class'][name]) for one in section.judged]
+            lines.append(f'| {name} | {" | ".join(cells)} |')
+    return '\n'.join(lines) + '\n'
 
 
 def _sheet(section: Section) -> npt.NDArray[np.uint8]:
     figures = section.figures
     known = [
         f'{caption} {style.format(figures[key])}'
-        for key, caption, style in CARDS
+        for key, caption, style in SHEET_CARDS
         if figures.get(key) is not None
     ]
     subtitle = '   |   '.join(known)
-    return contact_sheet(
-        section.title, subtitle, section.judgement.moments, _space(section.judgement)
-    )
+    judgement = section.judgement
+    return contact_sheet(section.title, subtitle, judgement.moments, judgement.mask_space)
 
 
-def _space(judgement: Judgement) -> LabelSpace:
-    if judgement.mask_space is None:
-        raise UserError('the classes of the recorded masks are not known; say --mask-labels')
-    return judgement.mask_space
-
-
-def _section(section: Section) -> str:
-    cards = ''.join(
-        f'<div class="card"><b>{style.format(section.figures[key])}</b>{escape(caption)}</div>'
-        for key, caption, style in CARDS
-        if section.figures.get(key) is not None
-    )
-    plots = [_latency_over_time(section.judgement), _latency_histogram(section.judgement)]
-    if section.figures['per_class']:
-        plots.append(_class_bars(section))
-    figures = ''.join(f'<div class="plot">{_html(plot)}</div>' for plot in plots)
-    picture = _picture(section) if section.judgement.moments else ''
-    return (
-        f'<section><h2>{escape(section.title)}</h2><div class="cards">{cards}</div>{picture}'
-        f'<div class="plots">{figures}</div>{_table(section)}</section>'
-    )
-
-
-def _picture(section: Section) -> str:
-    _, data = cv2.imencode('.jpg', _sheet(section)[..., ::-1], SHEET_JPEG)
-    text = base64.b64encode(data.tobytes()).decode('ascii')
-    return f'<img alt="input, overlay and depth" src="data:image/jpeg;base64,{text}">'
-
-
-def _table(section: Section) -> str:
-    rows = {
-        **{key: value for key, value in section.figures.items() if key != 'per_class'},
-        **section.details,
+def _section(section: Section, number: int) -> str:
+    judgement = section.judgement
+    anchors = {
+        one.time_s: f'moment-{number}-{rank}' for rank, one in enumerate(judgement.worst, start=1)
     }
-    cells = ''.join(
-        f'<tr><td>{escape(str(key))}</td><td>{"–" if value is None else escape(str(value))}</td>'
-        '</tr>'
-        for key, value in rows.items()
+    damage = f'<p class="damage">{escape(section.damage)}</p>' if section.damage else ''
+    picture = jpeg_tag(_sheet(section), 'input, overlay and depth') if judgement.moments else ''
+    return (
+        f'<section><h2>{escape(section.title)}</h2>{damage}'
+        f'<div class="cards">{_cards(section)}</div>{picture}'
+        f'<div class="plots">{_plots(section, number, anchors)}</div>'
+        f'{_worst(section, anchors)}{_side_by_side(section)}{_table(section)}</section>'
     )
-    return f'<details><summary>All figures</summary><table>{cells}</table></details>'
 
 
-def _latency_over_time(judgement: Judgement) -> Any:
-    pairs = list(zip(judgement.times_s, judgement.latencies_ms, strict=True))
-    answered = [(time, latency) for time, latency in pairs if latency is not None]
-    unanswered = [time for time, latency in pairs if latency is None]
-    plot = _plot('Latency over the drive', 'time in the drive, s', 'latency, ms')
-    plot.add_scatter(
-        x=[time for time, _ in answered],
-        y=[latency for _, latency in answered],
-        mode='lines+markers',
-        name='answered',
-        line={'color': ACCENT, 'width': 1.5},
-        marker={'size': 5},
+def _cards(section: Section) -> str:
+    cards = []
+    for key, caption, style in CARDS:
+        values = [one.figures.get(key) for one in section.judged]
+        if any(value is not None for value in values):
+            numbers = ''.join(
+                f'<b>{"–" if value is None else style.format(value)}</b>' for value in values
+            )
+            cards.append(f'<div class="card">{numbers}{escape(caption)}</div>')
+    return ''.join(cards)
+
+
+def _plots(section: Section, number: int, anchors: Mapping[float, str]) -> str:
+    judged = section.judged
+    labelled = [one for one in judged if one.figures['per_class']]
+    plots = [(time_line(judged, anchors), 'wide')]
+    if labelled:
+        plots.append((class_bars(labelled), 'wide'))
+    plots += [(plot, 'wide') for one in labelled if (plot := confusion(one)) is not None]
+    reliability = calibration(judged)
+    plots.append((latency_histogram(judged), 'wide' if reliability is None else 'half'))
+    if reliability is not None:
+        plots.append((reliability, 'half'))
+    return ''.join(
+        f'<div class="{width}">{_html(plot, f"plot-{number}-{rank}")}</div>'
+        for rank, (plot, width) in enumerate(plots)
     )
-    if unanswered:
-        plot.add_scatter(
-            x=unanswered,
-            y=[0.0] * len(unanswered),
-            mode='markers',
-            name='no answer',
-            marker={'color': WARNING, 'symbol': 'x', 'size': 8},
-        )
-    plot.update_yaxes(rangemode='tozero')
-    return plot
 
 
-def _latency_histogram(judgement: Judgement) -> Any:
-    plot = _plot('Latency, all frames', 'latency, ms', 'frames')
-    answered = [latency for latency in judgement.latencies_ms if latency is not None]
-    plot.add_histogram(x=answered, marker={'color': ACCENT}, nbinsx=30, name='frames')
-    return plot
-
-
-def _class_bars(section: Section) -> Any:
-    per_class = section.figures['per_class']
-    names = [name for name, value in per_class.items() if value is not None]
-    values = [per_class[name] for name in names]
-    plot = _plot(f'IoU per class, mean {section.figures["miou"]:.1f} %', None, 'IoU, %')
-    plot.add_bar(
-        x=names,
-        y=values,
-        marker={'color': ACCENT},
-        text=[f'{value:.0f}' for value in values],
-        textposition='outside',
-        cliponaxis=False,
-    )
-    plot.update_yaxes(range=(0, 105))
-    return plot
-
-
-def _plot(title: str, x_title: str | None, y_title: str) -> go.Figure:
-    plot = go.Figure()
-    plot.update_layout(
-        title={'text': title, 'font': {'size': 15}},
-        template='plotly_white',
-        height=PLOT_HEIGHT,
-        margin={'l': 60, 'r': 20, 't': 48, 'b': 48},
-        legend={'orientation': 'h', 'x': 1.0, 'xanchor': 'right', 'y': 1.12},
-        font={'family': 'system-ui, sans-serif'},
-    )
-    plot.update_xaxes(title=x_title)
-    plot.update_yaxes(title=y_title)
-    return plot
-
-
-def _html(plot: go.Figure) -> str:
+def _html(plot: Any, name: str) -> str:
     text: str = plot.to_html(
-        full_html=False, include_plotlyjs=False, config={'responsive': True, 'displaylogo': False}
+        full_html=False,
+        include_plotlyjs=False,
+        div_id=name,
+        post_script=JUMP,
+        config={'responsive': True, 'displayModeBar': False},
     )
     return text
 
 
-PAGE = Template("""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>DepthForge report</title>
-<style>
-body { font: 16px/1.45 system-ui, sans-serif; color: #20242c; background: #eef0f3; margin: 0; }
-main { max-width: 1280px; margin: 0 auto; padding: 24px; }
-h1 { font-size: 26px; margin: 8px 0 4px; }
-h2 { font-size: 20px; margin: 0 0 14px; }
-section { background: #fff; border-radius: 10px; padding: 22px; margin: 22px 0;
-  box-shadow: 0 1px 3px rgb(0 0 0 / 12%); }
-.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(118px, 1fr)); gap: 10px;
-  margin-bottom: 18px; }
-.card { background: #f4f6f9; border-radius: 8px; padding: 10px 12px; font-size: 13px;
-  color: #5a6270; }
-.card b { display: block; font-size: 21px; color: #20242c; font-weight: 600; }
-img { width: 100%; border-radius: 6px; display: block; }
-.plots { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 8px; }
-@media (max-width: 800px) { .plots { grid-template-columns: minmax(0, 1fr); } }
-.plot:nth-child(3) { grid-column: 1 / -1; }
-table { border-collapse: collapse; font-size: 14px; }
-td { padding: 3px 18px 3px 0; border-bottom: 1px solid #e4e7ec; }
-summary { cursor: pointer; margin: 8px 0; }
-</style>
-<script>$plotly</script>
-</head>
-<body><main>
-<h1>DepthForge report</h1>
-<p>Masks and depth as they were recorded, judged against the ground truth where there is any.
-Depth is relative: AbsRel is after the one best scale of each frame.</p>
-$body
-</main></body>
-</html>
-""")
+def _worst(section: Section, anchors: Mapping[float, str]) -> str:
+    judgement = section.judgement
+    if not judgement.worst:
+        return ''
+    kind = 'mIoU' if section.figures['per_class'] else 'TC'
+    figures = ''.join(
+        f'<figure id="{anchors[one.time_s]}"><figcaption><b>{rank}</b>{one.time_s:.1f} s, '
+        f'{kind} {_shown(one.score)} %</figcaption>'
+        f'{jpeg_tag(strip(one, judgement), "camera, mask, ground truth, depth")}</figure>'
+        for rank, one in enumerate(judgement.worst, start=1)
+    )
+    truth = ', ground truth' if any(one.truth is not None for one in judgement.worst) else ''
+    return (
+        f'<h3>Worst moments: camera, mask{truth}, depth</h3>{figures}{_key(judgement.mask_space)}'
+    )
+
+
+def _side_by_side(section: Section) -> str:
+    if section.rival is None:
+        return ''
+    first, second = section.judged
+    others = {one.time_s: one for one in second.judgement.moments}
+    says = f'camera, {first.name}, {second.name}'
+    figures = []
+    for one in first.judgement.moments:
+        if one.time_s in others:
+            row = pair_strip(one, others[one.time_s], first.judgement, second.judgement)
+            caption = f'<figcaption>{one.time_s:.1f} s</figcaption>'
+            figures.append(f'<figure>{caption}{jpeg_tag(row, says)}</figure>')
+    key = _key(first.judgement.mask_space)
+    return f'<h3>Side by side: {escape(says)}</h3>{"".join(figures)}{key}'
+
+
+def _key(space: LabelSpace) -> str:
+    entries = ''.join(
+        f'<span><i style="background:rgb{color}"></i>{escape(name)}</span>'
+        for name, color in zip(space.classes, space.colors, strict=True)
+    )
+    return f'<div class="key">{entries}</div>'
+
+
+def _table(section: Section) -> str:
+    heads = ''.join(f'<th>{escape(one.name)}</th>' for one in section.judged)
+    body = ''.join(
+        f'<tr><td>{escape(name)}</td>{"".join(f"<td>{escape(cell)}</td>" for cell in cells)}</tr>'
+        for name, cells in _rows(section).items()
+    )
+    return (
+        f'<details><summary>All figures</summary><table><tr><th></th>{heads}</tr>{body}</table>'
+        '</details>'
+    )
+
+
+def _rows(section: Section) -> dict[str, list[str]]:
+    """Return all single figures by caption, with a cell for each judgement."""
+    rows = {
+        name: [_shown(one.figures.get(name)) for one in section.judged]
+        for name in section.figures
+        if name not in NOT_IN_TABLE
+    }
+    spare = [''] * (len(section.judged) - 1)
+    return {**rows, **{name: [_shown(value), *spare] for name, value in section.details.items()}}
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ', '.join(f'{name} {count}' for name, count in value.items()) or '–'
+    if value is None:
+        return '–'
+    return f'{value:g}' if isinstance(value, float) else str(value)

@@ -1,0 +1,135 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""`depthforge view`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+import sys
+from typing import TYPE_CHECKING
+
+from depthforge_ros.cli.common import (
+    add_engine_arguments,
+    add_json_argument,
+    DEFAULT_MODEL,
+    write_json,
+)
+from depthforge_ros.errors import UserError
+from depthforge_ros.labels import LABEL_SPACES
+
+if TYPE_CHECKING:
+    from depthforge_ros.evaluation.viewing import Calibration
+    from depthforge_ros.labels import LabelSpace
+    from depthforge_ros.pipeline import Pipeline
+
+HELP = 'write image, overlay, mask, depth and labelled points to an MCAP for Foxglove or RViz'
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument('input', type=Path, help='bag, folder of images, or video')
+    parser.add_argument('--output', type=Path, required=True, metavar='FILE.mcap')
+    parser.add_argument('--topic', help='camera topic of a bag; without it the only one')
+    parser.add_argument('--mask-labels', choices=LABEL_SPACES,
+                        help='classes of the masks recorded in a bag')  # fmt: skip
+    parser.add_argument('--rate-hz', type=float, default=10.0, help='of images and videos')
+    parser.add_argument('--camera-info', type=Path, metavar='YAML',
+                        help='calibration as camera_calibration writes it, if the bag has none; '
+                        'its key camera_height_m is taken too')  # fmt: skip
+    parser.add_argument('--camera-height-m', type=float, metavar='M',
+                        help='camera above the road, which sets the scale of the points; without '
+                        'it there are no points')  # fmt: skip
+    add_engine_arguments(parser, default_model=None)
+    add_json_argument(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write what is recorded in a bag, or else what the model answers."""
+    from depthforge_ros.evaluation.bag import Bag, Bags, is_bag
+    from depthforge_ros.evaluation.judge import has_masks
+    from depthforge_ros.evaluation.sources import open_source
+    from depthforge_ros.evaluation.viewing import bag_answers, source_answers, write_view
+
+    _check(args)
+    source = open_source(args.input, args.topic)
+    topic = None
+    if is_bag(args.input):
+        with Bag(args.input) as bag:
+            topic = bag.camera_topic(args.topic)
+    recorded = topic is not None and args.model is None and has_masks(args.input)
+    pipeline = None if recorded else _pipeline(args)
+    calibration = _calibration(args, topic)
+    if calibration is None:
+        print('depthforge: no points: they need a calibration and --camera-height-m',
+              file=sys.stderr)  # fmt: skip
+    with Bags() as bags:
+        if topic is not None:
+            answers = bag_answers(bags, args.input, topic, pipeline)
+        else:
+            assert pipeline is not None
+            answers = source_answers(source, args.rate_hz, pipeline)
+        counts = write_view(
+            args.output,
+            answers,
+            space=pipeline.engine.label_space if pipeline else _recorded_space(args),
+            calibration=calibration,
+            total=source.count or None,
+        )
+    for name, count in counts.items():
+        print(f'{name:<48} {count} messages')
+    print(f'open in Foxglove, or `ros2 bag play {args.output}`: {args.output}')
+    write_json(args.json, {'messages': dict(counts)})
+    return 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    if args.output.suffix != '.mcap':
+        raise UserError(f'output {args.output} came, a name that ends in .mcap is needed')
+    if args.output.exists():
+        raise UserError(f'{args.output} exists already; remove it or choose another --output')
+    if not args.rate_hz > 0.0:
+        raise UserError(f'rate {args.rate_hz} Hz came, it must be above 0')
+    if args.camera_height_m is not None and not args.camera_height_m > 0.0:
+        raise UserError(f'camera height {args.camera_height_m} m came, it must be above 0')
+
+
+def _pipeline(args: argparse.Namespace) -> Pipeline:
+    from depthforge_ros.engine import load_engine
+    from depthforge_ros.pipeline import Pipeline
+
+    return Pipeline(
+        load_engine(
+            args.model or DEFAULT_MODEL,
+            engine=args.engine,
+            device=args.device,
+            short_side=args.short_side,
+        )
+    )
+
+
+def _recorded_space(args: argparse.Namespace) -> LabelSpace:
+    from depthforge_ros.evaluation.bag import Bag
+
+    if args.mask_labels:
+        return LABEL_SPACES[args.mask_labels]
+    with Bag(args.input) as bag:
+        if bag.label_space is None:
+            raise UserError(
+                f'{args.input} does not say what the classes of its masks are; say it by '
+                '--mask-labels'
+            )
+        return bag.label_space
+
+
+def _calibration(args: argparse.Namespace, topic: str | None) -> Calibration | None:
+    from depthforge_ros.evaluation.camera import read_drive_file
+    from depthforge_ros.evaluation.viewing import Calibration, recorded_camera
+
+    camera, height_m = None, args.camera_height_m
+    if args.camera_info is not None:
+        file = read_drive_file(args.camera_info)
+        camera, height_m = file.camera, height_m or file.camera_height_m
+    elif topic is not None:
+        camera = recorded_camera(args.input, topic)
+    return Calibration(camera, height_m) if camera and height_m else None

@@ -1,0 +1,101 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Messages for bags, made and written without ROS."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from depthforge_ros.geometry.camera import Camera
+import numpy as np
+import numpy.typing as npt
+from rosbags.rosbag2 import Writer
+from rosbags.typesys import get_typestore, Stores
+
+STORE = get_typestore(Stores.ROS2_JAZZY)
+TYPES = STORE.types
+Write = Callable[[str, Any, int], None]
+"""Takes topic, message and stamp in ns."""
+
+
+def write_to(writer: Writer, counts: Counter[str]) -> Write:
+    """Return what writes messages into a bag and counts those of each topic."""
+    connections: dict[str, Any] = {}
+
+    def write(topic: str, message: Any, stamp_ns: int) -> None:
+        kind = message.__msgtype__
+        if topic not in connections:
+            connections[topic] = writer.add_connection(topic, kind, typestore=STORE)
+        writer.write(connections[topic], stamp_ns, STORE.serialize_cdr(message, kind))
+        counts[topic] += 1
+
+    return write
+
+
+def header_message(frame_id: str, stamp_ns: int) -> Any:
+    """Fill a Header."""
+    stamp = TYPES['builtin_interfaces/msg/Time'](sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9)
+    return TYPES['std_msgs/msg/Header'](stamp=stamp, frame_id=frame_id)
+
+
+def image_message(header: Any, pixels: npt.NDArray[Any], encoding: str) -> Any:
+    """Fill an Image with (H, W) or (H, W, C) pixels."""
+    data = np.ascontiguousarray(pixels).view(np.uint8).reshape(-1)
+    return TYPES['sensor_msgs/msg/Image'](
+        header=header,
+        height=pixels.shape[0],
+        width=pixels.shape[1],
+        encoding=encoding,
+        is_bigendian=0,
+        step=len(data) // pixels.shape[0],
+        data=data,
+    )
+
+
+def compressed_message(header: Any, data: npt.NDArray[np.uint8], kind: str) -> Any:
+    """Fill a CompressedImage with the bytes of a file of format `jpeg` or `png`."""
+    return TYPES['sensor_msgs/msg/CompressedImage'](header=header, format=kind, data=data)
+
+
+def camera_info_message(header: Any, camera: Camera) -> Any:
+    """Fill a CameraInfo."""
+    roi = TYPES['sensor_msgs/msg/RegionOfInterest'](
+        x_offset=0, y_offset=0, height=0, width=0, do_rectify=False
+    )
+    return TYPES['sensor_msgs/msg/CameraInfo'](
+        header=header,
+        height=camera.height,
+        width=camera.width,
+        distortion_model=camera.distortion_model,
+        d=np.array(camera.d, np.float64),
+        k=np.array(camera.k, np.float64),
+        r=np.array(camera.r, np.float64),
+        p=np.array(camera.p, np.float64),
+        binning_x=0,
+        binning_y=0,
+        roi=roi,
+    )
+
+
+def cloud_message(header: Any, points: npt.NDArray[np.void]) -> Any:
+    """Fill a PointCloud2 with structured points (rows, columns)."""
+    rows, columns = points.shape
+    fields: Mapping[str, Any] = points.dtype.fields or {}
+    field: Any = TYPES['sensor_msgs/msg/PointField']
+    kinds = {'f': field.FLOAT32, 'B': field.UINT8, 'I': field.FLOAT32}
+    return TYPES['sensor_msgs/msg/PointCloud2'](
+        header=header,
+        height=rows,
+        width=columns,
+        fields=[
+            field(name=name, offset=offset, datatype=kinds[kind.char], count=1)
+            for name, (kind, offset, *_) in fields.items()
+        ],
+        is_bigendian=False,
+        point_step=points.itemsize,
+        row_step=points.itemsize * columns,
+        data=np.ascontiguousarray(points).view(np.uint8).reshape(-1),
+        is_dense=bool(np.isfinite(points['z']).all()),
+    )

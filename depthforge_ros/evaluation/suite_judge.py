@@ -1,0 +1,83 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""A model over the sequences of a suite, with the figures that bags get."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+from depthforge_ros.evaluation.answers import Answer, predicted
+from depthforge_ros.evaluation.camera_judge import CameraJudge, Spaces
+from depthforge_ros.evaluation.clips import Clip
+from depthforge_ros.evaluation.judgement import all_figures
+from depthforge_ros.evaluation.suites import read_suite_labels, Suite, SuiteSequence
+from depthforge_ros.frame import rgb_from_file
+from depthforge_ros.labels import LabelSpace
+from depthforge_ros.pipeline import Pipeline
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+
+def judge_suite(
+    suite: Suite,
+    sequences: Sequence[SuiteSequence],
+    pipeline: Pipeline,
+    *,
+    target: LabelSpace | None = None,
+) -> dict[str, Any]:
+    """
+    Run the model over all frames of some sequences; what is temporal stays within a sequence.
+
+    Returns the figures of `evaluate bag --json` without time lines: of all frames, in `groups` of
+    each group, and the `clips` that `compare` reads.
+    """
+    engine = pipeline.engine
+    spaces = Spaces(masks=engine.label_space, truth=suite.space, wanted=target)
+    clips: dict[str, list[Clip]] = {}
+    with tqdm(total=sum(len(one.frames) for one in sequences), unit='frame') as bar:
+        for sequence in sequences:
+            judge = CameraJudge(sequence.group, spaces, _SequenceTruth(suite, sequence))
+            for answer in _answers(sequence, pipeline):
+                judge.add(answer)
+                bar.update()
+            clips.setdefault(sequence.group, []).extend(judge.finish().clips)
+    classes = spaces.target.classes
+    every = [clip for group in clips.values() for clip in group]
+    return {
+        'judged': 'predicted',
+        'model': engine.model,
+        'engine': engine.name,
+        'fingerprint': engine.fingerprint,
+        'sequences': len(sequences),
+        'images': sum(1 for one in sequences for frame in one.frames if frame.labels),
+        **all_figures(every, classes, {}),
+        'groups': {name: all_figures(group, classes, {}) for name, group in clips.items()},
+        'clips': [clip.to_json() for clip in every],
+    }
+
+
+class _SequenceTruth:
+    """Ground truth by the place of a frame in its sequence, which stands in for a stamp."""
+
+    def __init__(self, suite: Suite, sequence: SuiteSequence) -> None:
+        self.space: LabelSpace | None = suite.space
+        self._suite, self._frames = suite, sequence.frames
+
+    def labels(self, stamp_ns: int) -> npt.NDArray[np.uint8] | None:
+        path = self._frames[stamp_ns].labels
+        return read_suite_labels(self._suite, path) if path else None
+
+    def depth_m(self, stamp_ns: int) -> npt.NDArray[np.float32] | None:
+        return None
+
+    def first_stamp_ns(self) -> int | None:
+        return next((place for place, one in enumerate(self._frames) if one.labels), None)
+
+
+def _answers(sequence: SuiteSequence, pipeline: Pipeline) -> Iterator[Answer]:
+    """Answer every frame; one that cannot be read is a UserError, for a benchmark is whole."""
+    for place, frame in enumerate(sequence.frames):
+        yield predicted(place, partial(np.asarray, rgb_from_file(frame.image)), pipeline)
