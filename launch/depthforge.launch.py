@@ -6,7 +6,7 @@ from pathlib import Path
 
 from depthforge_ros.ros.parameters import camera_info_beside
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction
 from launch_ros.actions import Node
 
 CONFIG = Path(__file__).resolve().parents[1] / 'config'
@@ -16,6 +16,9 @@ RVIZ_TOPICS = (
     '/depthforge/segmentation/mask',
     '/depthforge/points',
 )
+ENGINES = [
+    *('', 'auto', 'eager', 'int8', 'cuda_graph', 'openvino', 'inductor', 'tensorrt', 'null')
+]
 ARGUMENTS = (
     DeclareLaunchArgument('namespace', default_value='', description='Namespace of the node.'),
     DeclareLaunchArgument(
@@ -43,7 +46,18 @@ ARGUMENTS = (
         'engine',
         default_value='',
         description='What runs the model; empty leaves it to params_file.',
-        choices=['', 'auto', 'eager', 'null'],
+        choices=ENGINES,
+    ),
+    DeclareLaunchArgument(
+        'build_only',
+        default_value='false',
+        description='Only compile the engine for this machine, and end; the node is not started.',
+        choices=['true', 'false'],
+    ),
+    DeclareLaunchArgument(
+        'build_size',
+        default_value='512x1024',
+        description="With build_only: rows and columns of the network's input, pixels.",
     ),
     DeclareLaunchArgument(
         'use_sim_time',
@@ -66,6 +80,8 @@ ARGUMENTS = (
 def start(context):
     """Build the nodes once the arguments have their values."""
     given = context.launch_configurations
+    if given['build_only'] == 'true':
+        return [_build(given)]
     overrides = {'use_sim_time': given['use_sim_time'] == 'true'}
     overrides.update({name: given[name] for name in ('model', 'engine') if given[name]})
     nodes = [
@@ -100,6 +116,15 @@ def start(context):
             )
         )
     return nodes
+
+
+def _build(given):
+    height, width = given['build_size'].split('x')
+    command = ['ros2', 'run', 'depthforge_ros', 'depthforge', 'compile']
+    command += ['--engine', given['engine'] or 'tensorrt', '--height', height, '--width', width]
+    if given['model']:
+        command += ['--model', given['model']]
+    return ExecuteProcess(cmd=command, output='screen')
 
 
 def generate_launch_description():

@@ -11,6 +11,9 @@ from launch_ros.actions import Node
 
 CONFIG = Path(__file__).resolve().parents[1] / 'config'
 RVIZ_TOPICS = ('segmentation/overlay', 'depth/relative', 'segmentation/mask', 'points')
+ENGINES = [
+    *('', 'auto', 'eager', 'int8', 'cuda_graph', 'openvino', 'inductor', 'tensorrt', 'null')
+]
 ARGUMENTS = (
     DeclareLaunchArgument('namespace', default_value='', description='Namespace of the node.'),
     DeclareLaunchArgument(
@@ -43,7 +46,7 @@ ARGUMENTS = (
         'engine',
         default_value='',
         description='What runs the model; empty leaves it to params_file.',
-        choices=['', 'auto', 'eager', 'null'],
+        choices=ENGINES,
     ),
     DeclareLaunchArgument(
         'use_sim_time',

@@ -8,6 +8,7 @@ ROS's `launch` exists for no plain Python, so stand-ins record what the files as
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 import runpy
 import sys
@@ -15,6 +16,8 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 import xml.etree.ElementTree as ET
 
+from depthforge_ros.cli.compile import add_arguments
+from depthforge_ros.engine import ENGINES
 from depthforge_ros.ros.parameters import check, is_ours, NodeConfig, OUTPUTS
 import pytest
 import yaml
@@ -89,7 +92,7 @@ def test_node_is_started_with_what_was_given() -> None:
     declared, start = load('depthforge.launch.py')
     assert set(declared) == {
         *('namespace', 'image_topic', 'camera_info_topic', 'params_file', 'model', 'engine'),
-        *('use_sim_time', 'rviz', 'log_level'),
+        *('build_only', 'build_size', 'use_sim_time', 'rviz', 'log_level'),
     }
     (node,) = start(namespace='front', image_topic='/front/image_raw', engine='null')
     assert node.named['executable'] == 'depthforge_node'
@@ -101,6 +104,25 @@ def test_node_is_started_with_what_was_given() -> None:
     file, overrides = node.named['parameters']
     assert parameters_of(file)['model'] == NodeConfig().model
     assert overrides == {'use_sim_time': False, 'engine': 'null'}
+
+
+def test_engine_is_only_built() -> None:
+    _, start = load('depthforge.launch.py')
+    (build,) = start(build_only='true', model='depthforge_small', build_size='504x1022')
+    command = build.named['cmd']
+    assert command[:5] == ['ros2', 'run', 'depthforge_ros', 'depthforge', 'compile']
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    args = parser.parse_args(command[5:])
+    assert (args.model, args.engine, args.height, args.width) == (
+        'depthforge_small', 'tensorrt', 504, 1022,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize('name', ['depthforge.launch.py', 'six_cameras.launch.py'])
+def test_all_engines_can_be_chosen(name: str) -> None:
+    declared, _ = load(name)
+    assert set(declared['engine'].named['choices']) == {'', 'auto', *ENGINES}
 
 
 def test_rviz_shows_topics_that_the_node_has() -> None:

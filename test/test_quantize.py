@@ -4,12 +4,24 @@
 
 from __future__ import annotations
 
+from depthforge_ros.engine import load_engine
+from depthforge_ros.errors import UserError
 from depthforge_ros.frame import rgb_from_file
 from depthforge_ros.model.answer import Answering
 from depthforge_ros.model.quantize import quantize
 from depthforge_ros.model.registry import load_model
 from depthforge_ros.resources import share_directory
+import numpy as np
+import pytest
 import torch
+
+
+def test_engine_int8_is_for_cpus() -> None:
+    engine = load_engine('depthforge_tiny', engine='int8')
+    assert (engine.name, engine.preprocess.short_side) == ('int8', 256)
+    assert engine(np.zeros((1, 64, 64, 3), np.uint8)).labels.shape == (1, 64, 64)
+    with pytest.raises(UserError, match='cuda'):
+        load_engine('depthforge_tiny', engine='int8', device='cuda')
 
 
 @torch.inference_mode()

@@ -12,6 +12,7 @@ from depthforge_ros.engine.compiled import CompiledEngine, Compiler, open_compil
 from depthforge_ros.engine.cuda_graph import CudaGraphEngine
 from depthforge_ros.engine.eager import EagerEngine
 from depthforge_ros.engine.inductor import Inductor
+from depthforge_ros.engine.int8 import Int8Engine
 from depthforge_ros.engine.null import NullEngine
 from depthforge_ros.engine.openvino import OpenVino
 from depthforge_ros.engine.tensorrt import TensorRt
@@ -36,6 +37,7 @@ def _compiled(name: str) -> Callable[..., Engine]:
 
 ENGINES: Mapping[str, Callable[..., Engine]] = {
     'eager': EagerEngine.load,
+    'int8': Int8Engine.load,
     'cuda_graph': CudaGraphEngine.load,
     **{name: _compiled(name) for name in COMPILERS},
     'null': NullEngine.load,

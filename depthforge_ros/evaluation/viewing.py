@@ -206,6 +206,7 @@ class _Cloud:
         depth_m = metric_depth(
             inverse_depth,
             labels == self._ids.get('sky', -1),
+            rays=self._rays,
             scale=scale.scale,
             max_range_m=self._calibration.max_range_m,
         )

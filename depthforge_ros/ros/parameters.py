@@ -75,7 +75,11 @@ class NodeConfig:
     model: str = _parameter(
         'depthforge_tiny', 'Name of a model, see `depthforge models`, or path of a checkpoint.'
     )
-    engine: str = _parameter('auto', 'What runs the model: auto, eager or null (no model).')
+    engine: str = _parameter(
+        'auto',
+        'What runs the model: auto, eager, int8, cuda_graph, null (no model), or openvino, '
+        'inductor, tensorrt as `depthforge compile` stored them.',
+    )
     device: str = _parameter('auto', 'Where the model runs: auto, cpu, cuda or cuda:N.')
     short_side: int = _parameter(
         0, "Short side of the network input, pixels; 0 takes the checkpoint's.", within=(0, 8192)
