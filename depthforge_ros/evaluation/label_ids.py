@@ -59,4 +59,4 @@ def read_label_ids(
         )
     table = np.full(256, UNLABELLED, np.uint8)
     table[list(ids)] = list(ids.values())
-    return table[stored]
+    return np.asarray(table[stored], np.uint8)
