@@ -213,7 +213,7 @@ def _html(plot: Any, name: str) -> str:
         include_plotlyjs=False,
         div_id=name,
         post_script=JUMP,
-        config={'responsive': True, 'displaylogo': False},
+        config={'responsive': True, 'displayModeBar': False},
     )
     return text
 
