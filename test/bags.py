@@ -19,6 +19,7 @@ from rosbags.typesys import get_typestore, Stores
 
 HEIGHT, WIDTH = 48, 64
 PERIOD_NS = 100_000_000
+DIAGNOSTICS = 'diagnostic_msgs/msg/DiagnosticArray'
 IMAGE, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 SUFFIXES = {'mcap': '', 'sqlite3': '', 'rosbag1': '.bag'}
 
@@ -43,6 +44,18 @@ class Recording:
         """Write a CompressedImage of RGB or of ids."""
         _, data = cv2.imencode(suffix, pixels[..., ::-1] if pixels.ndim == 3 else pixels)
         self._write(topic, COMPRESSED, frame, {'format': suffix[1:], 'data': data.reshape(-1)})
+
+    def diagnostics(self, frame: int, topic: str, values: dict[str, str]) -> None:
+        """Write what the node says of the camera of a topic, 50 ms after a frame."""
+        types = self._store.types
+        pairs = [
+            types['diagnostic_msgs/msg/KeyValue'](key=key, value=value)
+            for key, value in {'topic': topic, **values}.items()
+        ]
+        status = types['diagnostic_msgs/msg/DiagnosticStatus'](
+            level=0, name=f'depthforge: {topic}', message='', hardware_id='', values=pairs
+        )
+        self._write('/diagnostics', DIAGNOSTICS, frame, {'status': [status]}, 50.0)
 
     def end_chunk(self) -> None:
         """End a chunk of mcap, which would otherwise hold a whole small drive."""

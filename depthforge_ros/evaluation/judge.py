@@ -83,12 +83,18 @@ def _judge_cameras(path: Path, question: BagQuestion, pipeline: Pipeline | None)
                 f'{", ".join(sorted(bag.topics)) or "no topics"}'
             )
         counts = {topic: bag.count(topic) for topic in names}
+        if pipeline is None and not question.topics:
+            # The node may have run on some of the cameras.
+            answered = {one for one, name in names.items() if bag.topic_ending(MASK_ENDING, name)}
+            names = {one: name for one, name in names.items() if one in answered or not answered}
     for topic, name in names.items():
         with Bags() as bags:
             truth = open_truth(bags, question.truth, name, space=question.truth_space)
             spaces = _spaces(question, pipeline, truth)
             judge = CameraJudge(topic, spaces, truth)
-            answers = _answers(bags, path, topic, name, pipeline)
+            answers = _answers(
+                bags, path, topic, name=name, alone=len(names) == 1, pipeline=pipeline
+            )
             for answer in tqdm(answers, desc=topic, unit='frame', total=counts[topic]):
                 judge.add(answer)
             cameras[topic] = judge.finish()
@@ -100,18 +106,27 @@ def _judge_cameras(path: Path, question: BagQuestion, pipeline: Pipeline | None)
 
 
 def _answers(
-    bags: Bags, path: Path, topic: str, name: str | None, pipeline: Pipeline | None
+    bags: Bags,
+    path: Path,
+    topic: str,
+    *,
+    name: str | None,
+    alone: bool,
+    pipeline: Pipeline | None,
 ) -> Iterator[Answer]:
     if pipeline is not None:
         return predicted_answers(bags, path, topic, pipeline=pipeline)
     with Bag(path) as bag:
+        if alone and bag.topic_ending(MASK_ENDING, name) is None:
+            # The node was given one of the cameras, without a name.
+            name = None
         mask_topic = bag.topic_ending(MASK_ENDING, name)
         images = ', '.join(bag.image_topics)
     if mask_topic is None:
         part = f'{name}/...' if name else ''
         raise UserError(
-            f'{path} holds no masks on a topic .../{part}{MASK_ENDING[1:]}, but {images}; '
-            'record the node into it, or give --model to run one'
+            f'{path} holds no masks on a topic .../{part}{MASK_ENDING[1:]}, but {images}; record '
+            'the node into it, choose its camera by --topic, or give --model to run one'
         )
     return recorded_answers(bags, path, topic, mask_topic=mask_topic, camera=name)
 
