@@ -20,6 +20,7 @@ BLOCKS = re.findall(r'^```bash\n(.*?)^```$', TUTORIAL, re.MULTILINE | re.DOTALL)
 FRAMES = 4
 
 
+@pytest.mark.timeout(900)
 def test_commands_do_what_the_tutorial_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
