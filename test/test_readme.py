@@ -54,8 +54,9 @@ def test_all_topics_of_the_node_are_told() -> None:
     assert set(OUTPUTS.values()) <= set(told)
 
 
-def test_generated_reference_is_up_to_date() -> None:
-    path = ROOT / 'docs' / 'parameters.py'
+@pytest.mark.parametrize('name', ['parameters', 'metric_depth'])
+def test_generated_page_is_up_to_date(name: str) -> None:
+    path = ROOT / 'docs' / f'{name}.py'
     made = runpy.run_path(str(path))
     assert path.with_suffix('.md').read_text(encoding='utf-8') == made['page']()
 
