@@ -27,8 +27,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             command.add_argument(
                 '--resume', action='store_true', help='go on with the run that was stopped'
             )
+    text = 'count the images, labels and class shares of a data set, and say what is wrong'
+    command = commands.add_parser('check', help=text, description=text)
+    command.add_argument('dataset', help='name, e.g. cityscapes; a wrong one lists all')
+    command.add_argument('--root', type=Path, required=True, help='folder of the data set')
+    command.add_argument('--split', default='', help='e.g. train, or night/val of acdc')
     args = parser.parse_args(argv)
     try:
+        if args.command == 'check':
+            return _check(args)
         print(_run(args))
     except UserError as error:
         print(f'depthforge-train: error: {error}', file=sys.stderr)
@@ -36,6 +43,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def _check(args: argparse.Namespace) -> int:
+    from depthforge_trainer.check import check
+
+    findings = check(args.dataset, args.root, args.split)
+    print('\n'.join(findings.lines()))
+    return 2 if findings.faults else 0
 
 
 def _run(args: argparse.Namespace) -> Path:
