@@ -13,7 +13,9 @@ import sys
 import cv2
 from depthforge_ros.model.network import DepthForge
 from depthforge_trainer.cli import main
-from depthforge_trainer.config import Phase
+from depthforge_trainer.config import FitConfig, Phase, read_config
+from depthforge_trainer.datasets import DATASETS
+from depthforge_trainer.distill import DistillConfig
 from depthforge_trainer.features import Batch
 from depthforge_trainer.losses import LossWeights
 from depthforge_trainer.optimizer import build_optimizer
@@ -142,10 +144,14 @@ def test_bfloat16_trains_and_tensorboard_shows_it(tmp_path: Path) -> None:
         'activation_checkpointing': True,
         'tensorboard': True,
         'validation': [{'kind': 'camvid', 'root': str(tmp_path / 'data'), 'count': 1}],
+        'targets': [{'kind': 'camvid', 'root': str(tmp_path / 'data'), 'exclude': '0*'}],
     }
     assert main(['fit', str(configuration(tmp_path, phases=phases, **changes))]) == 0
     saved = load_file(tmp_path / 'run' / 'last.safetensors')
     assert all(torch.isfinite(value).all() for value in saved.values())
+    header, target = (tmp_path / 'run' / 'targets.csv').read_text().splitlines()
+    assert header == 'kind,root,split,exclude,miou'
+    assert target.startswith(f'camvid,{tmp_path / "data"},,0*,')
     events = accumulator.EventAccumulator(str(tmp_path / 'run' / 'tensorboard')).Reload()
     assert [event.step for event in events.Scalars('loss')] == [1, 2, 3, 4]
     assert [event.value for event in events.Scalars('loss')] == pytest.approx(
@@ -156,6 +162,19 @@ def test_bfloat16_trains_and_tensorboard_shows_it(tmp_path: Path) -> None:
     assert (events.Images('prediction/0')[0].width, events.Images('prediction/0')[0].height) == (
         300, 80,
     )  # fmt: skip
+
+
+CONFIGS = sorted((TRAINER / 'configs').glob('*.yaml'))
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
+def test_configuration_that_ships_is_valid(path: Path) -> None:
+    kind = DistillConfig if 'teacher:' in path.read_text() else FitConfig
+    config = read_config(path, kind)
+    assert all(source.kind in DATASETS for source in config.sources)
+    if isinstance(config, FitConfig):
+        for source in config.targets:
+            assert source.split in (DATASETS[source.kind].splits or ('',))
 
 
 def losses(folder: Path) -> list[float]:

@@ -69,6 +69,9 @@ class FitConfig:
     """Classes of the network: `camvid` (11) or `cityscapes` (19)."""
     validation: tuple[Source, ...] = ()
     """Whole labelled images; the checkpoint with the best mIoU on them is kept as best."""
+    targets: tuple[Source, ...] = ()
+    """Whole labelled images of domains that are never trained on: the mIoU of the last checkpoint
+    on each goes to targets.csv, and nothing is chosen by it."""
     save_every: int = 100
     """Iterations between checkpoints, and between validations."""
     tensorboard: bool = False

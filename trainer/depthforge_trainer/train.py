@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+import csv
 from dataclasses import replace
 import math
 from pathlib import Path
@@ -100,6 +101,7 @@ class Trainer:
         with fabric.rank_zero_first():
             self.samples = _loaders(config.sources, config.classes)
             self.validation = _loaders(config.validation, config.classes)
+            self.targets = [loaders(source, config.classes) for source in config.targets]
             self.cache = self._cache()
         self.training = Training(self.network, config.loss).to(fabric.device)
         self.average = AveragedModel(
@@ -119,8 +121,20 @@ class Trainer:
                 moments = {}
                 place = replace(place, phase=index + 1, step=0)
         if self.fabric.is_global_zero:
+            self._judge_targets()
             (self.output / STATE).unlink(missing_ok=True)
+        self.fabric.barrier()
         return self.last
+
+    def _judge_targets(self) -> None:
+        network = _network_of(self.average)
+        rows: list[tuple[str, ...]] = [('kind', 'root', 'split', 'exclude', 'miou')]
+        for source, samples in zip(self.config.targets, self.targets, strict=True):
+            miou = validate(network, samples, self.config.classes)
+            rows.append((source.kind, source.root, source.split, source.exclude, f'{miou:.2f}'))
+        if self.targets:
+            with (self.output / 'targets.csv').open('w', newline='') as file:
+                csv.writer(file).writerows(rows)
 
     def _phase(self, index: int, place: Place, moments: Mapping[str, Tensor], log: Log) -> Place:
         """Train one phase from `place` to its end."""
@@ -186,12 +200,10 @@ class Trainer:
 
     def _write(self, place: Place, optimizer: torch.optim.Optimizer) -> DepthForge:
         """Write the averaged network, which it returns, and the state."""
-        averaged = self.average.module
-        if not isinstance(averaged, Training):
-            raise TypeError(type(averaged))
-        save(self.last, averaged.network, self.config, seconds=place.seconds)
+        network = _network_of(self.average)
+        save(self.last, network, self.config, seconds=place.seconds)
         save_state(self.output, self.config, place, self.training, self.average, optimizer)
-        return averaged.network
+        return network
 
     def _save(self, place: Place, optimizer: torch.optim.Optimizer, log: Log) -> Place:
         """Write the run's state; keep the network if it is the best so far."""
@@ -234,6 +246,12 @@ class Trainer:
         taps = self.network.config.taps
         blocks = taps if phase.train == 'head' else tuple(range(self.network.config.encoder.depth))
         return self.cache.batches(blocks, share=share, seed=seed, rare_classes=config.rare_classes)
+
+
+def _network_of(average: AveragedModel) -> DepthForge:
+    if not isinstance(average.module, Training):
+        raise TypeError(type(average.module))
+    return average.module.network
 
 
 def _loaders(sources: Sequence[Source], space: LabelSpace) -> list[Loader]:
