@@ -51,8 +51,8 @@ def test_loss_is_small_for_the_truth_and_large_for_anything_else() -> None:
     labels[:, 16:] = 1
     labels[:, :, 20:] = 3
     weights = LossWeights(semantic=1.0, points=512)
-    good = float(set_loss(perfect_output(labels), labels, weights))
-    bad = float(set_loss(perfect_output(labels.flip(1)), labels, weights))
+    good = float(set_loss(perfect_output(labels), labels, weights, range(len(labels))))
+    bad = float(set_loss(perfect_output(labels.flip(1)), labels, weights, range(len(labels))))
     assert good < 0.2 < 5.0 < bad
 
 
@@ -64,8 +64,8 @@ def test_unlabelled_pixels_do_not_count() -> None:
     output = perfect_output(labels)
     output.mask_features_BDhw[..., 17:] *= -1.0
     weights = LossWeights(semantic=1.0, points=2048)
-    assert float(set_loss(output, hidden, weights)) < 0.2
-    assert float(set_loss(output, labels, weights)) > 1.0
+    assert float(set_loss(output, hidden, weights, (0,))) < 0.2
+    assert float(set_loss(output, labels, weights, range(len(labels)))) > 1.0
 
 
 def test_matching_is_the_cheapest_of_all_assignments() -> None:

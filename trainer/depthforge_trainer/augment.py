@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import cv2
 from depthforge_ros.errors import UserError
 from depthforge_ros.labels import UNLABELLED
-from depthforge_trainer.data import Labels, Rgb, Sample
+from depthforge_trainer.data import Rgb, Sample
+from depthforge_trainer.datasets.base import Labels
 import numpy as np
 import numpy.typing as npt
 

@@ -27,14 +27,47 @@ def main(argv: Sequence[str] | None = None) -> int:
             command.add_argument(
                 '--resume', action='store_true', help='go on with the run that was stopped'
             )
+    text = 'count the images, labels and class shares of a data set, and say what is wrong'
+    command = commands.add_parser('check', help=text, description=text)
+    command.add_argument('dataset', help='name, e.g. cityscapes; a wrong one lists all')
+    command.add_argument('--root', type=Path, required=True, help='folder of the data set')
+    command.add_argument('--split', default='', help='e.g. train, or night/val of acdc')
+    text = 'memory and hours of a run, from counted operations and steps measured small'
+    command = commands.add_parser('estimate', help=text, description=text)
+    command.add_argument('config', type=Path, help='YAML file of fit')
+    command.add_argument(
+        '--matrix-tflops', type=float, required=True,
+        help='matrix rate of the device in the precision of the run, TFLOP/s as you measured it',
+    )  # fmt: skip
     args = parser.parse_args(argv)
     try:
+        if args.command == 'estimate':
+            return _estimate(args)
+        if args.command == 'check':
+            return _check(args)
         print(_run(args))
     except UserError as error:
         print(f'depthforge-train: error: {error}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
+    return 0
+
+
+def _check(args: argparse.Namespace) -> int:
+    from depthforge_trainer.check import check
+
+    findings = check(args.dataset, args.root, args.split)
+    print('\n'.join(findings.lines()))
+    return 2 if findings.faults else 0
+
+
+def _estimate(args: argparse.Namespace) -> int:
+    from depthforge_trainer.config import FitConfig, read_config
+    from depthforge_trainer.estimate import estimate
+
+    config = read_config(args.config, FitConfig)
+    print('\n'.join(estimate(config, matrix_tflops=args.matrix_tflops, processes=(1, 8))))
     return 0
 
 

@@ -13,10 +13,12 @@ import typing
 from typing import Any
 
 from depthforge_ros.errors import UserError
+from depthforge_ros.labels import LABEL_SPACES, LabelSpace
 from depthforge_ros.model.config import NetworkConfig
 from depthforge_trainer.augment import Augment
 from depthforge_trainer.data import Source
 from depthforge_trainer.losses import LossWeights
+from depthforge_trainer.schedule import SCHEDULES
 import yaml
 
 T = typing.TypeVar('T')
@@ -32,6 +34,9 @@ class Phase:
     and visual encoder by the auxiliary loss alone, which costs a third."""
     iterations: int
     batch: int = 2
+    """Views per iteration and process."""
+    schedule: str = 'cosine'
+    """`cosine`, `poly` or `one_cycle`, see `depthforge_trainer.schedule`."""
     learning_rate: float = 1e-4
     """Peak of the cycle, for the head and the tokens."""
     encoder_learning_rate: float = 0.0
@@ -40,6 +45,10 @@ class Phase:
     def __post_init__(self) -> None:
         if self.train not in ('head', 'all', 'encoder', 'auxiliary'):
             raise UserError(f'phase trains {self.train!r}; choose head, all, encoder or auxiliary')
+        if self.schedule not in SCHEDULES:
+            raise UserError(
+                f'schedule {self.schedule!r} came; choose one of {", ".join(SCHEDULES)}'
+            )
         if self.iterations < 1 or self.batch < 1:
             raise UserError(
                 f'phase of {self.iterations} iterations with batch {self.batch}: both must be at '
@@ -56,10 +65,17 @@ class FitConfig:
     model: NetworkConfig
     sources: tuple[Source, ...]
     phases: tuple[Phase, ...]
+    label_space: str = 'camvid'
+    """Classes of the network: `camvid` (11) or `cityscapes` (19)."""
     validation: tuple[Source, ...] = ()
     """Whole labelled images; the checkpoint with the best mIoU on them is kept as best."""
+    targets: tuple[Source, ...] = ()
+    """Whole labelled images of domains that are never trained on: the mIoU of the last checkpoint
+    on each goes to targets.csv, and nothing is chosen by it."""
     save_every: int = 100
     """Iterations between checkpoints, and between validations."""
+    tensorboard: bool = False
+    """Write loss, rate, validation mIoU and pictures of predictions for TensorBoard too."""
     foundation: str = ''
     """Depth Anything V2 weights (.safetensors) for the frozen parts."""
     visual_foundation: str = ''
@@ -83,10 +99,26 @@ class FitConfig:
     gradient_clip: float = 1.0
     average_decay: float = 0.995
     """Of the moving average of the weights, which is what is saved."""
+    precision: str = '32-true'
+    """`32-true`, or `bf16-mixed`: matrix products in bfloat16, weights and loss in float32."""
+    activation_checkpointing: bool = False
+    """Compute the visual encoder's activations again in the backward pass instead of keeping
+    them: less memory for about a third more time."""
     seed: int = 0
     threads: int = 2
     data_licence: str = ''
     """Written into the checkpoint."""
+
+    def __post_init__(self) -> None:
+        if self.label_space not in LABEL_SPACES:
+            raise UserError(
+                f'label_space {self.label_space!r} came; choose one of {", ".join(LABEL_SPACES)}'
+            )
+
+    @property
+    def classes(self) -> LabelSpace:
+        """Return the label space."""
+        return LABEL_SPACES[self.label_space]
 
 
 def read_config(path: Path, kind: type[T]) -> T:

@@ -4,25 +4,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 import fnmatch
-from functools import partial
 from pathlib import Path
 
 import cv2
 from depthforge_ros.errors import UserError
-from depthforge_ros.labels import CAMVID_FROM_CITYSCAPES, UNLABELLED
+from depthforge_ros.labels import (
+    CAMVID,
+    CAMVID_FROM_CITYSCAPES,
+    CITYSCAPES,
+    LabelSpace,
+    UNLABELLED,
+)
 from depthforge_trainer import street
+from depthforge_trainer.datasets import DATASETS
+from depthforge_trainer.datasets.base import DataSet, Labels, Pair
 import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-Labels = npt.NDArray[np.uint8]
 Rgb = npt.NDArray[np.uint8]
 STREET_SIZE = (360, 480)
 """Height and width of rendered training views: CamVid's."""
-IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png')
 
 
 @dataclass(frozen=True)
@@ -41,75 +45,78 @@ class Source:
     """Where samples come from, as a training configuration names it."""
 
     kind: str
-    """`camvid`, `kitti_semantic` (mapped to CamVid's classes), `images` (no labels), `street`."""
+    """A name of `depthforge_trainer.datasets.DATASETS`."""
     root: str = ''
-    """Folder with images/ and labels/ (`images`: the folder of the images itself; `street`: where
-    the rendered views are kept, so that they are rendered only once)."""
+    """Folder of the data set (`images`: the folder of the images itself; `street`: where the
+    rendered views are kept, so that they are rendered only once)."""
+    split: str = ''
+    """For data sets with splits in their folders."""
     exclude: str = ''
     """File names that match this pattern are left out."""
     count: int = 0
     """Number of rendered views (`street`), or the first so many files; 0 takes all."""
 
 
-Loader = Callable[[], Sample]
+@dataclass(frozen=True)
+class Loader:
+    """Reads a sample when it is called."""
+
+    pair: Pair
+    dataset: DataSet
+    space: LabelSpace
+    """Of the sample's train ids."""
+
+    @property
+    def image(self) -> Path:
+        """Return the file of the image."""
+        return self.pair.image
+
+    def __call__(self) -> Sample:
+        """Read; UserError for files that are missing, broken or do not fit each other."""
+        image = cv2.imread(str(self.image), cv2.IMREAD_COLOR)
+        if image is None:
+            raise UserError(f'{self.image} cannot be decoded as an image; remove or replace it')
+        rgb = np.ascontiguousarray(image[..., ::-1], dtype=np.uint8)
+        if self.pair.labels is None:
+            return Sample(self.image.stem, rgb, np.full(rgb.shape[:2], UNLABELLED, np.uint8))
+        labels = self.dataset.read_labels(self.pair.labels, rgb.shape[:2])
+        if self.dataset.space is not self.space:
+            labels = np.asarray(CAMVID_FROM_CITYSCAPES[labels], np.uint8)
+        return Sample(self.image.stem, rgb, labels)
 
 
-def loaders(source: Source) -> list[Loader]:
-    """One function per sample; reading happens when it is called."""
-    if source.kind == 'street':
-        _render_missing(Path(source.root), source.count)
-    if source.kind not in _MAPPINGS:
+def loaders(source: Source, space: LabelSpace = CAMVID) -> list[Loader]:
+    """One function per sample, which gives train ids of `space`; they read when called."""
+    if source.kind not in DATASETS:
         raise UserError(
-            f'data kind {source.kind!r} is not known; choose one of {", ".join(_MAPPINGS)}'
+            f'data kind {source.kind!r} is not known; choose one of {", ".join(DATASETS)}'
         )
+    dataset = DATASETS[source.kind]
     root = Path(source.root)
-    labelled = source.kind != 'images'
-    folder = root / 'images' if labelled else root
-    files = sorted(p for p in folder.glob('*') if p.suffix.lower() in IMAGE_SUFFIXES)
+    if source.kind == 'street':
+        _render_missing(root, source.count)
+    pairs = dataset.pairs(root, source.split)
     if source.exclude:
-        files = [path for path in files if not fnmatch.fnmatch(path.name, source.exclude)]
-    if not files:
+        pairs = [pair for pair in pairs if not fnmatch.fnmatch(pair.image.name, source.exclude)]
+    if not pairs:
+        raise UserError(f'no images in {root} are left by exclude {source.exclude!r}; change it')
+    labelled = pairs[0].labels is not None
+    if labelled and (dataset.space, space) not in (
+        (CAMVID, CAMVID),
+        (CITYSCAPES, CITYSCAPES),
+        (CITYSCAPES, CAMVID),
+    ):
         raise UserError(
-            f'no images in {folder} (excluded: {source.exclude or "nothing"}); expected '
-            f'{", ".join(IMAGE_SUFFIXES)} files'
+            f'{source.kind} has the classes of {dataset.space.name}, which cannot be mapped to '
+            f'{space.name}; choose another label_space or leave it out'
         )
-    mapping = _MAPPINGS[source.kind]
-    chosen = files[: source.count] if source.count else files
-    label_folder = root / 'labels' if labelled else None
-    return [partial(_read, path, label_folder, mapping) for path in chosen]
-
-
-def _camvid_mapping() -> Labels:
-    mapping = np.arange(256, dtype=np.uint8)
-    mapping[11:] = UNLABELLED
-    return mapping
-
-
-_MAPPINGS = {
-    'camvid': _camvid_mapping(),
-    'kitti_semantic': CAMVID_FROM_CITYSCAPES,
-    'street': np.arange(256, dtype=np.uint8),
-    'images': np.full(256, UNLABELLED, np.uint8),
-}
-
-
-def _read(path: Path, label_folder: Path | None, mapping: Labels) -> Sample:
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise UserError(f'{path} cannot be decoded as an image; remove or replace it')
-    rgb = np.ascontiguousarray(image[..., ::-1], dtype=np.uint8)
-    if label_folder is None:
-        return Sample(path.stem, rgb, np.full(rgb.shape[:2], UNLABELLED, np.uint8))
-    label_path = label_folder / f'{path.stem}.png'
-    labels = cv2.imread(str(label_path), cv2.IMREAD_UNCHANGED)
-    if labels is None or labels.ndim != 2 or labels.dtype != np.uint8:
-        raise UserError(f'{label_path} is missing or not an 8-bit single-channel PNG')
-    if labels.shape != rgb.shape[:2]:
+    chosen = pairs[: source.count] if source.count else pairs
+    lacking = [p.labels for p in chosen if p.labels is not None and not p.labels.is_file()]
+    if lacking:
         raise UserError(
-            f'{label_path} is {labels.shape[1]} x {labels.shape[0]} but its image is '
-            f'{rgb.shape[1]} x {rgb.shape[0]}; they must be equal'
+            f'{len(lacking)} label files of {root} are missing, the first is {lacking[0]}'
         )
-    return Sample(path.stem, rgb, np.asarray(mapping[labels], np.uint8))
+    return [Loader(pair, dataset, space) for pair in chosen]
 
 
 def _render_missing(root: Path, count: int) -> None:

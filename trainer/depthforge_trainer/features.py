@@ -1,7 +1,7 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
 """
-Batches of views with the frozen depth features, drawn anew or read from a cache on disk.
+Batches of views with the frozen depth features, drawn anew, or read from a cache on disk.
 
 Shapes: V views, L blocks, N patches, C encoder width.
 """
@@ -9,13 +9,15 @@ Shapes: V views, L blocks, N patches, C encoder width.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from depthforge_ros.labels import UNLABELLED
 from depthforge_ros.model.network import DepthForge
 from depthforge_trainer.augment import Augment, view
-from depthforge_trainer.data import Labels, Loader, Rgb
+from depthforge_trainer.data import Loader, Rgb
+from depthforge_trainer.datasets.base import Labels
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -33,41 +35,69 @@ class Batch(NamedTuple):
     image_BHW3: Tensor
     labels_BHW: Tensor
     depth_blocks: list[Tensor]
-    """(B, N, C) after every block."""
+    """(B, N, C) after every block that is asked for; empty where they are not known yet."""
+    files: list[str]
+    """Of the images."""
+    seeds: list[int]
+    """Of what else is random about each view."""
 
 
 Batches = Callable[[int], Batch]
 """Iteration, from 1, to its batch; the same one whenever it is asked for."""
 
 
-def drawn(
-    network: DepthForge, samples: Sequence[Loader], augment: Augment, *, size: int, seed: int
-) -> Batches:
+@dataclass(frozen=True)
+class Share:
+    """What one of several processes takes of every batch."""
+
+    size: int
+    """Views per process."""
+    rank: int = 0
+    world: int = 1
+
+    def of(self, count: int, step: int, seed: int) -> npt.NDArray[np.int64]:
+        """Items out of `count` that the process takes in an iteration."""
+        items = in_rounds(count, self.size * self.world, step, seed)
+        return items[self.size * self.rank :][: self.size]
+
+    def generators(self, step: int, seed: int) -> list[np.random.Generator]:
+        """One per view: the same for a view whichever process takes it."""
+        places = range(self.size * self.rank, self.size * (self.rank + 1))
+        return [np.random.default_rng((seed, step, place)) for place in places]
+
+
+def drawn(samples: Sequence[Loader], augment: Augment, *, share: Share, seed: int) -> Batches:
     """Draw new views every time; samples are gone through in shuffled rounds."""
 
     def draw(step: int) -> Batch:
-        rng = np.random.default_rng((seed, step))
-        chosen = in_rounds(len(samples), size, step, seed)
-        views = [view(samples[index](), augment, rng) for index in chosen]
+        chosen = [samples[index] for index in share.of(len(samples), step, seed)]
+        generators = share.generators(step, seed)
+        views = [view(load(), augment, rng) for load, rng in zip(chosen, generators, strict=True)]
         rgb, labels = (np.stack(parts) for parts in zip(*views, strict=True))
-        image = torch.from_numpy(rgb)
-        with torch.no_grad():
-            blocks = network.depth_blocks(network.normalize(image))
-        return Batch(image, torch.from_numpy(labels), blocks)
+        files = [str(load.image) for load in chosen]
+        return Batch(
+            torch.from_numpy(rgb), torch.from_numpy(labels), [], files, _seeds(generators)
+        )
 
     return draw
+
+
+def _seeds(generators: Sequence[np.random.Generator]) -> list[int]:
+    return [int(rng.integers(2**63)) for rng in generators]
 
 
 class Cache:
     """Views and their depth features in memory-mapped files."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, files: Sequence[str]) -> None:
+        self.files = files
+        """Of the images, which the views take turns of."""
         self.rgb: npt.NDArray[np.uint8] = np.load(folder / 'rgb.npy', mmap_mode='r')
         self.labels: npt.NDArray[np.uint8] = np.load(folder / 'labels.npy', mmap_mode='r')
         self.blocks: npt.NDArray[np.float16] = np.load(folder / 'blocks.npy', mmap_mode='r')
 
     def batches(
-        self, blocks: Sequence[int], *, size: int, seed: int, rare_classes: bool
+        self, blocks: Sequence[int], *, share: Share, seed: int, rare_classes: bool
     ) -> Batches:
         """
         Read random views; only the named blocks are read, the others are left out.
@@ -77,15 +107,18 @@ class Cache:
         chances = rare_class_chances(self.labels) if rare_classes else None
 
         def read(step: int) -> Batch:
-            chosen = in_rounds(len(self.rgb), size, step, seed)
+            chosen = share.of(len(self.rgb), step, seed)
+            generators = share.generators(step, seed)
             if chances is not None:
-                rng = np.random.default_rng((seed, step))
-                rare = rng.choice(len(chances), size // 2, p=chances)
-                chosen = np.concatenate((chosen[: size - size // 2], rare))
+                half = share.size // 2
+                rare = [rng.choice(len(chances), p=chances) for rng in generators[:half]]
+                chosen = np.array([*chosen[half:], *rare])
             return Batch(
                 torch.from_numpy(self.rgb[chosen]),
                 torch.from_numpy(self.labels[chosen]),
                 [torch.from_numpy(self.blocks[chosen, block]).float() for block in blocks],
+                [self.files[index % len(self.files)] for index in chosen],
+                _seeds(generators),
             )
 
         return read
@@ -119,8 +152,9 @@ def build_cache(
 ) -> Cache:
     """Draw `views` views per sample and store them with their depth features (half precision)."""
     done = folder / 'complete'
+    files = [str(load.image) for load in samples]
     if done.is_file():
-        return Cache(folder)
+        return Cache(folder, files)
     folder.mkdir(parents=True, exist_ok=True)
     config = network.config.encoder
     count = len(samples) * views
@@ -133,13 +167,13 @@ def build_cache(
         drawn_view: tuple[Rgb, Labels] = view(samples[index % len(samples)](), augment, rng)
         rgb[index], labels[index] = drawn_view
         with torch.inference_mode():
-            image = network.normalize(torch.from_numpy(rgb[index : index + 1].copy()))
-            for block, x_1NC in enumerate(network.depth_blocks(image)):
-                blocks[index, block] = x_1NC[0].half().numpy()
+            image = torch.from_numpy(rgb[index : index + 1].copy()).to(network.mean.device)
+            for block, x_1NC in enumerate(network.depth_blocks(network.normalize(image))):
+                blocks[index, block] = x_1NC[0].half().cpu().numpy()
     for array in (rgb, labels, blocks):
         array.flush()
     done.touch()
-    return Cache(folder)
+    return Cache(folder, files)
 
 
 def create_array(path: Path, kind: type, shape: tuple[int, ...]) -> np.memmap[Any, Any]:

@@ -8,6 +8,7 @@ Shapes: B batch, M queries, K classes, D head width, P points, G classes present
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from depthforge_ros.labels import UNLABELLED
@@ -43,9 +44,11 @@ class _Truth:
     masks_GP: Tensor
 
 
-def set_loss(output: HeadOutput, labels_BHW: Tensor, weights: LossWeights) -> Tensor:
-    """Mean loss over the decoder layers; labels uint8 with 255 unlabelled."""
-    points_BP2 = _draw_points(labels_BHW, weights.points)
+def set_loss(
+    output: HeadOutput, labels_BHW: Tensor, weights: LossWeights, seeds: Sequence[int]
+) -> Tensor:
+    """Mean loss over the decoder layers; labels uint8 with 255 unlabelled; a seed per image."""
+    points_BP2 = _draw_points(labels_BHW, weights.points, seeds)
     labels_BP = _labels_at(labels_BHW, points_BP2)
     grid = (2.0 * points_BP2 - 1.0)[:, :, None]
     features = functional.grid_sample(output.mask_features_BDhw, grid, align_corners=False)
@@ -67,20 +70,22 @@ def auxiliary_loss(logits_BKhw: Tensor, labels_BHW: Tensor) -> Tensor:
     return total / (labels != UNLABELLED).sum().clamp_min(1)
 
 
-def _draw_points(labels_BHW: Tensor, count: int) -> Tensor:
+def _draw_points(labels_BHW: Tensor, count: int, seeds: Sequence[int]) -> Tensor:
     """Draw points (B, P, 2) as (x, y) in [0, 1]: half anywhere, half in favour of rare classes."""
     batch, height, width = labels_BHW.shape
     drawn = []
-    for labels in labels_BHW.view(batch, -1).long():
+    for labels, seed in zip(labels_BHW.view(batch, -1).long(), seeds, strict=True):
+        generator = torch.Generator(labels.device).manual_seed(seed)
         counts = labels.bincount(minlength=256).float()
         chance = 1.0 / counts.clamp_min(1.0).sqrt()
         chance[UNLABELLED] = 0.0
         pixel_chance = chance[labels]
-        even = torch.randint(height * width, (count // 2,))
-        if float(pixel_chance.sum()) > 0.0:
-            drawn.append(torch.cat((even, pixel_chance.multinomial(count - len(even), True))))
-        else:
-            drawn.append(torch.randint(height * width, (count,)))
+        even = count // 2 if float(pixel_chance.sum()) > 0.0 else count
+        points = torch.randint(height * width, (even,), generator=generator, device=labels.device)
+        if even < count:
+            rare = pixel_chance.multinomial(count - even, True, generator=generator)
+            points = torch.cat((points, rare))
+        drawn.append(points)
     index_BP = torch.stack(drawn)
     x = (index_BP % width + 0.5) / width
     y = (index_BP // width + 0.5) / height
@@ -110,7 +115,7 @@ def _layer_loss(
     logits_BMP = layer.mask_embed_BMD @ features_BDP
     known_BP = (labels_BP != UNLABELLED).float()
     classes = layer.class_logits_BMK.shape[-1] - 1
-    targets = torch.full(layer.class_logits_BMK.shape[:2], classes)
+    targets = torch.full(layer.class_logits_BMK.shape[:2], classes, device=labels_BP.device)
     mask_terms = []
     for index, truth in enumerate(truths):
         query, target = match(
@@ -124,7 +129,7 @@ def _layer_loss(
                 known_BP[index].expand(len(query), -1),
             )
         )
-    class_weights = torch.ones(classes + 1)
+    class_weights = torch.ones(classes + 1, device=labels_BP.device)
     class_weights[-1] = weights.no_object
     class_loss = functional.cross_entropy(
         layer.class_logits_BMK.flatten(0, 1), targets.flatten(), class_weights
@@ -171,5 +176,6 @@ def match(
     overlap = shares @ masks_GP.T
     dice_cost = 1.0 - (2.0 * overlap + 1.0) / (shares.sum(1)[:, None] + masks_GP.sum(1) + 1.0)
     cost = weights.classes * class_cost + weights.mask * mask_cost + weights.dice * dice_cost
-    query, target = linear_sum_assignment(cost.numpy())
-    return torch.as_tensor(query), torch.as_tensor(target)
+    query, target = linear_sum_assignment(cost.cpu().numpy())
+    device = cost.device
+    return torch.as_tensor(query, device=device), torch.as_tensor(target, device=device)

@@ -8,7 +8,6 @@ import dataclasses
 from pathlib import Path
 
 from depthforge_ros.errors import UserError
-from depthforge_ros.labels import CAMVID
 from depthforge_ros.model.checkpoint import load_network, save_checkpoint
 from depthforge_ros.model.network import DepthForge
 from depthforge_trainer.config import FitConfig
@@ -23,6 +22,11 @@ def build_network(config: FitConfig) -> DepthForge:
         network, start = load_network(Path(config.start_from), foundation, visual)
         # The input's size is a default, not a property of the weights.
         network.config = dataclasses.replace(network.config, short_side=config.model.short_side)
+        if start.label_space != config.classes:
+            raise UserError(
+                f'{config.start_from} has the classes of {start.label_space.name}, the '
+                f'configuration those of {config.label_space}; make label_space equal'
+            )
         if network.config != config.model:
             raise UserError(
                 f'{config.start_from} holds another model than the configuration asks for; make '
@@ -33,7 +37,7 @@ def build_network(config: FitConfig) -> DepthForge:
         return network
     if foundation is None:
         raise UserError('the configuration needs a foundation or start_from; give one path')
-    network = DepthForge(config.model, len(CAMVID))
+    network = DepthForge(config.model, len(config.classes))
     load_foundation(network, foundation, visual)
     return network.eval()
 
@@ -43,7 +47,7 @@ def save(path: Path, network: DepthForge, config: FitConfig, *, seconds: float) 
     save_checkpoint(
         path,
         network,
-        label_space=CAMVID,
+        label_space=config.classes,
         provenance={
             'data': [dataclasses.asdict(s) | {'root': Path(s.root).name} for s in config.sources],
             'data_licence': config.data_licence,

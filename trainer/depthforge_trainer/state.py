@@ -3,7 +3,7 @@
 """
 What a stopped run needs to go on bit for bit: weights, their average, optimiser moments, place.
 
-Batches and random points are functions of the seed and the iteration (`features`, `train`), so no
+Batches and random points are functions of the seed and the iteration (`features`), so no
 generator's state is kept. One safetensors file in full precision.
 """
 
@@ -92,7 +92,7 @@ def restore_optimizer(
         if f'{MOMENTS[0]}.{name}' in moments:
             optimizer.state[parameter] = {
                 'step': torch.tensor(float(step)),
-                **{moment: moments[f'{moment}.{name}'] for moment in MOMENTS},
+                **{moment: moments[f'{moment}.{name}'].to(parameter.device) for moment in MOMENTS},
             }
 
 

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping, Sequence
 import csv
 from dataclasses import replace
 import math
@@ -13,102 +13,136 @@ import shutil
 import time
 
 from depthforge_ros.errors import UserError
-from depthforge_ros.model.network import DepthForge, FROZEN
+from depthforge_ros.labels import LabelSpace
+from depthforge_ros.model.mask2former import HeadOutput, LayerPrediction
+from depthforge_ros.model.network import DepthForge
 from depthforge_ros.model.patch import to_map
-from depthforge_trainer.config import FitConfig, Phase
-from depthforge_trainer.data import loaders
-from depthforge_trainer.features import Batch, Batches, build_cache, Cache, drawn
+from depthforge_trainer.config import FitConfig
+from depthforge_trainer.data import Loader, loaders, Source
+from depthforge_trainer.features import Batch, Batches, build_cache, Cache, drawn, Share
+from depthforge_trainer.log import Log
 from depthforge_trainer.losses import auxiliary_loss, LossWeights, set_loss
 from depthforge_trainer.networks import build_network, save
-from depthforge_trainer.schedule import cosine
+from depthforge_trainer.optimizer import build_optimizer
+from depthforge_trainer.processes import launch, recompute_activations
+from depthforge_trainer.schedule import SCHEDULES
 from depthforge_trainer.state import load_state, Place, restore_optimizer, save_state, STATE
-from depthforge_trainer.validation import validate
+from depthforge_trainer.validation import picture, validate
+from lightning_fabric import Fabric
 import numpy as np
 import torch
 from torch import nn, Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
-NO_DECAY = ('norm', 'level_embed', 'tokens.a', 'tokens.b', 'tokens.scale')
-LOGS = {
-    'log.csv': ('phase', 'iteration', 'loss', 'learning_rate', 'seconds'),
-    'validation.csv': ('phase', 'iteration', 'miou'),
-}
-
 
 class Training(nn.Module):
     """A network with what only its training has; called on a batch, it gives the loss."""
 
-    def __init__(self, network: DepthForge, *, auxiliary: bool) -> None:
+    def __init__(self, network: DepthForge, weights: LossWeights) -> None:
         super().__init__()
         self.network = network
+        self.weights = weights
+        self.phase = 'all'
+        """What is trained, see `Phase.train`."""
         self.auxiliary: nn.Conv2d | None = None
         """Linear classifier of the visual encoder's tapped maps."""
-        if auxiliary:
+        if weights.auxiliary > 0.0:
             width = len(network.config.taps) * network.config.encoder.width
             self.auxiliary = nn.Conv2d(width, network.head.classify.out_features - 1, 1)
 
-    def forward(self, batch: Batch, phase: Phase, weights: LossWeights) -> Tensor:
-        """Loss of a batch; the graph holds what the phase trains."""
-        network = self.network
-        image = network.normalize(batch.image_BHW3)
-        if phase.train == 'head':
-            # The cached blocks are the taps: without tokens both streams see the same features.
-            taps = [to_map(x, network.grid(image)) for x in batch.depth_blocks]
-        else:
-            taps = network.visual_taps(image, batch.depth_blocks)
+    def forward(self, batch: Batch) -> Tensor:
+        """Loss of a batch in float32; the graph holds what the phase trains."""
+        image = self.network.normalize(batch.image_BHW3)
+        taps = self._taps(image, batch.depth_blocks or self._depth_blocks(image))
+        logits_BKhw = None if self.auxiliary is None else self.auxiliary(torch.cat(taps, 1))
+        output = None
+        if self.phase != 'auxiliary':
+            output = _in_float(self.network.segment(taps, every_layer=True))
         loss = image.new_zeros(())
-        if self.auxiliary is not None:
-            logits_BKhw = self.auxiliary(torch.cat(taps, 1))
-            loss = weights.auxiliary * auxiliary_loss(logits_BKhw, batch.labels_BHW)
-        if phase.train == 'auxiliary':
-            return loss
-        loss = loss + set_loss(network.segment(taps, every_layer=True), batch.labels_BHW, weights)
+        with torch.autocast(image.device.type, enabled=False):
+            if logits_BKhw is not None:
+                auxiliary = auxiliary_loss(logits_BKhw.float(), batch.labels_BHW)
+                loss = loss + self.weights.auxiliary * auxiliary
+            if output is not None:
+                loss = loss + set_loss(output, batch.labels_BHW, self.weights, batch.seeds)
         return loss
+
+    def _taps(self, image: Tensor, depth_blocks: list[Tensor]) -> list[Tensor]:
+        if self.phase != 'head':
+            return self.network.visual_taps(image, depth_blocks)
+        # Without tokens both streams see the same features.
+        return [to_map(x, self.network.grid(image)) for x in depth_blocks]
+
+    @torch.no_grad()
+    def _depth_blocks(self, image: Tensor) -> list[Tensor]:
+        """Run the frozen depth stream, of which nothing is kept for the backward pass."""
+        blocks = self.network.depth_blocks(image)
+        if self.phase == 'head':
+            return [blocks[tap] for tap in self.network.config.taps]
+        return blocks
+
+
+def _in_float(output: HeadOutput) -> HeadOutput:
+    layers = [LayerPrediction(*(x.float() for x in layer)) for layer in output.layers]
+    return HeadOutput(layers, output.mask_features_BDhw.float())
 
 
 class Trainer:
     """One run: network, average, data; `run` goes through the phases from a place."""
 
-    def __init__(self, config: FitConfig) -> None:
+    def __init__(self, config: FitConfig, fabric: Fabric) -> None:
         self.config = config
-        self.network = build_network(config)
+        self.fabric = fabric
+        self.network = build_network(config).to(fabric.device)
         self.output = Path(config.output)
         self.output.mkdir(parents=True, exist_ok=True)
-        self.samples = [loader for source in config.sources for loader in loaders(source)]
-        self.validation = [loader for source in config.validation for loader in loaders(source)]
-        self.cache = self._cache()
-        self.training = Training(self.network, auxiliary=config.loss.auxiliary > 0.0)
+        # What is rendered or computed once is made by the first process.
+        with fabric.rank_zero_first():
+            self.samples = _loaders(config.sources, config.classes)
+            self.validation = _loaders(config.validation, config.classes)
+            self.targets = [loaders(source, config.classes) for source in config.targets]
+            self.cache = self._cache()
+        self.training = Training(self.network, config.loss).to(fabric.device)
         self.average = AveragedModel(
             self.training,
             multi_avg_fn=get_ema_multi_avg_fn(config.average_decay),
             use_buffers=False,
         )
+        if config.activation_checkpointing:
+            recompute_activations(self.network.visual)
         self.last = self.output / 'last.safetensors'
 
     def run(self, place: Place, moments: Mapping[str, Tensor]) -> Path:
         """Train what is left after `place`, with the optimiser's moments there."""
-        for name, columns in LOGS.items():
-            _cut_log(self.output / name, columns, place)
-        with (self.output / 'log.csv').open('a', newline='') as log:
-            writer = csv.writer(log)
+        with Log(self.config, place, write=self.fabric.is_global_zero) as log:
             for index in range(place.phase, len(self.config.phases)):
-                for done, row in self._phase(index, place, moments):
-                    writer.writerow(row)
-                    log.flush()
-                    place = done
+                place = self._phase(index, place, moments, log)
                 moments = {}
                 place = replace(place, phase=index + 1, step=0)
-        (self.output / STATE).unlink(missing_ok=True)
+        if self.fabric.is_global_zero:
+            self._judge_targets()
+            (self.output / STATE).unlink(missing_ok=True)
+        self.fabric.barrier()
         return self.last
 
-    def _phase(
-        self, index: int, place: Place, moments: Mapping[str, Tensor]
-    ) -> Iterator[tuple[Place, tuple[object, ...]]]:
-        """Train one phase, yielding the place and a row of the log after every iteration."""
+    def _judge_targets(self) -> None:
+        network = _network_of(self.average)
+        rows: list[tuple[str, ...]] = [('kind', 'root', 'split', 'exclude', 'miou')]
+        for source, samples in zip(self.config.targets, self.targets, strict=True):
+            miou = validate(network, samples, self.config.classes)
+            rows.append((source.kind, source.root, source.split, source.exclude, f'{miou:.2f}'))
+        if self.targets:
+            with (self.output / 'targets.csv').open('w', newline='') as file:
+                csv.writer(file).writerows(rows)
+
+    def _phase(self, index: int, place: Place, moments: Mapping[str, Tensor], log: Log) -> Place:
+        """Train one phase from `place` to its end."""
         config, phase = self.config, self.config.phases[index]
-        optimizer = torch.optim.AdamW(_groups(self.training, phase, config.weight_decay))
+        optimizer = build_optimizer(self.training, phase, config.weight_decay)
         restore_optimizer(optimizer, self.training, moments, place.step)
+        self.training.phase = phase.train
+        module = self.fabric.setup_module(self.training)
         rates = [group['lr'] for group in optimizer.param_groups]
         batches = self._batches(index)
         start = time.perf_counter() - place.seconds
@@ -118,53 +152,76 @@ class Trainer:
             initial=place.step,
             total=phase.iterations,
             mininterval=5.0,
+            disable=not self.fabric.is_global_zero,
         )
         for step in progress:
-            share = cosine(step / phase.iterations)
+            share = SCHEDULES[phase.schedule](step / phase.iterations)
             for group, peak in zip(optimizer.param_groups, rates, strict=True):
                 group['lr'] = peak * share
-            # The points of the loss are a function of the place, like the batch.
-            torch.manual_seed(hash((config.seed, index, step)))
-            loss = self._step(phase, optimizer, batches(step))
+            batch = batches(step)
+            loss = self._step(module, optimizer, batch)
+            if not math.isfinite(loss):
+                self._stop(loss, batch, place, optimizer)
             progress.set_postfix(loss=f'{loss:.3f}', refresh=False)
             seconds = time.perf_counter() - start
             place = replace(place, phase=index, step=step, seconds=seconds)
+            log.step(place, loss, phase.learning_rate * share)
             if step % config.save_every == 0 or step == phase.iterations:
-                place = self._save(place, optimizer)
-            rate = f'{phase.learning_rate * share:.2e}'
-            yield place, (index, step, f'{loss:.4f}', rate, f'{seconds:.1f}')
+                place = self._save(place, optimizer, log)
+        return place
 
-    def _step(self, phase: Phase, optimizer: torch.optim.Optimizer, batch: Batch) -> float:
-        loss = self.training(batch, phase, self.config.loss)
-        if not math.isfinite(loss.item()):
-            raise UserError(
-                f'the loss became {loss.item()} in a phase that trains {phase.train!r}; the last '
-                'checkpoint is kept; lower the learning rate'
-            )
+    def _step(self, module: nn.Module, optimizer: torch.optim.Optimizer, batch: Batch) -> float:
+        """Return the mean loss of all processes; weights change only if it is finite."""
+        loss = module(self.fabric.to_device(batch))
+        mean = float(torch.as_tensor(self.fabric.all_reduce(loss.detach(), reduce_op='mean')))
+        if not math.isfinite(mean):
+            return mean
         optimizer.zero_grad()
-        loss.backward()
+        self.fabric.backward(loss)
         parameters = [p for group in optimizer.param_groups for p in group['params']]
-        nn.utils.clip_grad_norm_(parameters, self.config.gradient_clip)
+        norm = nn.utils.clip_grad_norm_(parameters, self.config.gradient_clip)
+        if not math.isfinite(float(norm)):
+            return float(norm)
         optimizer.step()
         self.average.update_parameters(self.training)
-        return loss.item()
+        return mean
 
-    def _save(self, place: Place, optimizer: torch.optim.Optimizer) -> Place:
-        """Write the averaged network and the state; keep the network if it is the best so far."""
-        averaged = self.average.module
-        if not isinstance(averaged, Training):
-            raise TypeError(type(averaged))
-        network = averaged.network
+    def _stop(
+        self, loss: float, batch: Batch, place: Place, optimizer: torch.optim.Optimizer
+    ) -> None:
+        """Name the batch whose loss or gradient is not finite; the state before it is kept."""
+        if place.step and self.fabric.is_global_zero:
+            self._write(place, optimizer)
+        raise UserError(
+            f'the loss or its gradient became {loss} after iteration {place.step} of phase '
+            f'{place.phase}, on {", ".join(batch.files)}; the state before it is kept in '
+            f'{self.output}: look at these files, or lower the learning rate'
+        )
+
+    def _write(self, place: Place, optimizer: torch.optim.Optimizer) -> DepthForge:
+        """Write the averaged network, which it returns, and the state."""
+        network = _network_of(self.average)
         save(self.last, network, self.config, seconds=place.seconds)
-        if self.validation:
-            miou = validate(network, self.validation)
-            tqdm.write(f'phase {place.phase}, iteration {place.step}: validation mIoU {miou:.1f}')
-            with (self.output / 'validation.csv').open('a', newline='') as file:
-                csv.writer(file).writerow((place.phase, place.step, f'{miou:.2f}'))
-            if miou > place.best_miou:
-                place = replace(place, best_miou=miou)
-                shutil.copyfile(self.last, self.output / 'best.safetensors')
         save_state(self.output, self.config, place, self.training, self.average, optimizer)
+        return network
+
+    def _save(self, place: Place, optimizer: torch.optim.Optimizer, log: Log) -> Place:
+        """Write the run's state; keep the network if it is the best so far."""
+        if self.fabric.is_global_zero:
+            network = self._write(place, optimizer)
+            if self.validation:
+                miou = validate(network, self.validation, self.config.classes)
+                log.validation(place, miou)
+                if miou > place.best_miou:
+                    place = replace(place, best_miou=miou)
+                    shutil.copyfile(self.last, self.output / 'best.safetensors')
+                    save_state(
+                        self.output, self.config, place, self.training, self.average, optimizer
+                    )
+            if log.wants_pictures:
+                shown = self.validation or self.samples
+                log.pictures(place, picture(network, shown, self.config.classes))
+        self.fabric.barrier()
         return place
 
     def _cache(self) -> Cache | None:
@@ -183,59 +240,35 @@ class Trainer:
         config, phase = self.config, self.config.phases[index]
         # Another order in every phase.
         seed = config.seed * len(config.phases) + index
+        share = Share(phase.batch, self.fabric.global_rank, self.fabric.world_size)
         if self.cache is None:
-            return drawn(self.network, self.samples, config.augment, size=phase.batch, seed=seed)
+            return drawn(self.samples, config.augment, share=share, seed=seed)
         taps = self.network.config.taps
         blocks = taps if phase.train == 'head' else tuple(range(self.network.config.encoder.depth))
-        return self.cache.batches(
-            blocks, size=phase.batch, seed=seed, rare_classes=config.rare_classes
-        )
+        return self.cache.batches(blocks, share=share, seed=seed, rare_classes=config.rare_classes)
+
+
+def _network_of(average: AveragedModel) -> DepthForge:
+    if not isinstance(average.module, Training):
+        raise TypeError(type(average.module))
+    return average.module.network
+
+
+def _loaders(sources: Sequence[Source], space: LabelSpace) -> list[Loader]:
+    return [loader for source in sources for loader in loaders(source, space)]
 
 
 def fit(config: FitConfig, *, resume: bool = False) -> Path:
     """Train and return the path of the last checkpoint; `resume` goes on with a stopped run."""
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
+    fabric = launch(config.precision)
     state = Path(config.output) / STATE
     if state.is_file() and not resume:
         raise UserError(
             f'{state} is of a run that was stopped; go on with it by --resume, or remove the file'
         )
-    trainer = Trainer(config)
+    trainer = Trainer(config, fabric)
     if not resume:
         return trainer.run(Place(), {})
     return trainer.run(*load_state(trainer.output, config, trainer.training, trainer.average))
-
-
-def _groups(training: Training, phase: Phase, weight_decay: float) -> Iterable[dict[str, object]]:
-    """Optimiser groups: with and without decay, and the encoder where it is trained."""
-    decay: list[nn.Parameter] = []
-    plain: list[nn.Parameter] = []
-    encoder: list[nn.Parameter] = []
-    encoder_trains = phase.train in ('encoder', 'auxiliary')
-    for long_name, parameter in training.named_parameters():
-        name = long_name.removeprefix('network.')
-        frozen = name.split('.', 1)[0] in FROZEN
-        trains_encoder = encoder_trains and name.startswith('visual_encoder.')
-        parameter.requires_grad_(not frozen or trains_encoder)
-        if trains_encoder:
-            encoder.append(parameter)
-        elif not frozen:
-            skip = parameter.ndim < 2 or any(part in name for part in NO_DECAY)
-            (plain if skip else decay).append(parameter)
-    groups: list[dict[str, object]] = [
-        {'params': decay, 'lr': phase.learning_rate, 'weight_decay': weight_decay},
-        {'params': plain, 'lr': phase.learning_rate, 'weight_decay': 0.0},
-    ]
-    if encoder:
-        rate = phase.encoder_learning_rate
-        groups.append({'params': encoder, 'lr': rate, 'weight_decay': weight_decay})
-    return groups
-
-
-def _cut_log(path: Path, columns: tuple[str, ...], place: Place) -> None:
-    """Start a log, or keep of it what was written before `place`."""
-    rows = list(csv.reader(path.open(newline=''))) if path.is_file() else []
-    done = [row for row in rows[1:] if (int(row[0]), int(row[1])) <= (place.phase, place.step)]
-    with path.open('w', newline='') as file:
-        csv.writer(file).writerows((columns, *done))

@@ -1,0 +1,169 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Data sets of the trainer in their published layouts, on generated miniature trees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+from depthforge_ros.errors import UserError
+from depthforge_ros.labels import CAMVID, CITYSCAPES
+from depthforge_trainer.check import check
+from depthforge_trainer.cli import main
+from depthforge_trainer.data import loaders, Source
+from depthforge_trainer.datasets import DATASETS
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+import pytest
+
+Values = npt.NDArray[np.uint8]
+Writer = Callable[[Path, Values], None]
+
+
+def plain_png(path: Path, values: Values) -> None:
+    cv2.imwrite(str(path), values)
+
+
+def palette_png(path: Path, values: Values) -> None:
+    image = Image.fromarray(values)
+    # Colours that are not their indices, as in the published files.
+    image.putpalette([255 - i // 3 for i in range(768)])
+    image.save(path)
+
+
+def red_16bit_png(path: Path, values: Values) -> None:
+    pixels = np.zeros((*values.shape, 3), np.uint16)
+    pixels[..., 2] = values
+    pixels[..., 1] = 7
+    cv2.imwrite(str(path), pixels)
+
+
+def coloured_png(path: Path, values: Values) -> None:
+    colours = {0: (128, 64, 128), 1: (64, 192, 128), 2: (128, 0, 0), 3: (0, 0, 0)}
+    rgb = np.array([colours[index] for index in range(4)], np.uint8)[values]
+    cv2.imwrite(str(path), rgb[..., ::-1])
+
+
+ROAD_SIDEWALK_BUILDING = ('road', 'sidewalk', 'building')
+LAYOUTS: dict[str, tuple[str, str, str, Writer, tuple[int, ...]]] = {
+    # Split, image, labels, their format, the values of road, sidewalk, building, unlabelled.
+    'cityscapes': (
+        'train', 'leftImg8bit/train/ulm/ulm_1_leftImg8bit.png',
+        'gtFine/train/ulm/ulm_1_gtFine_labelIds.png', plain_png, (7, 8, 11, 0),
+    ),
+    'bdd100k': (
+        'val', 'images/10k/val/a.jpg', 'labels/sem_seg/masks/val/a.png', plain_png, (0, 1, 2, 255),
+    ),
+    'mapillary': (
+        'training', 'training/images/a.jpg', 'training/v1.2/labels/a.png', palette_png,
+        (13, 15, 17, 65),
+    ),
+    'acdc': (
+        'night/val', 'rgb_anon/night/val/GOPR1/GOPR1_rgb_anon.png',
+        'gt/night/val/GOPR1/GOPR1_gt_labelTrainIds.png', plain_png, (0, 1, 2, 255),
+    ),
+    'gtav': ('', 'images/00001.png', 'labels/00001.png', palette_png, (7, 8, 11, 34)),
+    'synthia': ('', 'RGB/0000000.png', 'GT/LABELS/0000000.png', red_16bit_png, (3, 4, 2, 22)),
+    'urbansyn': ('', 'rgb/rgb_0001.png', 'ss/ss_0001.png', plain_png, (0, 1, 2, 19)),
+    'kitti': (
+        '', 'training/image_2/a.png', 'training/semantic/a.png', plain_png, (7, 8, 11, 0),
+    ),
+    'kitti_semantic': ('', 'images/a.jpg', 'labels/a.png', plain_png, (0, 1, 2, 255)),
+    'folder': ('', 'images/a.jpg', 'labels/a.png', plain_png, (0, 1, 2, 255)),
+    'camvid': ('', 'images/a.jpg', 'labels/a.png', plain_png, (3, 4, 1, 11)),
+    'camvid_32': (
+        '', '701_StillsRaw_full/a.png', 'LabeledApproved_full/a_L.png', coloured_png,
+        (0, 1, 2, 3),
+    ),
+    'street': ('', 'images/000000.jpg', 'labels/000000.png', plain_png, (3, 4, 1, 255)),
+}  # fmt: skip
+
+
+def write(name: str, root: Path) -> str:
+    """Write one image of 40 % road, 30 % sidewalk, 20 % building, 10 % without label."""
+    split, image, labels, writer, values = LAYOUTS[name]
+    for path in (root / image, root / labels):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(root / image), np.full((10, 12, 3), 90, np.uint8))
+    rows = np.repeat(np.array(values, np.uint8), (4, 3, 2, 1))
+    writer(root / labels, np.repeat(rows[:, None], 12, 1))
+    return split
+
+
+def test_every_labelled_data_set_has_a_layout_here() -> None:
+    assert DATASETS.keys() - {'images'} == LAYOUTS.keys()
+
+
+@pytest.mark.parametrize('name', LAYOUTS)
+def test_layout_is_found_and_mapped(name: str, tmp_path: Path) -> None:
+    split = write(name, tmp_path)
+    space = DATASETS[name].space
+    names = ROAD_SIDEWALK_BUILDING if space is CITYSCAPES else ('road', 'pavement', 'building')
+    findings = check(name, tmp_path, split)
+    assert (findings.images, findings.labels, findings.faults) == (1, 1, ())
+    found = {cls: count for cls, count in findings.pixels.items() if count}
+    assert found == dict(zip(names, (48, 36, 24), strict=True))
+    assert findings.unlabelled == 12
+    (load,) = loaders(Source(name, str(tmp_path), split=split, count=1))
+    assert load().labels[0, 0] == CAMVID.classes.index('road')
+
+
+@pytest.mark.parametrize('name', sorted(set(LAYOUTS) - {'camvid_32', 'street'}))
+def test_values_outside_the_data_set_are_named(name: str, tmp_path: Path) -> None:
+    split = write(name, tmp_path)
+    _, _, labels, writer, _ = LAYOUTS[name]
+    writer(tmp_path / labels, np.full((10, 12), 99, np.uint8))
+    (fault,) = check(name, tmp_path, split).faults
+    assert 'value 99' in fault
+    assert labels in fault
+
+
+def test_colours_outside_camvid_are_refused(tmp_path: Path) -> None:
+    write('camvid_32', tmp_path)
+    labels = tmp_path / 'LabeledApproved_full' / 'a_L.png'
+    cv2.imwrite(str(labels), np.full((10, 12, 3), 1, np.uint8))
+    assert 'a_L.png' in check('camvid_32', tmp_path).faults[0]
+
+
+def test_mapped_classes_are_19_each_once_at_least() -> None:
+    for name, dataset in DATASETS.items():
+        known = set(dataset.mapping.tolist()) - {254, 255}
+        expected = set() if name == 'images' else set(range(len(dataset.space)))
+        assert known == expected, name
+
+
+def test_check_command_counts_and_says_what_is_wrong(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write('camvid', tmp_path)
+    assert main(['check', 'camvid', '--root', str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert 'images 1, readable labels 1' in printed
+    assert 'road             40.00 %' in printed
+    assert 'never occurs' in printed
+    cv2.imwrite(str(tmp_path / 'images' / 'b.jpg'), np.zeros((10, 12, 3), np.uint8))
+    assert main(['check', 'camvid', '--root', str(tmp_path)]) == 2
+    assert 'b.png is missing' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ('source', 'words'),
+    [
+        (Source('bdd100k', 'r', split='trian'), ['trian', 'train']),
+        (Source('gtav', 'r', split='val'), ["'val'", 'leave it out']),
+        (Source('acdc', 'r', split='fog/val'), ['no images', 'fog/val']),
+    ],
+)
+def test_wrong_splits_and_empty_folders_are_refused(source: Source, words: list[str]) -> None:
+    with pytest.raises(UserError) as error:
+        loaders(source)
+    assert all(word in str(error.value) for word in words)
+
+
+def test_camvid_cannot_be_mapped_to_cityscapes(tmp_path: Path) -> None:
+    write('camvid', tmp_path)
+    with pytest.raises(UserError, match='cannot be mapped to cityscapes'):
+        loaders(Source('camvid', str(tmp_path)), CITYSCAPES)

@@ -1,0 +1,63 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Memory and hours of a run, estimated before it starts."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from depthforge_trainer.cli import main
+from depthforge_trainer.config import FitConfig, Phase, read_config
+from depthforge_trainer.estimate import count
+import pytest
+import torch
+
+CONFIGS = Path(__file__).resolve().parents[1] / 'trainer' / 'configs'
+PHASE = Phase('all', iterations=1, batch=4)
+
+
+@pytest.fixture(scope='module')
+def large() -> FitConfig:
+    return read_config(CONFIGS / 'large_gtav.yaml', FitConfig)
+
+
+def test_operations_are_those_of_the_encoders_and_something_for_the_head(large: FitConfig) -> None:
+    encoder, patches = large.model.encoder, 32 * 32 + 1
+    # Per token 2 x 12 width^2 for the matrices and 4 N width for attention, per block.
+    width = encoder.width
+    forward = encoder.depth * patches * (24 * width**2 + 4 * patches * width)
+    # Depth forward; visual forward, again for the backward pass, and backward to the inputs.
+    expected = PHASE.batch * 4 * forward
+    cost = count(large, PHASE)
+    assert 1.0 * expected < cost.operations < 1.4 * expected
+    kept = count(dataclasses.replace(large, activation_checkpointing=False), PHASE)
+    assert kept.operations < 0.9 * cost.operations
+    assert kept.activation_bytes > 2 * cost.activation_bytes
+    assert kept.weight_bytes == cost.weight_bytes
+
+
+def test_operations_grow_with_the_batch(large: FitConfig) -> None:
+    one = count(large, dataclasses.replace(PHASE, batch=1))
+    two = count(large, dataclasses.replace(PHASE, batch=2))
+    assert two.operations == pytest.approx(2 * one.operations, rel=0.02)
+
+
+def test_estimate_command_scales_what_it_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (CONFIGS / 'large_gtav.yaml').read_text()
+    path = tmp_path / 'fit.yaml'
+    head = (
+        'head: {width: 64, attention_heads: 4, pixel_layers: 1, pixel_ffn: 64, decoder_layers: 2}'
+    )
+    path.write_text(
+        text.replace('  short_side: 512\naugment', f'  short_side: 512\n  {head}\naugment')
+    )
+    torch.manual_seed(0)
+    assert main(['estimate', str(path), '--matrix-tflops', '100']) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith('measured here')
+    hours = [float(line.split()[-2]) for line in lines if line.endswith(' h')]
+    assert hours[0] == pytest.approx(8 * hours[1], abs=0.5)
+    assert main(['estimate', str(path), '--matrix-tflops', '0']) == 2

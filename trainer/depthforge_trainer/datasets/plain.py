@@ -1,0 +1,35 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""images/ and labels/ of the same names: CamVid's 11 classes, train ids, rendered streets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from depthforge_ros.labels import CAMVID as CAMVID_SPACE
+from depthforge_ros.labels import CITYSCAPES
+from depthforge_trainer.datasets.base import (
+    DataSet,
+    images_in,
+    mapping,
+    Pair,
+    side_by_side,
+    TRAIN_IDS,
+)
+
+
+def _find(root: Path, split: str) -> list[Pair]:
+    return side_by_side(root / 'images', root / 'labels')
+
+
+def _find_unlabelled(root: Path, split: str) -> list[Pair]:
+    return [Pair(image, None) for image in images_in(root)]
+
+
+_CAMVID_IDS = {index: index for index in range(len(CAMVID_SPACE))}
+CAMVID = DataSet(CAMVID_SPACE, _find, mapping(_CAMVID_IDS, void=(len(CAMVID_SPACE),)))
+"""The root names the split."""
+STREET = DataSet(CAMVID_SPACE, _find, mapping(_CAMVID_IDS))
+TRAIN_ID_FOLDER = DataSet(CITYSCAPES, _find, TRAIN_IDS)
+UNLABELLED_IMAGES = DataSet(CAMVID_SPACE, _find_unlabelled, mapping({}))
+"""Without labels any class space does."""

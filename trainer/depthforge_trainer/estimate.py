@@ -1,0 +1,173 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""
+Memory and hours of a run, before it is started.
+
+Operations and kept activations of one iteration are counted on tensors without storage, for the
+very configuration. What time they take is measured small: the same run's shape with fewer and
+narrower layers, on this machine, beside its matrix rate. The share of the matrix rate that the
+small run reaches is then taken to hold for the target too, whose matrix rate the user gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+import statistics
+import time
+
+from depthforge_ros.errors import UserError
+from depthforge_ros.model.config import NetworkConfig, VitConfig
+from depthforge_ros.model.network import DepthForge
+from depthforge_trainer.config import FitConfig, Phase
+from depthforge_trainer.features import Batch
+from depthforge_trainer.optimizer import build_optimizer
+from depthforge_trainer.processes import recompute_activations
+from depthforge_trainer.train import Training
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+SMALL = VitConfig(width=192, depth=4, heads=3)
+SMALL_GRID = 16
+"""Patches along each side of the small run's views."""
+REPEATS = 3
+MATRIX = 1024
+"""Side of the square matrices whose product gives the matrix rate."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one iteration of one process."""
+
+    operations: int
+    """Floating-point operations, two per multiply-add, forward and backward."""
+    weight_bytes: int
+    """Weights, their average, gradients and AdamW's moments, float32."""
+    activation_bytes: int
+    """Kept from the forward to the backward pass, taken as all in the run's precision; workspace
+    and fragmentation come on top."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the small run reached on this machine, medians; operations per second."""
+
+    step_rate: float
+    matrix_rate: float
+
+    @property
+    def share(self) -> float:
+        """Share of the matrix rate that training reaches."""
+        return self.step_rate / self.matrix_rate
+
+
+def estimate(config: FitConfig, *, matrix_tflops: float, processes: Sequence[int]) -> list[str]:
+    """Say per process memory, and hours on so many processes of a device of that matrix rate."""
+    if matrix_tflops <= 0.0:
+        raise UserError(f'matrix rate {matrix_tflops} TFLOP/s came; give what your device reaches')
+    measured = measure(config)
+    lines = [
+        f'measured here, small and in float32: {measured.step_rate / 1e9:.1f} of '
+        f'{measured.matrix_rate / 1e9:.1f} GFLOP/s, {100.0 * measured.share:.0f} %',
+        f'assumed of the device: the same share of {matrix_tflops:g} TFLOP/s; data and '
+        'communication take no time',
+    ]
+    for index, phase in enumerate(config.phases):
+        cost = count(config, phase)
+        seconds = phase.iterations * cost.operations / (measured.share * matrix_tflops * 1e12)
+        lines.append(
+            f'phase {index}, {phase.train}: {cost.operations / 1e12:.2f} TFLOP per iteration and '
+            f'process, weights and moments {cost.weight_bytes / 2**30:.1f} GiB, activations '
+            f'{cost.activation_bytes / 2**30:.1f} GiB'
+        )
+        lines += [
+            f'  {phase.iterations * phase.batch} views on {number}: '
+            f'{seconds / number / 3600.0:.1f} h'
+            for number in processes
+        ]
+    return lines
+
+
+def count(config: FitConfig, phase: Phase) -> Cost:
+    """Count an iteration without computing it; the loss itself is left out."""
+    if phase.train not in ('all', 'encoder'):
+        raise UserError(
+            f'no estimate of a phase that trains {phase.train!r}; leave it out of the configuration'
+        )
+    with torch.device('meta'):
+        training = Training(DepthForge(config.model, len(config.classes)), config.loss)
+    training.to('meta')
+    build_optimizer(training, phase, config.weight_decay)
+    if config.activation_checkpointing:
+        recompute_activations(training.network.visual)
+    kept: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage._cdata] = storage.nbytes()
+        return tensor
+
+    weights = {p.untyped_storage()._cdata for p in training.parameters()}
+    with FlopCounterMode(display=False) as counter:
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            output = _forward(training, config, phase)
+        output.backward()
+    trained = sum(p.numel() for p in training.parameters() if p.requires_grad)
+    every = sum(p.numel() for p in training.parameters())
+    half = 0.5 if config.precision == 'bf16-mixed' else 1.0
+    activations = sum(size for key, size in kept.items() if key not in weights)
+    return Cost(counter.get_total_flops(), 4 * (2 * every + 3 * trained), int(half * activations))
+
+
+def _forward(training: Training, config: FitConfig, phase: Phase) -> Tensor:
+    network = training.network
+    size = (phase.batch, config.augment.height, config.augment.width, 3)
+    image = network.normalize(torch.zeros(size, dtype=torch.uint8, device='meta'))
+    with torch.no_grad():
+        blocks = network.depth_blocks(image)
+    output = network.segment(network.visual_taps(image, blocks), every_layer=True)
+    terms = [x.sum() for layer in output.layers for x in layer]
+    return torch.stack(terms).sum() + output.mask_features_BDhw.sum()
+
+
+def measure(config: FitConfig) -> Measured:
+    """Time whole iterations of a small encoder with the run's head, and matrix products."""
+    phase = Phase('all', iterations=1, batch=1)
+    patch = config.model.encoder.patch
+    model = NetworkConfig(
+        encoder=replace(SMALL, patch=patch), taps=(0, 1, 2, 3), head=config.model.head
+    )
+    augment = replace(config.augment, height=SMALL_GRID * patch, width=SMALL_GRID * patch)
+    small = replace(config, model=model, augment=augment, activation_checkpointing=False)
+    training = Training(DepthForge(model, len(config.classes)), config.loss)
+    optimizer = build_optimizer(training, phase, config.weight_decay)
+    size = (1, augment.height, augment.width)
+    batch = Batch(
+        torch.randint(256, (*size, 3), dtype=torch.uint8),
+        torch.randint(len(config.classes), size, dtype=torch.uint8),
+        [], ['random'], [0],
+    )  # fmt: skip
+    matrix = torch.randn(MATRIX, MATRIX)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        training(batch).backward()
+        optimizer.step()
+
+    steps, products = [], []
+    for _ in range(REPEATS):
+        steps.append(_seconds(step))
+        products.append(_seconds(lambda: matrix @ matrix))
+    return Measured(
+        step_rate=count(small, phase).operations / statistics.median(steps),
+        matrix_rate=2 * MATRIX**3 / statistics.median(products),
+    )
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    """Processor time of this process, which others on the machine hardly change."""
+    work()
+    start = time.process_time()
+    work()
+    return time.process_time() - start
