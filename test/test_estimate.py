@@ -31,16 +31,11 @@ def test_operations_are_those_of_the_encoders_and_something_for_the_head(large: 
     expected = PHASE.batch * 4 * forward
     cost = count(large, PHASE)
     assert 1.0 * expected < cost.operations < 1.4 * expected
-    kept = count(dataclasses.replace(large, activation_checkpointing=False), PHASE)
-    assert kept.operations < 0.9 * cost.operations
-    assert kept.activation_bytes > 2 * cost.activation_bytes
+    one = dataclasses.replace(PHASE, batch=1)
+    kept = count(dataclasses.replace(large, activation_checkpointing=False), one)
+    assert 4 * kept.operations < 0.9 * cost.operations
+    assert 4 * kept.activation_bytes > 2 * cost.activation_bytes
     assert kept.weight_bytes == cost.weight_bytes
-
-
-def test_operations_grow_with_the_batch(large: FitConfig) -> None:
-    one = count(large, dataclasses.replace(PHASE, batch=1))
-    two = count(large, dataclasses.replace(PHASE, batch=2))
-    assert two.operations == pytest.approx(2 * one.operations, rel=0.02)
 
 
 def test_estimate_command_scales_what_it_measured(

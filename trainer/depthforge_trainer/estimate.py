@@ -93,7 +93,7 @@ def count(config: FitConfig, phase: Phase) -> Cost:
     """Count an iteration without computing it; the loss itself is left out."""
     if phase.train not in ('all', 'encoder'):
         raise UserError(
-            f'no estimate of a phase that trains {phase.train!r}; leave it out of the file'
+            f'no estimate of a phase that trains {phase.train!r}; leave it out of the run'
         )
     with torch.device('meta'):
         training = Training(DepthForge(config.model, len(config.classes)), config.loss)
