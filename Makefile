@@ -68,7 +68,7 @@ clean:
 	touch $@
 
 .venv/.test: .venv/.python setup.py trainer/pyproject.toml
-	$(BIN)/python -m pip install -e '.[ros,test]' -e ./trainer
+	$(BIN)/python -m pip install -e '.[ros,test]' -e './trainer[tensorboard]'
 	touch $@ .venv/.demo
 
 .venv/.python:

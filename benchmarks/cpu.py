@@ -205,9 +205,9 @@ def _arguments() -> argparse.Namespace:
         description=__doc__.partition('\n\n')[0],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    choices = ['eager', 'openvino', 'inductor']
+    choices = ['eager', 'int8', 'openvino', 'inductor']
     parser.add_argument(
-        '--engines', nargs='+', choices=choices, default=choices[:2], help='eager is always run'
+        '--engines', nargs='+', choices=choices, default=choices[:3], help='eager is always run'
     )
     parser.add_argument('--turns', type=int, default=15, help='measured turns after a warm-up')
     parser.add_argument('--threads', type=int, default=2, help='CPU threads')

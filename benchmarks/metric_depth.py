@@ -150,6 +150,9 @@ def measure(drive: Drive, frames: Sequence[Frame]) -> dict[str, Any]:
             'best': _rounded(best), 'road_per_frame': _rounded(alone),
             'road_scaled': _rounded(filtered),
         },
+        'errors_over_time': {
+            'best': _over_time(frames, best), 'road_scaled': _over_time(frames, filtered),
+        },
         'horizon_pitch_deg': _rounded([float(np.rad2deg(r.horizon_pitch_rad)) for r in roads]),
         'off_plane_share': _rounded([road.off_plane_share for road in roads]),
     }  # fmt: skip
@@ -206,6 +209,19 @@ def _judged(frames: Sequence[Frame], scales: Sequence[float]) -> dict[str, Any]:
         'rmse_m': _mean([one.rmse_m for one in errors]),
         'delta1': _mean([one.delta_125 for one in errors]),
         'refused_frames': len(frames) - len(errors),
+    }
+
+
+def _over_time(frames: Sequence[Frame], scales: Sequence[float]) -> dict[str, Any]:
+    """List the errors of each frame, None where it has no scale."""
+    errors = [
+        _errors(frame, scale) if np.isfinite(scale) else None
+        for frame, scale in zip(frames, scales, strict=True)
+    ]
+    return {
+        'absrel': [one and round(one.absrel, 4) for one in errors],
+        'rmse_m': [one and round(one.rmse_m, 3) for one in errors],
+        'delta1': [one and round(one.delta_125, 4) for one in errors],
     }
 
 
