@@ -71,12 +71,17 @@ def main() -> int:
     args = parser.parse_args()
     # transformers leaves out the offset that official DINOv2 without registers adds.
     vit.POSITION_OFFSET = 0.0
-    rows = []
+    rows: list[Row] = []
     print('| part | models | size | max error |\n|---|---|---|---|')
     with torch.inference_mode():
         for row in _rows(args.only):
             rows.append(row)
             print(f'| {row.part} | {row.models} | {row.size} | {row.max_error:.1e} |', flush=True)
+            _write(args.json, rows)
+    return int(any(row.max_error > TARGET for row in rows))
+
+
+def _write(path: Path, rows: list[Row]) -> None:
     report = {
         'command': ' '.join(sys.argv),
         'date': datetime.date.today().isoformat(),
@@ -84,9 +89,8 @@ def main() -> int:
         'target': TARGET,
         'rows': [row._asdict() for row in rows],
     }
-    args.json.parent.mkdir(parents=True, exist_ok=True)
-    args.json.write_text(json.dumps(report, indent=1) + '\n')
-    return int(any(row.max_error > TARGET for row in rows))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(report, indent=1) + '\n')
 
 
 def _rows(only: str) -> Iterator[Row]:

@@ -54,7 +54,7 @@ def test_all_topics_of_the_node_are_told() -> None:
     assert set(OUTPUTS.values()) <= set(told)
 
 
-@pytest.mark.parametrize('name', ['parameters', 'metric_depth'])
+@pytest.mark.parametrize('name', ['parameters', 'metric_depth', 'model'])
 def test_generated_page_is_up_to_date(name: str) -> None:
     path = ROOT / 'docs' / f'{name}.py'
     made = runpy.run_path(str(path))

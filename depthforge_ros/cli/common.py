@@ -50,11 +50,12 @@ def add_engine_arguments(
 
 
 def open_engine(args: argparse.Namespace, model: str) -> Engine:
-    """Load a model into the engine that the options name, and say which it is and why."""
+    """Load a model into the engine that the options name; says which one `auto` took, and why."""
     from depthforge_ros.engine import load_engine
 
     engine = load_engine(model, engine=args.engine, device=args.device, short_side=args.short_side)
-    print(f'engine {engine.name}: {engine.reason}', file=sys.stderr)
+    if args.engine == 'auto':
+        print(f'engine {engine.name}: {engine.reason}', file=sys.stderr)
     return engine
 
 
