@@ -69,7 +69,7 @@ def test_executable_answers_with_the_header_of_the_image(
     ('arguments', 'expected'),
     [
         (('-p', 'model:=nothing'), ("'nothing'", 'depthforge_tiny')),
-        (('-p', 'engine:=warp'), ("'warp'", 'eager, null')),
+        (('-p', 'engine:=warp'), ("'warp'", 'choose one of auto, eager')),
         ((*NULL, '-p', 'short_side:=-5'), ('short_side', '-5', 'from 0 to 8192')),
         ((*NULL, '-p', 'overlay_alpha:=1'), ('overlay_alpha', '1', '0.0 to 1.0')),
         ((*NULL, '-p', 'image_transport:=zip'), ('image_transport', 'zip', 'raw, compressed')),
