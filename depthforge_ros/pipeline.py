@@ -9,6 +9,7 @@ import gc
 import logging
 import time
 
+from depthforge_ros.allocator import return_freed_memory
 from depthforge_ros.engine.base import Engine, joined, NetworkOutput
 from depthforge_ros.errors import UserError
 from depthforge_ros.postprocess import Result, to_camera
@@ -94,7 +95,8 @@ class Pipeline:
 
 
 def release_memory() -> None:
-    """Free the engines that nobody refers to any more, and give unused GPU memory back."""
+    """Free the engines that nobody refers to any more, and give unused memory back."""
     gc.collect()
+    return_freed_memory()
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()

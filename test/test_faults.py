@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 import subprocess
 import sys
+import threading
 from typing import Any
 
 from lifecycle_msgs.msg import State
@@ -52,7 +53,6 @@ def test_transitions_under_load_leak_nothing(peer: Any) -> None:
     with node_in_process(autostart=False) as node:
         publisher = peer.node.create_publisher(Image, '/image', 10)
         frame = make_image(1)
-        before_kib = 0
         for number in range(TRANSITIONS):
             for trigger in (node.trigger_configure, node.trigger_activate):
                 trigger()
@@ -67,7 +67,8 @@ def test_transitions_under_load_leak_nothing(peer: Any) -> None:
                 final.received == final.published + sum(final.dropped.values()) + final.in_flight
             )
             if number == TRANSITIONS // 2:
-                before_kib = resident_kib()
+                before_kib, threads = resident_kib(), threading.active_count()
+        assert threading.active_count() == threads
         assert node._state_machine.current_state[0] == State.PRIMARY_STATE_UNCONFIGURED
     assert peer.node.count_publishers(MASK) <= 1
     assert resident_kib() - before_kib < MAX_GROWTH_KIB

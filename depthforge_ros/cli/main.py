@@ -11,6 +11,7 @@ import sys
 from types import ModuleType
 from typing import NoReturn
 
+from depthforge_ros.allocator import keep_freed_memory
 from depthforge_ros.errors import UserError
 
 COMMANDS = {
@@ -69,6 +70,7 @@ def _run(arguments: list[str]) -> int:
     module = importlib.import_module(COMMANDS[name])
     parser = _parser(name, module)
     args = parser.parse_args(arguments[1:])
+    keep_freed_memory()
     try:
         return int(module.run(args))
     except ModuleNotFoundError as error:

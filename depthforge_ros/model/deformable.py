@@ -121,7 +121,7 @@ class PixelLayer(nn.Module):
         sizes: Sequence[tuple[int, int]],
     ) -> Tensor:
         x_BSD = self.norm1(x_BSD + self.attention(x_BSD, position_SD, points_S2, sizes))
-        out: Tensor = self.norm2(x_BSD + self.fc2(functional.relu(self.fc1(x_BSD))))
+        out: Tensor = self.norm2(x_BSD + self.fc2(self.fc1(x_BSD).relu_()))
         return out
 
 

@@ -24,7 +24,7 @@ class ResidualConvUnit(nn.Module):
         self.conv2 = _conv3(features, features)
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.conv2(functional.relu(self.conv1(functional.relu(x))))
+        out: Tensor = self.conv2(self.conv1(functional.relu(x)).relu_())
         return out + x
 
 

@@ -18,7 +18,6 @@ from depthforge_ros.model.refinement import Level, resize
 from depthforge_ros.model.sampling import LEVELS
 import torch
 from torch import nn, Tensor
-from torch.nn import functional
 
 
 class LayerPrediction(NamedTuple):
@@ -75,7 +74,7 @@ class DecoderLayer(nn.Module):
         x_BMD = self.cross_norm(x_BMD + self.cross(x_BMD + queries_MD, keys, values, mask))
         placed = x_BMD + queries_MD
         x_BMD = self.own_norm(x_BMD + self.own(placed, placed, x_BMD))
-        out: Tensor = self.ffn_norm(x_BMD + self.fc2(functional.relu(self.fc1(x_BMD))))
+        out: Tensor = self.ffn_norm(x_BMD + self.fc2(self.fc1(x_BMD).relu_()))
         return out
 
 

@@ -8,12 +8,15 @@ Shapes: B batch, N patches, C width, L blocks, M tokens, R rank, Q query width.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 import math
 from typing import NamedTuple
 
 from depthforge_ros.model.config import TokenConfig, VitConfig
 import torch
 from torch import nn, Tensor
+from torch.nn import functional
 
 
 class Folded(NamedTuple):
@@ -24,8 +27,8 @@ class Folded(NamedTuple):
     values_LMC: Tensor
     """s (W_d W_t(T[1:]) + b) per block; b shares out the bias of W_d, since the attention over the
     tokens sums to a known total. The sink token has only the bias."""
-    mix_CC: Tensor
-    """s W_d, transposed: to be multiplied from the right."""
+    mix: Callable[[Tensor], Tensor]
+    """s W_d, without its bias: (..., C) to (..., C)."""
 
 
 def refine(
@@ -40,7 +43,7 @@ def refine(
     else:
         weights_BNM = (visual_BNC @ keys_CM).softmax(-1)
         weights_BNM = weights_BNM + config.depth_weight * (depth_BNC @ keys_CM).softmax(-1)
-    return visual_BNC + visual_BNC @ folded.mix_CC + weights_BNM @ values_MC
+    return visual_BNC + folded.mix(visual_BNC) + weights_BNM @ values_MC
 
 
 class DepthAwareTokens(nn.Module):
@@ -85,7 +88,7 @@ class DepthAwareTokens(nn.Module):
         return Folded(
             keys_LCM=tokens.transpose(1, 2) * tokens.shape[-1] ** -0.5,
             values_LMC=self.scale * (values + self.to_delta.bias / total),
-            mix_CC=self.scale * self.to_delta.weight.T,
+            mix=partial(functional.linear, weight=self.scale * self.to_delta.weight),
         )
 
     def queries(self) -> Tensor:
@@ -101,19 +104,22 @@ class FoldedTokens(nn.Module):
 
     keys_LCM: Tensor
     values_LMC: Tensor
-    mix_CC: Tensor
     queries_MQ: Tensor
 
     @torch.no_grad()
     def __init__(self, tokens: DepthAwareTokens) -> None:
         super().__init__()
-        for name, value in tokens.fold()._asdict().items():
-            self.register_buffer(name, value.contiguous())
+        folded = tokens.fold()
+        self.register_buffer('keys_LCM', folded.keys_LCM.contiguous())
+        self.register_buffer('values_LMC', folded.values_LMC)
+        width = tokens.to_delta.in_features
+        self.mix = nn.Linear(width, width, bias=False, device='meta')
+        self.mix.weight = nn.Parameter(tokens.scale * tokens.to_delta.weight, requires_grad=False)
         self.register_buffer('queries_MQ', tokens.queries())
 
     def fold(self) -> Folded:
         """Return the stored constants."""
-        return Folded(self.keys_LCM, self.values_LMC, self.mix_CC)
+        return Folded(self.keys_LCM, self.values_LMC, self.mix)
 
     def queries(self) -> Tensor:
         """Return the stored queries (M, Q)."""

@@ -20,8 +20,10 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the node until it is interrupted, and end the process."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
+    from depthforge_ros.allocator import keep_freed_memory
     from depthforge_ros.ros import node
 
+    keep_freed_memory()
     # From here on ROS and the node end in order.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
