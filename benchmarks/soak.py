@@ -81,6 +81,7 @@ def soak(transport: str, args: argparse.Namespace, source: random.Random) -> dic
     kind = Image if transport == 'raw' else CompressedImage
     with _node(transport) as process, Peer(kind) as peer:
         peer.wait_until(peer.is_connected, 'the node to appear')
+        begun_s = due_s = time.monotonic()
         blocks = max(2, args.messages // 2 // args.block)
         warm_kib, recoveries_s = 0, []
         for number in range(blocks):
@@ -88,11 +89,14 @@ def soak(transport: str, args: argparse.Namespace, source: random.Random) -> dic
             for name in kinds_of_block(transport, args.block - 1, source, hangs=bool(hangs)):
                 peer.send(make(name, transport, peer.next_stamp(), source))
                 sent[name] += 1
-                time.sleep(0.0 if source.random() < args.burst_share else 1.0 / args.rate_hz)
+                if source.random() >= args.burst_share:
+                    due_s = max(due_s + 1.0 / args.rate_hz, time.monotonic())
+                    time.sleep(max(0.0, due_s - time.monotonic()))
             recoveries_s.append(peer.recovery_s(transport, source))
             sent['good'] += 1
             if number == int(blocks * WARM_SHARE):
                 warm_kib = _resident_kib(process.pid)
+        elapsed_s = time.monotonic() - begun_s
         figures = peer.settled(sent.total())
         growth = _resident_kib(process.pid) / warm_kib - 1.0
         number = source.choice((signal.SIGINT, signal.SIGTERM))
@@ -100,6 +104,7 @@ def soak(transport: str, args: argparse.Namespace, source: random.Random) -> dic
     part: dict[str, Any] = {
         'transport': transport,
         'sent': sent.total(),
+        'duration_s': round(elapsed_s, 1),
         'faulted': sent.total() - sent['good'],
         **{key: int(figures[key]) for key in ('received', 'published', 'dropped')},
         'dropped_by_reason': _reasons(figures),
