@@ -53,6 +53,7 @@ def test_a_healthy_camera_is_ok(healthy: Statistics) -> None:
         ({'busy_s': 3.0}, ERROR, 'stalled'),
         ({'is_working': False}, ERROR, 'worker has ended'),
         ({'domain': {'domain_shift': 2.0}}, WARN, 'max_domain_shift is 1.5'),
+        ({'max_batch': 3}, WARN, 'at most 3 at once'),
         ({'active_for_s': None, 'busy_s': 3.0}, OK, 'not active'),
     ],
 )

@@ -32,6 +32,8 @@ class Condition:
     domain: Mapping[str, float]
     """What the domain monitor says; `domain_shift` is lacking where it is not known."""
     metric: MetricStatus = field(default_factory=MetricStatus)
+    max_batch: int | None = None
+    """Frames at once since the memory ran out; None while that did not happen."""
 
 
 def one_line(error: Exception) -> str:
@@ -53,7 +55,8 @@ def camera_status(
     level, message = _judge(snapshot, condition, limits, topic=topic)
     domain = {key: f'{value:.3f}' for key, value in condition.domain.items()}
     metric = {key: f'{value:.4g}' for key, value in condition.metric.figures.items()}
-    values = {'topic': topic, **identity, **_figures(snapshot), **domain, **metric}
+    engine = {} if condition.max_batch is None else {'max_batch': str(condition.max_batch)}
+    values = {'topic': topic, **identity, **engine, **_figures(snapshot), **domain, **metric}
     return DiagnosticStatus(
         level=level,
         name=name,
@@ -104,6 +107,8 @@ def _warnings(
         yield f'latency is {latency_ms:.0f} ms, max_latency_ms is {limits.max_latency_ms:g}'
     if (share := _drop_share(snapshot)) > limits.max_drop_share:
         yield f'{share:.0%} of the frames dropped, max_drop_share is {limits.max_drop_share:g}'
+    if condition.max_batch is not None:
+        yield f'the engine ran out of memory; it now takes at most {condition.max_batch} at once'
     if condition.metric.withheld:
         yield f'no metric depth: {condition.metric.withheld}'
     shift = condition.domain.get('domain_shift', 0.0)

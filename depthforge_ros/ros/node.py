@@ -191,6 +191,7 @@ class DepthforgeNode(LifecycleNode):
             is_working=self._rig.is_working,
             domain=camera.monitor.figures(),
             metric=camera.metric.status,
+            max_batch=self._rig.max_batch,
         )
         return camera_status(
             camera.statistics.snapshot(),

@@ -82,6 +82,11 @@ class Rig:
         """Whether the worker's thread runs; after `stop` only while a batch hangs in it."""
         return self._worker is not None and self._worker.is_alive
 
+    @property
+    def max_batch(self) -> int | None:
+        """Frames at once since the memory ran out; None while that did not happen."""
+        return self._pipeline.max_batch
+
     def reconfigure(self, config: NodeConfig) -> None:
         """Take over what may change while frames come."""
         self._config = config
