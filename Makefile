@@ -69,6 +69,8 @@ clean:
 
 .venv/.test: .venv/.python setup.py trainer/pyproject.toml
 	$(BIN)/python -m pip install -e '.[ros,test]' -e './trainer[tensorboard]'
+	# Without its dependencies: its opencv-python would lie over opencv-python-headless.
+	$(BIN)/python -m pip install --no-deps imagecorruptions-imaug
 	touch $@ .venv/.demo
 
 .venv/.python:

@@ -54,6 +54,7 @@ setup(
         'tqdm>=4.66',
     ],
     extras_require={
+        'corruptions': ['imagecorruptions-imaug>=1.1.5'],
         'openvino': ['openvino>=2026.4'],
         'ros': [
             'ros-jazzy-diagnostic-msgs',
@@ -67,10 +68,12 @@ setup(
             'hypothesis',
             'mcap-ros2-support',
             'mypy',
+            'numba',
             'pytest',
             'pytest-timeout',
             'ray',
             'ruff',
+            'scikit-image',
             'scipy',
             'setuptools',
             'transformers',

@@ -21,7 +21,7 @@ from typing import Any
 from depthforge_ros.engine import load_engine
 from depthforge_ros.errors import UserError
 from depthforge_ros.evaluation.datasets import Dataset, DatasetChoice, open_dataset
-from depthforge_ros.evaluation.segmentation import evaluate_images
+from depthforge_ros.evaluation.images import evaluate_images
 from depthforge_ros.labels import CAMVID
 from depthforge_ros.pipeline import Pipeline
 from depthforge_ros.resources import share_directory

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from depthforge_ros.engine import load_engine
 from depthforge_ros.evaluation.datasets import DatasetChoice, open_dataset
-from depthforge_ros.evaluation.segmentation import evaluate_images
+from depthforge_ros.evaluation.images import evaluate_images
 from depthforge_ros.frame import rgb_from_file
 from depthforge_ros.pipeline import Pipeline
 from depthforge_ros.resources import share_directory

@@ -59,6 +59,13 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--labels', choices=LABEL_SPACES, help='classes of a plain folder')
     parser.add_argument('--match', default='*', metavar='GLOB', help='take files named so')
     parser.add_argument('--limit', type=int, metavar='N', help='take the first N images')
+    parser.add_argument('--corruption', metavar='NAME',
+                        help='corrupt the images: gaussian_noise, fog, motion_blur or another of '
+                        'the 19 common corruptions, or all, for a table of all')  # fmt: skip
+    parser.add_argument('--severity', type=int, metavar='1..5',
+                        help='of the corruption, by default each')  # fmt: skip
+    parser.add_argument('--report', type=Path, metavar='FILE.html',
+                        help='write a page: IoU per class, confusion, calibration')  # fmt: skip
     _add_target(parser)
     add_engine_arguments(parser)
     add_json_argument(parser)
@@ -121,17 +128,33 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run_images(args: argparse.Namespace) -> int:
+    from depthforge_ros.evaluation.corruptions import corruptions
     from depthforge_ros.evaluation.datasets import DatasetChoice, open_dataset
-    from depthforge_ros.evaluation.segmentation import evaluate_images
+    from depthforge_ros.evaluation.images import evaluate_corruptions, evaluate_images
+    from depthforge_ros.evaluation.images_report import write_images_report
 
     choice = DatasetChoice(
         root=args.root, split=args.split, labels=args.labels, match=args.match, limit=args.limit
     )
     dataset = open_dataset(args.dataset, choice)
+    if args.severity is not None and args.corruption is None:
+        raise UserError(f'severity {args.severity} came without --corruption; say which')
+    if args.report and args.corruption:
+        raise UserError('--report shows images as they are; leave --corruption out')
+    changes = corruptions(args.corruption, args.severity) if args.corruption else ()
     pipeline = _pipeline(args, args.model)
-    figures = evaluate_images(pipeline, dataset, target=_space(args.label_space))
-    _print_classes(figures)
+    target = _space(args.label_space)
+    if changes:
+        print('corruption, severity, mIoU, ECE')
+        figures = evaluate_corruptions(pipeline, dataset, changes, target=target, report=print)
+        print(f'{"mean":<20} {figures["miou"]:7.2f} {figures["ece"]:7.2f}')
+    else:
+        figures = evaluate_images(pipeline, dataset, target=target)
+        _print_classes(figures)
+        print(f'{"ECE":<16} {figures["ece"]:7.2f}')
     print(f'{"images":<16} {figures["images"]:7d}')
+    if args.report:
+        write_images_report(args.report, figures, title=f'{args.model} on {args.dataset}')
     write_json(args.json, figures)
     return 0
 

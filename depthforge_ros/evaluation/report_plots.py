@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from depthforge_ros.evaluation.judgement import Judgement
 import numpy as np
@@ -30,6 +30,18 @@ LINES = (
 """Rows of the time line: name in TimeLine, caption."""
 MIN_SHOWN_PERCENT = 1.0
 """Smaller cells of the confusion matrix carry no number."""
+
+
+class Scored(Protocol):
+    """Figures with the name that they have in the plots."""
+
+    @property
+    def name(self) -> str:
+        """Return the name, empty where nothing else is in the plot."""
+
+    @property
+    def figures(self) -> Mapping[str, Any]:
+        """Return the figures by key."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +99,7 @@ def latency_histogram(judged: Sequence[Judged]) -> go.Figure:
     return plot
 
 
-def class_bars(judged: Sequence[Judged]) -> go.Figure:
+def class_bars(judged: Sequence[Scored]) -> go.Figure:
     """Draw the IoU of each class that occurs."""
     plot = go.Figure()
     for one, color in zip(judged, COLORS, strict=False):
@@ -109,7 +121,7 @@ def class_bars(judged: Sequence[Judged]) -> go.Figure:
     return plot
 
 
-def confusion(one: Judged) -> go.Figure | None:
+def confusion(one: Scored) -> go.Figure | None:
     """Draw of each true class what its pixels were taken for; None without ground truth."""
     counts = np.array(one.figures['confusion'], np.float64)
     if not counts.any():
@@ -144,7 +156,7 @@ def confusion(one: Judged) -> go.Figure | None:
     return plot
 
 
-def calibration(judged: Sequence[Judged]) -> go.Figure | None:
+def calibration(judged: Sequence[Scored]) -> go.Figure | None:
     """
     Draw a reliability diagram: how often each tenth of confidence is right.
 
@@ -183,7 +195,7 @@ def _values(one: Judged, name: str) -> list[float | None]:
     return values
 
 
-def _of(one: Judged) -> str:
+def _of(one: Scored) -> str:
     return f' of {one.name}' if one.name else ''
 
 

@@ -1,22 +1,16 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Segmentation figures of a model on labelled images, in the label space that is asked for."""
+"""Segmentation figures over frames, in the label space that is asked for."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from depthforge_ros.errors import UserError
-from depthforge_ros.evaluation.datasets import Dataset
-from depthforge_ros.evaluation.files import read_labels
-from depthforge_ros.frame import rgb_from_file
 from depthforge_ros.labels import CAMVID_FROM_CITYSCAPES, LabelSpace
 from depthforge_ros.metrics import confusion_matrix, iou_per_class, mean_iou, pixel_accuracy
-from depthforge_ros.pipeline import Pipeline
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
 
 def mapping(source: LabelSpace, target: LabelSpace) -> npt.NDArray[np.uint8]:
@@ -84,33 +78,3 @@ class SegmentationScore:
 def percent(share: float) -> float | None:
     """Turn a share into percent with two decimals; NaN into None."""
     return None if np.isnan(share) else round(float(share) * 100.0, 2)
-
-
-def evaluate_images(
-    pipeline: Pipeline, dataset: Dataset, *, target: LabelSpace | None = None
-) -> dict[str, Any]:
-    """Run the model over a dataset; `target` defaults to the coarser of both label spaces."""
-    predicted = pipeline.engine.label_space
-    score = SegmentationScore(
-        truth=dataset.label_space,
-        predicted=predicted,
-        target=target or common_space(dataset.label_space, predicted),
-    )
-    for image, labels in tqdm(dataset.pairs, desc='evaluate', unit='image'):
-        _add_image(score, pipeline, dataset.label_space, image=image, labels=labels)
-    return {**score.figures(), 'images': len(dataset.pairs)}
-
-
-def _add_image(
-    score: SegmentationScore,
-    pipeline: Pipeline,
-    space: LabelSpace,
-    *,
-    image: Path,
-    labels: Path,
-) -> None:
-    result, _ = pipeline(rgb_from_file(image))
-    try:
-        score.add(truth=read_labels(labels, space), predicted=result.labels)
-    except UserError as error:
-        raise UserError(f'{image}: {error}') from error

@@ -1,0 +1,123 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Labelled images, as they are and corrupted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+import sys
+from typing import Any
+
+import cv2
+from depthforge_ros.cli.main import main
+from depthforge_ros.engine import load_engine
+from depthforge_ros.evaluation.corruptions import corruptions, NAMES
+from depthforge_ros.evaluation.datasets import DatasetChoice, open_dataset
+from depthforge_ros.evaluation.images import evaluate_images
+from depthforge_ros.pipeline import Pipeline
+import numpy as np
+import pytest
+
+SIDE = 32
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two grey images whose labels are the columns of the null engine, but for the first rows."""
+    columns = (np.arange(2 * SIDE) * 11 // (2 * SIDE)).astype(np.uint8)
+    labels = np.tile(columns, (SIDE, 1))
+    labels[: SIDE // 4] = (labels[: SIDE // 4] + 1) % 11
+    for name in ('0', '1'):
+        for kind, pixels in (
+            ('images', np.full((SIDE, 2 * SIDE, 3), 90, np.uint8)),
+            ('labels', labels),
+        ):
+            (tmp_path / kind).mkdir(exist_ok=True)
+            cv2.imwrite(str(tmp_path / kind / f'{name}.png'), pixels)
+    return tmp_path
+
+
+def command(folder: Path, *more: str) -> list[str]:
+    return [
+        *('evaluate', 'images', '--dataset', 'folder', '--labels', 'camvid', '--engine', 'null'),
+        *('--root', str(folder), *more),
+    ]
+
+
+def test_figures_confusion_and_calibration_are_those_of_the_masks(folder: Path) -> None:
+    pipeline = Pipeline(load_engine('depthforge_tiny', engine='null', short_side=SIDE))
+    dataset = open_dataset('folder', DatasetChoice(root=folder, labels='camvid'))
+    figures = evaluate_images(pipeline, dataset)
+    assert figures['pixel_accuracy'] == 75.0
+    assert np.sum(figures['confusion']) == 2 * 2 * SIDE * SIDE
+    bins = np.array(figures['calibration'])
+    assert bins[:, 0].sum() == 2 * 2 * SIDE * SIDE
+    # Confidence rises from 0 to 1 over the rows, and the first quarter is wrong.
+    levels = np.rint(np.linspace(0.0, 1.0, SIDE) * 255.0) / 255.0
+    right = np.arange(SIDE) >= SIDE // 4
+    tenth = np.minimum((levels * 10).astype(int), 9)
+    wanted = sum(abs((right - levels)[tenth == index].sum()) for index in range(10)) / SIDE
+    assert figures['ece'] == pytest.approx(100.0 * wanted, abs=0.01)
+
+
+def test_report_shows_all_plots(folder: Path, tmp_path: Path) -> None:
+    page = tmp_path / 'page.html'
+    assert main(command(folder, '--report', str(page))) == 0
+    text = page.read_text()
+    for words in ('IoU per class', 'Confusion', 'Calibration', 'mIoU'):
+        assert words in text
+    assert 'src="http' not in text
+
+
+def test_corruptions_give_a_row_each(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[str, int, int]] = []
+
+    class Package:
+        @staticmethod
+        def corrupt(rgb: Any, *, corruption_name: str, severity: int) -> Any:
+            seen.append((corruption_name, severity, int(np.random.randint(10**9))))
+            return rgb.astype(float)
+
+    monkeypatch.setitem(sys.modules, 'imagecorruptions', Package)
+    path = tmp_path / 'figures.json'
+    assert main(command(folder, '--corruption', 'all', '--limit', '1', '--json', str(path))) == 0
+    rows = json.loads(path.read_text())['corruptions']
+    assert [(row['name'], row['severity']) for row in rows] == [
+        (name, severity) for name in NAMES for severity in range(1, 6)
+    ]
+    assert len({noise for *_, noise in seen}) == 1
+
+
+def test_a_real_corruption_changes_the_image() -> None:
+    pytest.importorskip('imagecorruptions', reason='an optional extra')
+    rgb = np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)
+    weak, strong = (corruptions('fog', severity)[0](rgb, 3) for severity in (1, 5))
+    assert weak.shape == rgb.shape
+    assert weak.dtype == np.uint8
+    assert np.abs(strong - rgb.astype(float)).mean() > np.abs(weak - rgb.astype(float)).mean()
+
+
+@pytest.mark.parametrize(
+    ('options', 'words'),
+    [
+        (['--corruption', 'fogg'], 'did you mean fog?'),
+        (['--corruption', 'fog', '--severity', '6'], 'choose 1 (weak) to 5 (strong)'),
+        (['--severity', '2'], 'without --corruption'),
+        (['--corruption', 'fog', '--report', 'x.html'], 'leave --corruption out'),
+        (['--corruption', 'fog'], "pip install 'depthforge_ros[corruptions]'"),
+    ],
+)
+def test_wrong_requests_are_one_line(
+    folder: Path,
+    options: list[str],
+    words: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, 'imagecorruptions', None)
+    assert main(command(folder, *options)) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert words in error
