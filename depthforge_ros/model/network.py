@@ -8,9 +8,10 @@ Shapes: B batch, N patches of an h x w grid, C encoder width, K classes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
+from depthforge_ros.model.ahead import Ahead, ahead
 from depthforge_ros.model.config import Eva02Config, NetworkConfig
 from depthforge_ros.model.dpt import DptHead
 from depthforge_ros.model.eva02 import Eva02
@@ -28,6 +29,8 @@ STD = (0.229, 0.224, 0.225)
 FROZEN = ('depth_encoder', 'depth_head', 'visual_encoder')
 """Parts that come from foundation weights; the rest is what training makes."""
 
+Blocks = Sequence[Tensor] | Ahead
+"""Patches (B, N, C) of the depth stream after every block."""
 NEAREST_M = 1e-3
 """Metric depth is raised to this before it is inverted."""
 
@@ -111,6 +114,11 @@ class DepthForge(nn.Module):
 
     def streams(self, image_B3HW: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Run both encoders: depth and visual maps (B, C, h, w) of the tapped blocks."""
+        if not self.config.shared_encoder and _can_run_apart(image_B3HW):
+            count = self.config.encoder.depth
+            with ahead(lambda: self._depth_blocks(image_B3HW), count) as depth_blocks:
+                visual_taps = self.visual_taps(image_B3HW, depth_blocks)
+            return self.depth_maps(depth_blocks, image_B3HW), visual_taps
         depth_BNC = self.depth_encoder.embed(image_B3HW)
         visual_BNC = (
             depth_BNC if self.visual is self.depth_encoder else self.visual.embed(image_B3HW)
@@ -141,14 +149,15 @@ class DepthForge(nn.Module):
 
     def depth_blocks(self, image_B3HW: Tensor) -> list[Tensor]:
         """Run the depth encoder alone: patches (B, N, C) after every block."""
+        return list(self._depth_blocks(image_B3HW))
+
+    def _depth_blocks(self, image_B3HW: Tensor) -> Iterator[Tensor]:
         x_BNC = self.depth_encoder.embed(image_B3HW)
-        outputs = []
         for block in self.depth_encoder.blocks:
             x_BNC = block(x_BNC)
-            outputs.append(x_BNC[:, self.depth_encoder.prefix :])
-        return outputs
+            yield x_BNC[:, self.depth_encoder.prefix :]
 
-    def visual_taps(self, image_B3HW: Tensor, depth_blocks: Sequence[Tensor]) -> list[Tensor]:
+    def visual_taps(self, image_B3HW: Tensor, depth_blocks: Blocks) -> list[Tensor]:
         """Run the visual encoder alone, refined by what `depth_blocks` gave."""
         x_BNC = self.visual.embed(image_B3HW)
         folded = self.tokens.fold()
@@ -183,7 +192,7 @@ class DepthForge(nn.Module):
         norm = self.depth_encoder.norm
         return [norm(x.movedim(1, -1)).movedim(-1, 1) for x in depth_taps]
 
-    def depth_maps(self, blocks: Sequence[Tensor], image_B3HW: Tensor) -> list[Tensor]:
+    def depth_maps(self, blocks: Blocks, image_B3HW: Tensor) -> list[Tensor]:
         """Lay the tapped of `depth_blocks` out as maps (B, C, h, w), for `estimate_depth`."""
         grid = self.depth_grid(image_B3HW)
         return [to_map(blocks[tap], grid) for tap in self.config.depth_taps]
@@ -195,6 +204,13 @@ class DepthForge(nn.Module):
     def depth_grid(self, image_B3HW: Tensor) -> tuple[int, int]:
         """Patch grid (h, w) of an image in the depth stream."""
         return _grid(image_B3HW, self.depth_encoder.config.patch)
+
+
+def _can_run_apart(image: Tensor) -> bool:
+    """Say whether threads of our own may run the streams: on CPUs, but not for the trainer."""
+    if torch.is_grad_enabled() or torch.compiler.is_compiling():
+        return False
+    return image.device.type == 'cpu' and torch.get_num_threads() > 1
 
 
 def _grid(image_B3HW: Tensor, patch: int) -> tuple[int, int]:
