@@ -196,6 +196,8 @@ class Bags(ExitStack):
     def __init__(self) -> None:
         super().__init__()
         self._opened: list[Bag] = []
+        self.warnings: list[str] = []
+        """What the user should know of what was read."""
 
     def open(self, path: Path) -> Bag:
         """Open a bag once more; it is closed with the others."""

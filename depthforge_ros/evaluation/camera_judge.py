@@ -84,7 +84,8 @@ class CameraJudge:
             raise UserError(
                 f'no labels or depth have the stamp of an answered frame of '
                 f'{self._judgement.topic}: the truth begins at {first_ns} ns, the frames at '
-                f'{self._start_ns} ns; give the truth of this drive by --truth'
+                f'{self._start_ns} ns (where all stamps are 0, by the times of recording); give '
+                'the truth of this drive by --truth'
             )
         self._judgement.moments = self._album.spread()
         self._judgement.worst = self._album.worst()

@@ -15,6 +15,7 @@ from depthforge_ros.evaluation.answers import (
     MASK_ENDING,
     predicted_answers,
     recorded_answers,
+    REPEATED_STAMP,
 )
 from depthforge_ros.evaluation.bag import Bag, Bags, is_bag
 from depthforge_ros.evaluation.camera_judge import CameraJudge, Spaces
@@ -28,6 +29,8 @@ from tqdm import tqdm
 
 DROPPED = 'dropped.'
 """What the node's names of drops by reason begin with."""
+OWN_REASONS = (REPEATED_STAMP,)
+"""Reasons of drops here, of which the node does not know."""
 IDENTITY = ('model', 'engine', 'fingerprint')
 
 
@@ -98,6 +101,7 @@ def _judge_cameras(path: Path, question: BagQuestion, pipeline: Pipeline | None)
             for answer in tqdm(answers, desc=topic, unit='frame', total=counts[topic]):
                 judge.add(answer)
             cameras[topic] = judge.finish()
+            cameras[topic].warnings[:0] = bags.warnings
             damage = damage or bags.damage
     _refuse_nothing(question, cameras)
     if pipeline is None:
@@ -164,8 +168,9 @@ def _take_reasons(path: Path, cameras: dict[str, Judgement]) -> None:
             if name.startswith(DROPPED)
         }
         if said:
+            own = {name: one.dropped_by_reason[name] for name in OWN_REASONS}
             one.dropped_by_reason.clear()
-            one.dropped_by_reason.update(said)
+            one.dropped_by_reason.update(said | {name: n for name, n in own.items() if n})
 
 
 def _identity(path: Path, pipeline: Pipeline | None) -> dict[str, str]:

@@ -81,6 +81,12 @@ class Section:
     """Why the drive was not read to its end."""
 
     @property
+    def cautions(self) -> list[str]:
+        """Return what is said above the figures."""
+        ends = [f'Not read to its end: {self.damage}'] if self.damage else []
+        return ends + self.judgement.warnings
+
+    @property
     def judged(self) -> list[Judged]:
         """Return what the plots show: the judgement, and that of the rival."""
         if self.rival is None:
@@ -138,8 +144,7 @@ def markdown_report(sections: Sequence[Section]) -> str:
 
 def _markdown_section(section: Section) -> str:
     lines = [f'\n## {section.title}\n']
-    if section.damage:
-        lines.append(f'**Not read to its end:** {section.damage}\n')
+    lines += [f'**{one}**\n' for one in section.cautions]
     heads = [one.name or 'value' for one in section.judged]
     lines += [f'| figure | {" | ".join(heads)} |', f'|---|{"---|" * len(heads)}']
     lines += [f'| {name} | {" | ".join(cells)} |' for name, cells in _rows(section).items()]
@@ -168,10 +173,10 @@ def _section(section: Section, number: int) -> str:
     anchors = {
         one.time_s: f'moment-{number}-{rank}' for rank, one in enumerate(judgement.worst, start=1)
     }
-    damage = f'<p class="damage">{escape(section.damage)}</p>' if section.damage else ''
+    cautions = ''.join(f'<p class="caution">{escape(one)}</p>' for one in section.cautions)
     picture = jpeg_tag(_sheet(section), 'input, overlay and depth') if judgement.moments else ''
     return (
-        f'<section><h2>{escape(section.title)}</h2>{damage}'
+        f'<section><h2>{escape(section.title)}</h2>{cautions}'
         f'<div class="cards">{_cards(section)}</div>{picture}'
         f'<div class="plots">{_plots(section, number, anchors)}</div>'
         f'{_worst(section, anchors)}{_side_by_side(section)}{_table(section)}</section>'
