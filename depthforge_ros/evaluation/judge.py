@@ -5,9 +5,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from depthforge_ros.errors import UserError
 from depthforge_ros.evaluation.answers import (
@@ -53,7 +53,7 @@ class BagQuestion:
 
 def has_masks(path: Path) -> bool:
     """Tell whether masks of the node were recorded in a bag."""
-    with TemporaryDirectory() as spare, Bag(readable(path, Path(spare))[0]) as bag:
+    with readable(path) as (copy, _), Bag(copy) as bag:
         return bag.topic_ending(MASK_ENDING) is not None
 
 
@@ -64,11 +64,11 @@ def judge_bag(question: BagQuestion, pipeline: Pipeline | None = None) -> BagJud
     A bag that is cut short is judged as far as it goes; the judgement says so. Its figures are
     the same each time, but for the latencies of a model that is run.
     """
-    with TemporaryDirectory() as spare:
-        path, damage = readable(question.bag, Path(spare))
+    with ExitStack() as copies:
+        path, damage = copies.enter_context(readable(question.bag))
         truth = path if question.truth == question.bag else question.truth
         if is_bag(truth) and truth != path:
-            truth, truth_damage = readable(truth, Path(spare))
+            truth, truth_damage = copies.enter_context(readable(truth))
             damage = damage or truth_damage
         judged = _judge_cameras(path, replace(question, truth=truth), pipeline)
     return replace(judged, damage=damage or judged.damage)
