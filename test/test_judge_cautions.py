@@ -7,8 +7,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from bags import HEIGHT, PERIOD_NS, recording, scene, WIDTH, write_truth
+from depthforge_ros.cli.main import main
 from depthforge_ros.evaluation.make_bag import START_NS
-from judging import judge, NULL, refusal, without_latency
+from drives import make_bag_arguments, write_drive
+from judging import judge, NULL, refusal, without_latency, write_truth_folder
 import numpy as np
 import pytest
 
@@ -85,3 +87,86 @@ def test_a_drive_may_begin_at_stamp_0(tmp_path: Path) -> None:
     assert figures['warnings'] == []
     assert figures['miou'] is not None
     assert figures['clips'][0]['start_ns'] == 0
+
+
+def write_labels(path: Path, labels: list[np.ndarray]) -> Path:
+    """Write frames with these labels."""
+    with recording(path) as bag:
+        for frame, ids in enumerate(labels):
+            bag.image('/camera/image', frame, scene(frame), 'rgb8')
+            bag.image('/camera/labels', frame, ids, 'mono8')
+    return path
+
+
+def all_of(label: int, width: int = WIDTH) -> np.ndarray:
+    return np.full((HEIGHT, width), label, np.uint8)
+
+
+def test_ids_of_no_class_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    few = all_of(ROAD)
+    few[:2] = 77
+    # 11 is CamVid's own id for no class.
+    few[2:4] = 11
+    figures = judge(tmp_path, write_labels(tmp_path / 'few', [few, all_of(ROAD)]), *NULL)
+    pixels = 2 * HEIGHT * WIDTH - 2 * WIDTH
+    (warning,) = figures['warnings']
+    assert warning.startswith(
+        f'{2 * WIDTH} of {pixels} labelled pixels of /camera/image have ids (77) that camvid'
+    )
+    most = write_labels(tmp_path / 'most', [all_of(77), all_of(ROAD), all_of(78)])
+    capsys.readouterr()
+    line = refusal(capsys, most, *NULL)
+    assert str(most) in line
+    assert 'ids (77, 78) that camvid does not have: 0 to 10' in line
+
+
+def test_frames_whose_truth_is_of_another_size_are_left_out(tmp_path: Path) -> None:
+    bag = write_labels(tmp_path / 'bag', [all_of(ROAD), all_of(ROAD, WIDTH + 2), all_of(ROAD)])
+    figures = judge(tmp_path, bag, *NULL)
+    assert figures['dropped_by_reason'] == {'truth_size': 1}
+    assert (figures['received'], figures['published']) == (3, 2)
+    assert figures['cameras']['/camera/image']['time_line']['latency_ms'][1] is None
+    (warning,) = figures['warnings']
+    assert warning == (
+        '1 frames of /camera/image are left out (truth_size), the first: at '
+        f'{START_NS + PERIOD_NS} ns the mask has 64 x 48 pixels, its ground truth 66 x 48'
+    )
+
+
+def test_depth_of_another_size_leaves_a_frame_out_too(tmp_path: Path) -> None:
+    with recording(tmp_path / 'bag') as bag:
+        for frame in range(2):
+            bag.image('/camera/image', frame, scene(frame), 'rgb8')
+            bag.image('/camera/labels', frame, all_of(ROAD), 'mono8')
+            depth_m = np.full((HEIGHT + frame, WIDTH), 5.0, np.float32)
+            bag.image('/camera/depth', frame, depth_m, '32FC1')
+    figures = judge(tmp_path, tmp_path / 'bag', *NULL)
+    assert figures['dropped_by_reason'] == {'truth_size': 1}
+    assert 'the depth has 64 x 48 pixels, its ground truth 64 x 49' in figures['warnings'][0]
+
+
+def test_truth_of_which_nothing_fits_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with recording(tmp_path / 'bag') as bag:
+        for frame in range(2):
+            bag.image('/camera/image', frame, scene(frame), 'rgb8')
+        bag.image('/camera/labels', 1, all_of(ROAD, WIDTH + 2), 'mono8')
+    line = refusal(capsys, tmp_path / 'bag', *NULL)
+    assert f'{tmp_path / "bag"}: no ground truth of /camera/image is of the size' in line
+
+
+def test_other_classes_than_the_truth_says_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(make_bag_arguments(write_drive(tmp_path / 'drive', 1), tmp_path / 'bag'))
+    arguments = [tmp_path / 'bag', '--engine', 'null', '--truth-labels']
+    capsys.readouterr()
+    line = refusal(capsys, *arguments, 'cityscapes')
+    assert 'says that its labels are of camvid, --truth-labels cityscapes came' in line
+    # A folder says it in its camera file.
+    truth = write_truth_folder(tmp_path / 'truth', 1)
+    (truth / 'camera.yaml').write_text((tmp_path / 'drive' / 'camera.yaml').read_text())
+    line = refusal(capsys, *arguments, 'cityscapes', '--truth', str(truth))
+    assert f'{truth} says that its labels are of camvid' in line
+    judge(tmp_path, *arguments, 'camvid')

@@ -20,6 +20,7 @@ from depthforge_ros.evaluation.answers import (
 from depthforge_ros.evaluation.bag import Bag, Bags, is_bag
 from depthforge_ros.evaluation.camera_judge import CameraJudge, Spaces
 from depthforge_ros.evaluation.judgement import BagJudgement, Judgement
+from depthforge_ros.evaluation.misfits import TRUTH_SIZE
 from depthforge_ros.evaluation.node_figures import node_figures
 from depthforge_ros.evaluation.salvage import readable
 from depthforge_ros.evaluation.truth import open_truth, Truth
@@ -29,7 +30,7 @@ from tqdm import tqdm
 
 DROPPED = 'dropped.'
 """What the node's names of drops by reason begin with."""
-OWN_REASONS = (REPEATED_STAMP,)
+OWN_REASONS = (REPEATED_STAMP, TRUTH_SIZE)
 """Reasons of drops here, of which the node does not know."""
 IDENTITY = ('model', 'engine', 'fingerprint')
 
@@ -100,7 +101,10 @@ def _judge_cameras(path: Path, question: BagQuestion, pipeline: Pipeline | None)
             )
             for answer in tqdm(answers, desc=topic, unit='frame', total=counts[topic]):
                 judge.add(answer)
-            cameras[topic] = judge.finish()
+            try:
+                cameras[topic] = judge.finish()
+            except UserError as error:
+                raise UserError(f'{question.bag}: {error}') from error
             cameras[topic].warnings[:0] = bags.warnings
             damage = damage or bags.damage
     _refuse_nothing(question, cameras)
