@@ -20,6 +20,7 @@ from depthforge_ros.evaluation.report_plots import (
     calibration,
     class_bars,
     confusion,
+    duration_text,
     Judged,
     latency_histogram,
     time_line,
@@ -29,28 +30,29 @@ import numpy as np
 import numpy.typing as npt
 from plotly.offline import get_plotlyjs
 
-SHEET_CARDS = (
-    ('miou', 'mIoU', '{:.1f} %'),
-    ('pixel_accuracy', 'pixel accuracy', '{:.1f} %'),
-    ('absrel', 'depth AbsRel', '{:.3f}'),
-    ('delta_125', 'depth within 25 %', '{:.1%}'),
-    ('latency_ms_p50', 'latency p50', '{:.0f} ms'),
-    ('latency_ms_p99', 'latency p99', '{:.0f} ms'),
-    ('received', 'frames received', '{}'),
-    ('published', 'published', '{}'),
-    ('dropped', 'dropped', '{}'),
-    ('not_delivered', 'never reached the node', '{}'),
+Card = tuple[str, str, Callable[[Any], str]]
+SHEET_CARDS: tuple[Card, ...] = (
+    ('miou', 'mIoU', '{:.1f} %'.format),
+    ('pixel_accuracy', 'pixel accuracy', '{:.1f} %'.format),
+    ('absrel', 'depth AbsRel', '{:.3f}'.format),
+    ('delta_125', 'depth within 25 %', '{:.1%}'.format),
+    ('latency_ms_p50', 'latency p50', duration_text),
+    ('latency_ms_p99', 'latency p99', duration_text),
+    ('received', 'frames received', '{}'.format),
+    ('published', 'published', '{}'.format),
+    ('dropped', 'dropped', '{}'.format),
+    ('not_delivered', 'never reached the node', '{}'.format),
 )
-"""Figures shown large, and in a contact sheet: key, caption, format."""
-CARDS = (
+"""Figures shown large, and in a contact sheet: key, caption, how to write them."""
+CARDS: tuple[Card, ...] = (
     *SHEET_CARDS,
-    ('boundary_f', 'boundary F', '{:.1f} %'),
-    ('mvc8', 'mVC8', '{:.1f} %'),
-    ('tc', 'TC', '{:.1f} %'),
-    ('flicker', 'flicker', '{:.1f} %'),
-    ('depth_tc', 'depth TC', '{:.1f} %'),
-    ('entropy', 'entropy', '{:.2f}'),
-    ('domain_shift', 'domain shift', '{:.1f} σ'),
+    ('boundary_f', 'boundary F', '{:.1f} %'.format),
+    ('mvc8', 'mVC8', '{:.1f} %'.format),
+    ('tc', 'TC', '{:.1f} %'.format),
+    ('flicker', 'flicker', '{:.1f} %'.format),
+    ('depth_tc', 'depth TC', '{:.1f} %'.format),
+    ('entropy', 'entropy', '{:.2f}'.format),
+    ('domain_shift', 'domain shift', '{:.1f} σ'.format),
 )
 NOT_IN_TABLE = ('per_class', 'confusion', 'calibration', 'classes')
 """Figures that are plots."""
@@ -159,8 +161,8 @@ def _markdown_section(section: Section) -> str:
 def _sheet(section: Section) -> npt.NDArray[np.uint8]:
     figures = section.figures
     known = [
-        f'{caption} {style.format(figures[key])}'
-        for key, caption, style in SHEET_CARDS
+        f'{caption} {write(figures[key])}'
+        for key, caption, write in SHEET_CARDS
         if figures.get(key) is not None
     ]
     subtitle = '   |   '.join(known)
@@ -185,11 +187,11 @@ def _section(section: Section, number: int) -> str:
 
 def _cards(section: Section) -> str:
     cards = []
-    for key, caption, style in CARDS:
+    for key, caption, write in CARDS:
         values = [one.figures.get(key) for one in section.judged]
         if any(value is not None for value in values):
             numbers = ''.join(
-                f'<b>{"–" if value is None else style.format(value)}</b>' for value in values
+                f'<b>{"–" if value is None else write(value)}</b>' for value in values
             )
             cards.append(f'<div class="card">{numbers}{escape(caption)}</div>')
     return ''.join(cards)
