@@ -25,10 +25,15 @@ SUFFIXES = {'mcap': '', 'sqlite3': '', 'rosbag1': '.bag'}
 
 
 class Recording:
-    """A bag that is being written; the header stamp of a message is START_NS + frame x 0.1 s."""
+    """
+    A bag that is being written.
+
+    The header stamp of a message is START_NS + frame x 0.1 s, or what `stamps` has for the frame.
+    """
 
     def __init__(self, writer: Any, store: Any, is_ros1: bool) -> None:
         self._writer, self._store, self._is_ros1 = writer, store, is_ros1
+        self.stamps: dict[int, int] = {}
         self._connections: dict[str, Any] = {}
 
     def image(
@@ -65,9 +70,10 @@ class Recording:
         self, topic: str, kind: str, frame: int, fields: dict[str, Any], later_ms: float = 0.0
     ) -> None:
         stamp_ns = START_NS + frame * PERIOD_NS
+        header_ns = self.stamps.get(frame, stamp_ns)
         types = self._store.types
         time = types['builtin_interfaces/msg/Time'](
-            sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9
+            sec=header_ns // 10**9, nanosec=header_ns % 10**9
         )
         more = {'seq': frame} if self._is_ros1 else {}
         header = types['std_msgs/msg/Header'](stamp=time, frame_id='camera', **more)

@@ -90,7 +90,23 @@ def test_a_missing_topic_lists_those_that_are_there(
 ) -> None:
     bag = write_drive(tmp_path / 'bag', frames=1)
     line = refusal(capsys, bag, *NULL, '--topic', '/front')
-    assert 'it has /camera/depth, /camera/image, /camera/labels' in line
+    assert line.endswith('has no image topic /front; it has /camera/image')
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'rosbag1'])
+@pytest.mark.parametrize('side', ['bag', 'truth'])
+def test_errors_of_a_cut_bag_name_the_bag(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], storage: str, side: str
+) -> None:
+    whole = write_drive(tmp_path / 'whole', storage, frames=1)
+    broken = cut(write_drive(tmp_path / 'cut', storage, frames=20), 0.6)
+    if side == 'bag':
+        line = refusal(capsys, broken, *NULL, '--topic', '/front')
+        assert f'{broken} has no image topic /front' in line
+    else:
+        line = refusal(capsys, whole, '--truth', str(broken), '--engine', 'null')
+        assert f'{broken} holds labels on /camera/labels but not what' in line
+    assert 'mended' not in line
 
 
 def test_labels_of_another_size_are_refused(

@@ -91,7 +91,7 @@ def test_a_missing_topic_lists_those_that_are_there(tmp_path: Path) -> None:
     main(make_bag_arguments(write_drive(tmp_path / 'drive', 1), tmp_path / 'bag'))
     with (
         Bag(tmp_path / 'bag') as bag,
-        pytest.raises(UserError, match='has /camera/depth, /camera/image, /camera/labels'),
+        pytest.raises(UserError, match=r'it has /camera/image$'),
     ):
         bag.camera_topic('/front')
 

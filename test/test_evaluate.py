@@ -187,8 +187,24 @@ def test_labels_of_unknown_classes_are_asked_for(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     main(make_bag_arguments(write_drive(tmp_path / 'drive', 1), tmp_path / 'bag'))
-    (mcap,) = (tmp_path / 'bag').glob('*.mcap')
+    (inside,) = (tmp_path / 'bag').glob('*.mcap')
+    mcap = inside.rename(tmp_path / 'alone.mcap')
     arguments = ['evaluate', 'bag', str(mcap), '--engine', 'null']
     assert main(arguments) == 2
     assert 'say it by --truth-labels' in capsys.readouterr().err
     assert main([*arguments, '--truth-labels', 'camvid']) == 0
+
+
+@pytest.mark.parametrize('share', [1.0, 0.7])
+def test_a_file_of_a_bag_has_the_classes_that_the_metadata_beside_it_says(
+    tmp_path: Path, share: float
+) -> None:
+    main(make_bag_arguments(write_drive(tmp_path / 'drive', 4), tmp_path / 'bag'))
+    (mcap,) = (tmp_path / 'bag').glob('*.mcap')
+    whole = mcap.read_bytes()
+    if share < 1.0:
+        mcap.write_bytes(whole[: whole.rindex(b'/camera/image') - 1])
+    arguments = ['evaluate', 'bag', str(mcap), '--engine', 'null']
+    assert main(arguments) == (0 if share == 1.0 else 3)
+    stranger = mcap.rename(mcap.with_name('other.mcap'))
+    assert main(['evaluate', 'bag', str(stranger), '--engine', 'null']) == 2

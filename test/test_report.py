@@ -12,6 +12,7 @@ import subprocess
 
 import bags
 from depthforge_ros.cli.main import main
+import numpy as np
 import pytest
 
 CHROMIUM = shutil.which('chromium') or shutil.which('google-chrome')
@@ -81,6 +82,25 @@ def test_markdown_and_json_have_the_figures_of_both(report: Path) -> None:
     lines = report.with_suffix('.md').read_text(encoding='utf-8').splitlines()
     assert f'| miou | {figures["miou"]:g} | {figures["miou"]:g} |' in lines
     assert any(line.startswith('| road |') for line in lines)
+
+
+def test_one_slow_frame_does_not_squash_the_others(tmp_path: Path) -> None:
+    mask = np.full((bags.HEIGHT, bags.WIDTH), 3, np.uint8)
+    with bags.recording(tmp_path / 'bag') as bag:
+        for frame in range(8):
+            bag.image('/camera/image', frame, bags.scene(frame), 'rgb8')
+        for frame in range(8):
+            later_ms = 12_300.0 if frame == 7 else 20.0 + frame
+            bag.image('/n/segmentation/mask', frame, mask, 'mono8', later_ms=later_ms)
+    page = tmp_path / 'report.html'
+    assert main(['evaluate', 'bag', str(tmp_path / 'bag'), '--mask-labels', 'camvid', '--report',
+                 str(page)]) == 0  # fmt: skip
+    text = page.read_text(encoding='utf-8')
+    assert 'Latency of all frames but 1 beyond 118 ms, up to 12.3 s' in text
+    (drawn,) = re.findall(r'"x":(\[[^\]]*\]),"type":"histogram"', text)
+    assert json.loads(drawn) == [20.0 + frame for frame in range(7)]
+    assert '<b>24 ms</b>latency p50' in text
+    assert re.search(r'<b>11\.\d s</b>latency p99', text)
 
 
 def test_an_unknown_format_is_refused_before_the_work(

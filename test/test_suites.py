@@ -133,6 +133,16 @@ def test_a_model_is_judged_on_every_suite(name: str, tmp_path: Path) -> None:
     assert sum(group['received'] for group in figures['groups'].values()) == images
 
 
+def test_a_benchmark_with_labels_of_another_size_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    camvid(tmp_path)
+    write_image(tmp_path / 'test' / 'labels' / '0001TP_008580.png', 3, (8, 8))
+    arguments = ['evaluate', 'suite', 'camvid', '--root', str(tmp_path), '--engine', 'null']
+    assert main(arguments) == 2
+    assert 'its ground truth 8 x 8; a benchmark is judged whole' in capsys.readouterr().err
+
+
 def test_groups_are_corruptions_and_drives(tmp_path: Path) -> None:
     cityscapes_c(tmp_path / 'c')
     camvid(tmp_path / 'camvid')

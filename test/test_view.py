@@ -4,7 +4,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+import signal
+import subprocess
+import sys
+import time
 from typing import Any
 
 import cv2
@@ -119,3 +124,27 @@ def test_wrong_choices_are_one_line(
     assert main(['view', str(drive / 'images'), '--engine', 'null', *arguments]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert expected in line
+
+
+def test_what_is_terminated_leaves_nothing(tmp_path: Path) -> None:
+    drive = write_drive(tmp_path / 'drive', 1)
+    first = drive / 'images' / '000.png'
+    for number in range(1, 20_000):
+        os.link(first, first.with_name(f'{number:05d}.png'))
+    output = tmp_path / 'out' / 'view.mcap'
+    process = subprocess.Popen(
+        [sys.executable, '-m', 'depthforge_ros.cli.main', 'view', str(drive / 'images'),
+         '--engine', 'null', '--output', str(output)],
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        ends_s = time.monotonic() + 120.0
+        while not list(output.parent.glob('*/view')):
+            assert process.poll() is None
+            assert time.monotonic() < ends_s
+            time.sleep(0.02)
+        process.terminate()
+        assert process.wait(120.0) == 128 + signal.SIGTERM
+    finally:
+        process.kill()
+    assert list(output.parent.iterdir()) == []

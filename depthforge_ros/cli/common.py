@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 import json
 from pathlib import Path
 import sys
@@ -57,6 +57,12 @@ def open_engine(args: argparse.Namespace, model: str) -> Engine:
     if args.engine == 'auto':
         print(f'engine {engine.name}: {engine.reason}', file=sys.stderr)
     return engine
+
+
+def warn(warnings: Iterable[str]) -> None:
+    """Print a line on stderr for each."""
+    for one in warnings:
+        print(f'depthforge: warning: {one}', file=sys.stderr)
 
 
 def write_json(path: Path | None, figures: Mapping[str, Any]) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 from pathlib import Path
-import sys
 from typing import Any, TYPE_CHECKING
 
 from depthforge_ros.cli.common import (
@@ -16,6 +15,7 @@ from depthforge_ros.cli.common import (
     DEFAULT_MODEL,
     EXIT_INCOMPLETE,
     open_engine,
+    warn,
     write_json,
 )
 from depthforge_ros.errors import UserError
@@ -204,9 +204,9 @@ def _run_bag(args: argparse.Namespace) -> int:
         write_report(path, _sections(judgement, rival, names))
         print(f'report: {path}')
     write_json(args.json, figures)
+    warn(judgement.warnings)
     if judgement.damage:
-        print(f'depthforge: warning: {judgement.damage}; judged as far as it goes',
-              file=sys.stderr)  # fmt: skip
+        warn([f'{judgement.damage}; judged as far as it goes'])
         return EXIT_INCOMPLETE
     return 0
 

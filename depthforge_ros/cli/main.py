@@ -7,8 +7,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 import importlib
+import signal
 import sys
-from types import ModuleType
+import threading
+from types import FrameType, ModuleType
 from typing import NoReturn
 
 from depthforge_ros.allocator import keep_freed_memory
@@ -49,8 +51,14 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code is 0, 2 for wrong input or 130 when interrupted."""
+    """
+    Run one command; the exit code is 0, 2 for wrong input or 130 when interrupted.
+
+    SIGTERM is SystemExit(143), so that temporary files go; the node and `record` handle it anew.
+    """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    is_main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, _end) if is_main else None
     try:
         return _run(arguments)
     except UserError as error:
@@ -58,6 +66,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_USER_ERROR
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _end(number: int, frame: FrameType | None) -> NoReturn:
+    del frame
+    raise SystemExit(128 + number)
 
 
 def _run(arguments: list[str]) -> int:

@@ -13,6 +13,7 @@ from depthforge_ros.cli.common import (
     add_engine_arguments,
     add_json_argument,
     DEFAULT_MODEL,
+    warn,
     write_json,
 )
 from depthforge_ros.errors import UserError
@@ -76,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
             calibration=calibration,
             total=source.count or None,
         )
+        warn(bags.warnings)
     for name, count in counts.items():
         print(f'{name:<48} {count} messages')
     print(f'open in Foxglove, or `ros2 bag play {args.output}`: {args.output}')

@@ -5,18 +5,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from depthforge_ros.domain import DomainStatistics
 from depthforge_ros.engine.base import Engine
 from depthforge_ros.errors import UserError
-from depthforge_ros.evaluation.bag import Bag, Bags, stamp_ns
+from depthforge_ros.evaluation.bag import Bags
 from depthforge_ros.evaluation.node_figures import NodeFigures
 from depthforge_ros.evaluation.planes import depth_from_message, labels_from_message
-from depthforge_ros.evaluation.series import Series
+from depthforge_ros.evaluation.series import Series, Stamped, stamped
 from depthforge_ros.frame import rgb_from_message
 from depthforge_ros.model.registry import find_checkpoint
 from depthforge_ros.pipeline import Pipeline
@@ -31,6 +30,8 @@ MAX_AGE_MS = 60_000.0
 """A frame that seems older was stamped by another clock, as in a replay with its old stamps."""
 NO_ANSWER = 'no_answer'
 """Reason of a drop of which the recording says no more."""
+REPEATED_STAMP = 'repeated_stamp'
+"""Reason of a drop: masks and ground truth of this stamp may be those of an earlier image."""
 
 
 @dataclass(frozen=True)
@@ -75,11 +76,11 @@ def recorded_answers(
     masks = Series(bags.open(path), mask_topic)
     depths, confidences, entropies = map(series, (DEPTH_ENDING, CONFIDENCE_ENDING, ENTROPY_ENDING))
     said = NodeFigures(bags.open(path), topic)
-    for received_ns, message in _images(bags.open(path), topic):
-        if isinstance(message, UserError):
-            yield _unreadable(received_ns, message)
+    for image in _images(bags, path, topic):
+        if isinstance(image.message, UserError):
+            yield _unreadable(image.stamp_ns, image.message)
             continue
-        stamp, rgb = stamp_ns(message), partial(rgb_from_message, message)
+        stamp, rgb = image.stamp_ns, partial(rgb_from_message, image.message)
         mask = masks.at(stamp)
         if mask is None:
             yield Answer(stamp, rgb, drop_reason=NO_ANSWER)
@@ -97,7 +98,7 @@ def recorded_answers(
                 else _number(said.at(mask[0]), 'mean_entropy')
             ),
             domain_shift=_number(said.at(mask[0]), 'domain_shift'),
-            latency_ms=(mask[0] - received_ns) / 1e6,
+            latency_ms=(mask[0] - image.received_ns) / 1e6,
             age_ms=_age_ms(mask[0] - stamp),
             answered_ns=mask[0],
         )
@@ -108,12 +109,12 @@ def predicted_answers(
 ) -> Iterator[Answer]:
     """Run the model over the images; a broken one is answered with the reason."""
     domain = _domain_statistics(pipeline.engine)
-    for received_ns, message in _images(bags.open(path), topic):
-        if isinstance(message, UserError):
-            yield _unreadable(received_ns, message)
+    for image in _images(bags, path, topic):
+        if isinstance(image.message, UserError):
+            yield _unreadable(image.stamp_ns, image.message)
         else:
-            rgb = partial(rgb_from_message, message)
-            yield predicted(stamp_ns(message), rgb, pipeline, domain)
+            rgb = partial(rgb_from_message, image.message)
+            yield predicted(image.stamp_ns, rgb, pipeline, domain)
 
 
 def _number(figures: Mapping[str, str], name: str) -> float | None:
@@ -146,22 +147,38 @@ def predicted(
     )
 
 
-def _images(bag: Bag, topic: str) -> Iterator[tuple[int, Any]]:
-    """Yield (received_ns, message), or the error of a message that cannot be decoded."""
-    for recorded in bag.recorded(topic):
-        try:
-            yield recorded.received_ns, bag.decode(recorded)
-        except UserError as error:
-            yield recorded.received_ns, error
+def _images(bags: Bags, path: Path, topic: str) -> Iterator[Stamped]:
+    """Yield all images; of those that cannot be told apart or decoded, the error."""
+    seen: set[int] = set()
+    repeated, is_unstamped = 0, False
+    for image in stamped(bags.open(path), topic):
+        is_unstamped = image.is_unstamped
+        if image.stamp_ns in seen:
+            repeated += 1
+            error = UserError(f'{topic} repeats {image.stamp_ns} ns', reason=REPEATED_STAMP)
+            yield replace(image, message=error)
+        else:
+            seen.add(image.stamp_ns)
+            yield image
+    if is_unstamped:
+        bags.warnings.append(
+            f'the header stamps of {topic} are 0; when each image was recorded stands in, so its '
+            'ground truth must have been recorded with the same time'
+        )
+    if repeated:
+        bags.warnings.append(
+            f'{repeated} images of {topic} repeat the stamp of an earlier one and are left out '
+            f'({REPEATED_STAMP}); check what the camera driver stamps'
+        )
 
 
-def _unreadable(received_ns: int, error: UserError) -> Answer:
-    """Drop a message, for which when it was recorded stands in for its stamp."""
+def _unreadable(stamp: int, error: UserError) -> Answer:
+    """Drop a message."""
 
     def rgb() -> npt.NDArray[np.uint8]:
         raise error
 
-    return Answer(received_ns, rgb, drop_reason=error.reason)
+    return Answer(stamp, rgb, drop_reason=error.reason)
 
 
 def _age_ms(age_ns: int) -> float | None:

@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from types import TracebackType
 from typing import Any
 
@@ -18,6 +18,7 @@ from rosbags.typesys import get_typestore, Stores
 import yaml
 
 IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
+METADATA = 'metadata.yaml'
 LABEL_SPACE_KEY = 'label_space'
 """Key of a bag's custom metadata that names the classes of its ground truth."""
 NOT_CAMERAS = ('labels', 'depth', 'mask', 'overlay', 'confidence', 'entropy', 'relative')
@@ -28,7 +29,7 @@ COMPRESSED = '/compressed'
 
 def is_bag(path: Path) -> bool:
     """Tell a bag by its suffix or, for a folder, by its metadata."""
-    return path.suffix in ('.mcap', '.db3', '.bag') or (path / 'metadata.yaml').is_file()
+    return path.suffix in ('.mcap', '.db3', '.bag') or (path / METADATA).is_file()
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Bag:
     def __init__(self, path: Path, *, lenient: bool = False) -> None:
         if not path.exists():
             raise UserError(f'bag {path} does not exist; check the path')
-        if path.is_dir() and not (path / 'metadata.yaml').is_file():
+        if path.is_dir() and not (path / METADATA).is_file():
             raise UserError(
                 f'folder {path} holds no metadata.yaml, so is no rosbag2; give a rosbag2 folder,'
                 ' an mcap or db3 file; an interrupted recording is mended by `ros2 bag reindex`'
@@ -94,12 +95,8 @@ class Bag:
 
     @property
     def label_space(self) -> LabelSpace | None:
-        """Classes of the bag's ground truth, where its metadata says them."""
-        metadata = self.path / 'metadata.yaml'
-        if not metadata.is_file():
-            return None
-        fields = yaml.safe_load(metadata.read_text(encoding='utf-8'))
-        custom = fields['rosbag2_bagfile_information'].get('custom_data') or {}
+        """Classes of the bag's ground truth, where metadata in it, or beside a file, says them."""
+        custom = _metadata(self.path).get('custom_data') or {}
         return LABEL_SPACES.get(custom.get(LABEL_SPACE_KEY, ''))
 
     def camera_topic(self, wanted: str | None = None) -> str:
@@ -108,8 +105,8 @@ class Bag:
         if len(cameras) == 1:
             return cameras[0]
         raise UserError(
-            f'{self.path} has {len(cameras)} camera topics, choose one with --topic; its image '
-            f'topics: {_listing(self.image_topics)}'
+            f'{self.path} has {len(cameras)} camera topics, choose one with --topic; it has '
+            f'{_listing(cameras or self.image_topics)}'
         )
 
     def camera_topics(self, wanted: Sequence[str] = ()) -> list[str]:
@@ -119,19 +116,19 @@ class Bag:
         Of a camera that was recorded raw and compressed, the raw topic.
         """
         topics = self.image_topics
-        for name in wanted:
-            if name not in topics:
-                raise UserError(
-                    f'{self.path} has no image topic {name}; it has {_listing(topics)}'
-                )
-        if wanted:
+        missing = [name for name in wanted if name not in topics]
+        if wanted and not missing:
             return list(wanted)
-        return [
+        cameras = [
             name
             for name in topics
             if name.removesuffix(COMPRESSED).rsplit('/', 1)[-1] not in NOT_CAMERAS
             and not (name.endswith(COMPRESSED) and name.removesuffix(COMPRESSED) in topics)
         ]
+        if missing:
+            there = _listing(cameras or topics)
+            raise UserError(f'{self.path} has no image topic {missing[0]}; it has {there}')
+        return cameras
 
     def topic_ending(self, ending: str, part: str | None = None) -> str | None:
         """
@@ -196,6 +193,8 @@ class Bags(ExitStack):
     def __init__(self) -> None:
         super().__init__()
         self._opened: list[Bag] = []
+        self.warnings: list[str] = []
+        """What the user should know of what was read."""
 
     def open(self, path: Path) -> Bag:
         """Open a bag once more; it is closed with the others."""
@@ -239,8 +238,19 @@ def remove_bag(path: Path) -> None:
     path.rmdir()
 
 
+def _metadata(path: Path) -> Mapping[str, Any]:
+    """Read what a folder says of its bag, or of this file of it; empty where it says nothing."""
+    file = (path if path.is_dir() else path.parent) / METADATA
+    try:
+        about = yaml.safe_load(file.read_text(encoding='utf-8'))['rosbag2_bagfile_information']
+        files = [PurePath(one).name for one in about['relative_file_paths']]
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError):
+        return {}
+    return about if path.is_dir() or path.name in files else {}
+
+
 def _is_bag_file(path: Path) -> bool:
-    return path.name.startswith('metadata.yaml') or path.suffix in ('.mcap', '.db3')
+    return path.name.startswith(METADATA) or path.suffix in ('.mcap', '.db3')
 
 
 def _listing(topics: list[str]) -> str:

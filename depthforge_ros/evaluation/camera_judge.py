@@ -12,6 +12,7 @@ from depthforge_ros.evaluation.answers import Answer
 from depthforge_ros.evaluation.boundary import boundary_counts
 from depthforge_ros.evaluation.clips import Clip, CLIP_FRAMES
 from depthforge_ros.evaluation.judgement import Judgement, Moment
+from depthforge_ros.evaluation.misfits import FrameTruth, Misfits, TRUTH_SIZE
 from depthforge_ros.evaluation.segmentation import common_space, percent, SegmentationScore
 from depthforge_ros.evaluation.sums import Sums
 from depthforge_ros.evaluation.temporal import Tracker, VideoConsistency
@@ -58,6 +59,7 @@ class CameraJudge:
         self._start_ns: int | None = None
         self._last_answered_ns: int | None = None
         self._judged_truth = 0
+        self._misfits = Misfits(spaces.truth)
 
     def add(self, answer: Answer) -> None:
         """Judge one frame."""
@@ -66,26 +68,36 @@ class CameraJudge:
         time_s = (answer.stamp_ns - self._start_ns) / 1e9
         clip = self._clip(answer.stamp_ns)
         clip.received += 1
-        row: Row = {'time_s': time_s, 'latency_ms': answer.latency_ms}
+        row: Row = {'time_s': time_s}
         if answer.labels is None or answer.latency_ms is None:
             self._judgement.dropped_by_reason[str(answer.drop_reason)] += 1
+        elif not self._misfits.fits(answer, told := FrameTruth.at(self._truth, answer.stamp_ns)):
+            self._judgement.dropped_by_reason[TRUTH_SIZE] += 1
         else:
+            row['latency_ms'] = answer.latency_ms
             clip.latencies_ms.append(round(answer.latency_ms, 3))
             if answer.age_ms is not None:
                 clip.ages_ms.append(round(answer.age_ms, 3))
-            self._add_answer(clip.sums, row, answer, answer.labels)
+            self._add_answer(clip.sums, row, answer, answer.labels, told)
         self._judgement.line.append(**row)
 
     def finish(self) -> Judgement:
-        """Return the judgement; UserError where no ground truth belongs to any frame."""
+        """Return the judgement; UserError where no ground truth belongs to any frame, or fits."""
+        if self._misfits.first and not self._judged_truth:
+            raise UserError(
+                f'no ground truth of {self._judgement.topic} is of the size of its masks: '
+                f'{self._misfits.first}; both must come from one camera'
+            )
         first_ns = self._truth.first_stamp_ns()
         answered = any(one is not None for one in self._judgement.latencies_ms)
         if answered and first_ns is not None and not self._judged_truth:
             raise UserError(
                 f'no labels or depth have the stamp of an answered frame of '
                 f'{self._judgement.topic}: the truth begins at {first_ns} ns, the frames at '
-                f'{self._start_ns} ns; give the truth of this drive by --truth'
+                f'{self._start_ns} ns (where all stamps are 0, by the times of recording); give '
+                'the truth of this drive by --truth'
             )
+        self._judgement.warnings += self._misfits.warnings(self._judgement.topic)
         self._judgement.moments = self._album.spread()
         self._judgement.worst = self._album.worst()
         return self._judgement
@@ -99,12 +111,12 @@ class CameraJudge:
         return clips[-1]
 
     def _add_answer(
-        self, sums: Sums, row: Row, answer: Answer, labels: npt.NDArray[np.uint8]
+        self, sums: Sums, row: Row, answer: Answer, labels: npt.NDArray[np.uint8], told: FrameTruth
     ) -> None:
-        truth = self._truth.labels(answer.stamp_ns)
+        truth = told.labels
         if truth is not None and self._score is not None:
             row['miou'] = self._add_labels(sums, self._score, answer, labels, truth)
-        self._add_depth(sums, row, answer)
+        self._add_depth(sums, row, answer, told.depth_m)
         rgb = answer.rgb()
         self._add_steadiness(sums, row, rgb, answer, labels)
         for name in ('entropy', 'domain_shift'):
@@ -127,6 +139,7 @@ class CameraJudge:
         """Add what labels give; returns the mIoU of this frame, percent."""
         self._judged_truth += 1
         classes = len(score.space)
+        self._misfits.count_ids(truth)
         truth, labels = score.in_target(truth=truth, predicted=labels)
         confusion = confusion_matrix(truth, labels, classes=classes)
         sums.confusion += confusion
@@ -140,8 +153,9 @@ class CameraJudge:
             sums.add_calibration(answer.confidence[judged], right)
         return percent(mean_iou(confusion))
 
-    def _add_depth(self, sums: Sums, row: Row, answer: Answer) -> None:
-        depth_m = self._truth.depth_m(answer.stamp_ns)
+    def _add_depth(
+        self, sums: Sums, row: Row, answer: Answer, depth_m: npt.NDArray[np.float32] | None
+    ) -> None:
         if depth_m is None or answer.inverse_depth is None:
             return
         self._judged_truth += 1

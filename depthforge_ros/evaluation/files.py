@@ -38,8 +38,7 @@ def read_labels(path: Path, space: LabelSpace) -> npt.NDArray[np.uint8]:
             f'labels {path} are {labels.dtype} of shape {labels.shape}; an 8-bit image of one '
             'channel with train ids is needed'
         )
-    if space.name == 'camvid':
-        labels[labels == CAMVID_IGNORE] = UNLABELLED
+    labels[np.isin(labels, ignored_ids(space))] = UNLABELLED
     strange = np.unique(labels[(labels >= len(space)) & (labels != UNLABELLED)])
     if len(strange):
         raise UserError(
@@ -47,6 +46,11 @@ def read_labels(path: Path, space: LabelSpace) -> npt.NDArray[np.uint8]:
             f'{UNLABELLED}; choose the right label space'
         )
     return np.asarray(labels, np.uint8)
+
+
+def ignored_ids(space: LabelSpace) -> tuple[int, ...]:
+    """Return the ids in labels that mean no class."""
+    return (CAMVID_IGNORE, UNLABELLED) if space.name == 'camvid' else (UNLABELLED,)
 
 
 def read_depth_m(path: Path, depth_scale: float | None) -> npt.NDArray[np.float32]:

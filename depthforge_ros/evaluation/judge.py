@@ -5,9 +5,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from depthforge_ros.errors import UserError
 from depthforge_ros.evaluation.answers import (
@@ -15,10 +15,12 @@ from depthforge_ros.evaluation.answers import (
     MASK_ENDING,
     predicted_answers,
     recorded_answers,
+    REPEATED_STAMP,
 )
 from depthforge_ros.evaluation.bag import Bag, Bags, is_bag
 from depthforge_ros.evaluation.camera_judge import CameraJudge, Spaces
 from depthforge_ros.evaluation.judgement import BagJudgement, Judgement
+from depthforge_ros.evaluation.misfits import TRUTH_SIZE
 from depthforge_ros.evaluation.node_figures import node_figures
 from depthforge_ros.evaluation.salvage import readable
 from depthforge_ros.evaluation.truth import open_truth, Truth
@@ -28,6 +30,8 @@ from tqdm import tqdm
 
 DROPPED = 'dropped.'
 """What the node's names of drops by reason begin with."""
+OWN_REASONS = (REPEATED_STAMP, TRUTH_SIZE)
+"""Reasons of drops here, of which the node does not know."""
 IDENTITY = ('model', 'engine', 'fingerprint')
 
 
@@ -50,7 +54,7 @@ class BagQuestion:
 
 def has_masks(path: Path) -> bool:
     """Tell whether masks of the node were recorded in a bag."""
-    with TemporaryDirectory() as spare, Bag(readable(path, Path(spare))[0]) as bag:
+    with readable(path) as (copy, _), Bag(copy) as bag:
         return bag.topic_ending(MASK_ENDING) is not None
 
 
@@ -61,11 +65,11 @@ def judge_bag(question: BagQuestion, pipeline: Pipeline | None = None) -> BagJud
     A bag that is cut short is judged as far as it goes; the judgement says so. Its figures are
     the same each time, but for the latencies of a model that is run.
     """
-    with TemporaryDirectory() as spare:
-        path, damage = readable(question.bag, Path(spare))
+    with ExitStack() as copies:
+        path, damage = copies.enter_context(readable(question.bag))
         truth = path if question.truth == question.bag else question.truth
         if is_bag(truth) and truth != path:
-            truth, truth_damage = readable(truth, Path(spare))
+            truth, truth_damage = copies.enter_context(readable(truth))
             damage = damage or truth_damage
         judged = _judge_cameras(path, replace(question, truth=truth), pipeline)
     return replace(judged, damage=damage or judged.damage)
@@ -97,7 +101,11 @@ def _judge_cameras(path: Path, question: BagQuestion, pipeline: Pipeline | None)
             )
             for answer in tqdm(answers, desc=topic, unit='frame', total=counts[topic]):
                 judge.add(answer)
-            cameras[topic] = judge.finish()
+            try:
+                cameras[topic] = judge.finish()
+            except UserError as error:
+                raise UserError(f'{question.bag}: {error}') from error
+            cameras[topic].warnings[:0] = bags.warnings
             damage = damage or bags.damage
     _refuse_nothing(question, cameras)
     if pipeline is None:
@@ -164,8 +172,9 @@ def _take_reasons(path: Path, cameras: dict[str, Judgement]) -> None:
             if name.startswith(DROPPED)
         }
         if said:
+            own = {name: one.dropped_by_reason[name] for name in OWN_REASONS}
             one.dropped_by_reason.clear()
-            one.dropped_by_reason.update(said)
+            one.dropped_by_reason.update(said | {name: n for name, n in own.items() if n})
 
 
 def _identity(path: Path, pipeline: Pipeline | None) -> dict[str, str]:

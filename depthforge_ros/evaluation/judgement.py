@@ -77,6 +77,8 @@ class Judgement:
     """Lowest score first, at most one of each clip."""
     clips: list[Clip] = field(default_factory=list)
     dropped_by_reason: Counter[str] = field(default_factory=Counter)
+    warnings: list[str] = field(default_factory=list)
+    """What makes the figures say less than they seem to."""
 
     def figures(self) -> dict[str, Any]:
         """Return the figures of this camera, as `--json` has them under `cameras`."""
@@ -117,6 +119,7 @@ class BagJudgement:
             **self.identity,
             'complete': self.damage is None,
             'damage': self.damage,
+            'warnings': self.warnings,
             **all_figures(clips, self._classes, dropped),
             'cameras': {
                 topic: {**one.figures(), 'time_line': vars(one.line)}
@@ -124,6 +127,11 @@ class BagJudgement:
             },
             'clips': [clip.to_json() for clip in clips],
         }
+
+    @property
+    def warnings(self) -> list[str]:
+        """What makes the figures of its cameras say less than they seem to."""
+        return [warning for one in self.cameras.values() for warning in one.warnings]
 
     @property
     def _classes(self) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from depthforge_ros.evaluation.report_plots import (
     calibration,
     class_bars,
     confusion,
+    duration_text,
     Judged,
     latency_histogram,
     time_line,
@@ -29,28 +30,29 @@ import numpy as np
 import numpy.typing as npt
 from plotly.offline import get_plotlyjs
 
-SHEET_CARDS = (
-    ('miou', 'mIoU', '{:.1f} %'),
-    ('pixel_accuracy', 'pixel accuracy', '{:.1f} %'),
-    ('absrel', 'depth AbsRel', '{:.3f}'),
-    ('delta_125', 'depth within 25 %', '{:.1%}'),
-    ('latency_ms_p50', 'latency p50', '{:.0f} ms'),
-    ('latency_ms_p99', 'latency p99', '{:.0f} ms'),
-    ('received', 'frames received', '{}'),
-    ('published', 'published', '{}'),
-    ('dropped', 'dropped', '{}'),
-    ('not_delivered', 'never reached the node', '{}'),
+Card = tuple[str, str, Callable[[Any], str]]
+SHEET_CARDS: tuple[Card, ...] = (
+    ('miou', 'mIoU', '{:.1f} %'.format),
+    ('pixel_accuracy', 'pixel accuracy', '{:.1f} %'.format),
+    ('absrel', 'depth AbsRel', '{:.3f}'.format),
+    ('delta_125', 'depth within 25 %', '{:.1%}'.format),
+    ('latency_ms_p50', 'latency p50', duration_text),
+    ('latency_ms_p99', 'latency p99', duration_text),
+    ('received', 'frames received', '{}'.format),
+    ('published', 'published', '{}'.format),
+    ('dropped', 'dropped', '{}'.format),
+    ('not_delivered', 'never reached the node', '{}'.format),
 )
-"""Figures shown large, and in a contact sheet: key, caption, format."""
-CARDS = (
+"""Figures shown large, and in a contact sheet: key, caption, how to write them."""
+CARDS: tuple[Card, ...] = (
     *SHEET_CARDS,
-    ('boundary_f', 'boundary F', '{:.1f} %'),
-    ('mvc8', 'mVC8', '{:.1f} %'),
-    ('tc', 'TC', '{:.1f} %'),
-    ('flicker', 'flicker', '{:.1f} %'),
-    ('depth_tc', 'depth TC', '{:.1f} %'),
-    ('entropy', 'entropy', '{:.2f}'),
-    ('domain_shift', 'domain shift', '{:.1f} σ'),
+    ('boundary_f', 'boundary F', '{:.1f} %'.format),
+    ('mvc8', 'mVC8', '{:.1f} %'.format),
+    ('tc', 'TC', '{:.1f} %'.format),
+    ('flicker', 'flicker', '{:.1f} %'.format),
+    ('depth_tc', 'depth TC', '{:.1f} %'.format),
+    ('entropy', 'entropy', '{:.2f}'.format),
+    ('domain_shift', 'domain shift', '{:.1f} σ'.format),
 )
 NOT_IN_TABLE = ('per_class', 'confusion', 'calibration', 'classes')
 """Figures that are plots."""
@@ -79,6 +81,12 @@ class Section:
     rival: Rival | None = None
     damage: str | None = None
     """Why the drive was not read to its end."""
+
+    @property
+    def cautions(self) -> list[str]:
+        """Return what is said above the figures."""
+        ends = [f'Not read to its end: {self.damage}'] if self.damage else []
+        return ends + self.judgement.warnings
 
     @property
     def judged(self) -> list[Judged]:
@@ -138,8 +146,7 @@ def markdown_report(sections: Sequence[Section]) -> str:
 
 def _markdown_section(section: Section) -> str:
     lines = [f'\n## {section.title}\n']
-    if section.damage:
-        lines.append(f'**Not read to its end:** {section.damage}\n')
+    lines += [f'**{one}**\n' for one in section.cautions]
     heads = [one.name or 'value' for one in section.judged]
     lines += [f'| figure | {" | ".join(heads)} |', f'|---|{"---|" * len(heads)}']
     lines += [f'| {name} | {" | ".join(cells)} |' for name, cells in _rows(section).items()]
@@ -154,8 +161,8 @@ def _markdown_section(section: Section) -> str:
 def _sheet(section: Section) -> npt.NDArray[np.uint8]:
     figures = section.figures
     known = [
-        f'{caption} {style.format(figures[key])}'
-        for key, caption, style in SHEET_CARDS
+        f'{caption} {write(figures[key])}'
+        for key, caption, write in SHEET_CARDS
         if figures.get(key) is not None
     ]
     subtitle = '   |   '.join(known)
@@ -168,10 +175,10 @@ def _section(section: Section, number: int) -> str:
     anchors = {
         one.time_s: f'moment-{number}-{rank}' for rank, one in enumerate(judgement.worst, start=1)
     }
-    damage = f'<p class="damage">{escape(section.damage)}</p>' if section.damage else ''
+    cautions = ''.join(f'<p class="caution">{escape(one)}</p>' for one in section.cautions)
     picture = jpeg_tag(_sheet(section), 'input, overlay and depth') if judgement.moments else ''
     return (
-        f'<section><h2>{escape(section.title)}</h2>{damage}'
+        f'<section><h2>{escape(section.title)}</h2>{cautions}'
         f'<div class="cards">{_cards(section)}</div>{picture}'
         f'<div class="plots">{_plots(section, number, anchors)}</div>'
         f'{_worst(section, anchors)}{_side_by_side(section)}{_table(section)}</section>'
@@ -180,11 +187,11 @@ def _section(section: Section, number: int) -> str:
 
 def _cards(section: Section) -> str:
     cards = []
-    for key, caption, style in CARDS:
+    for key, caption, write in CARDS:
         values = [one.figures.get(key) for one in section.judged]
         if any(value is not None for value in values):
             numbers = ''.join(
-                f'<b>{"–" if value is None else style.format(value)}</b>' for value in values
+                f'<b>{"–" if value is None else write(value)}</b>' for value in values
             )
             cards.append(f'<div class="card">{numbers}{escape(caption)}</div>')
     return ''.join(cards)

@@ -30,7 +30,7 @@ h2 { font-size: 20px; margin: 0 0 14px; }
 h3 { font-size: 16px; margin: 22px 0 8px; }
 section { background: #fff; border-radius: 10px; padding: 22px; margin: 22px 0;
   box-shadow: 0 1px 3px rgb(0 0 0 / 12%); }
-.damage { background: #fbe9e7; border-left: 4px solid #c43c2f; padding: 8px 12px; }
+.caution { background: #fbe9e7; border-left: 4px solid #c43c2f; padding: 8px 12px; }
 .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(118px, 1fr)); gap: 10px;
   margin-bottom: 18px; }
 .card { background: #f4f6f9; border-radius: 8px; padding: 10px 12px; font-size: 13px;

@@ -28,6 +28,9 @@ LINES = (
     ('latency_ms', 'latency, ms'),
 )
 """Rows of the time line: name in TimeLine, caption."""
+OUTLYING = 5.0
+"""Times the median beyond which latencies are told, not drawn: one would squash all others."""
+SECONDS_FROM_MS = 10_000.0
 MIN_SHOWN_PERCENT = 1.0
 """Smaller cells of the confusion matrix carry no number."""
 
@@ -87,16 +90,40 @@ def time_line(judged: Sequence[Judged], anchors: Mapping[float, str]) -> go.Figu
 
 
 def latency_histogram(judged: Sequence[Judged]) -> go.Figure:
-    """Draw how often which latency came."""
+    """Draw how often which latency came; the title says how many lie far beyond the others."""
+    answered = [
+        np.array([value for value in one.judgement.latencies_ms if value is not None])
+        for one in judged
+    ]
+    medians_ms = [float(np.median(one)) for one in answered if len(one)]
+    end_ms = max((OUTLYING * one for one in medians_ms if one > 0.0), default=np.inf)
+    beyond = np.concatenate(answered)
+    beyond = beyond[beyond > end_ms]
     plot = go.Figure()
-    for one, color in zip(judged, COLORS, strict=False):
-        answered = [value for value in one.judgement.latencies_ms if value is not None]
+    for one, latencies_ms, color in zip(judged, answered, COLORS, strict=False):
         plot.add_histogram(
-            x=answered, marker={'color': color}, nbinsx=30, name=one.name, opacity=0.75
+            x=latencies_ms[latencies_ms <= end_ms].tolist(),
+            marker={'color': color},
+            nbinsx=30,
+            name=one.name,
+            opacity=0.75,
         )
     plot.update_layout(barmode='overlay')
-    _dress(plot, 'Latency of all frames', 'latency, ms', 'frames', legend=len(judged) > 1)
+    title = 'Latency of all frames'
+    if len(beyond):
+        title += (
+            f' but {len(beyond)} beyond {duration_text(end_ms)}, up to '
+            f'{duration_text(float(beyond.max()))}'
+        )
+    _dress(plot, title, 'latency, ms', 'frames', legend=len(judged) > 1)
     return plot
+
+
+def duration_text(duration_ms: float) -> str:
+    """Write whole milliseconds or, from 10 s on, seconds."""
+    if duration_ms < SECONDS_FROM_MS:
+        return f'{duration_ms:.0f} ms'
+    return f'{duration_ms / 1000.0:.1f} s'
 
 
 def class_bars(judged: Sequence[Scored]) -> go.Figure:

@@ -9,22 +9,23 @@ records, with an index or an end, is made in a temporary folder; the bag itself 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 import shutil
 import sqlite3
 import struct
+from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
 from depthforge_ros.errors import UserError
-from depthforge_ros.evaluation.bag import Bag
+from depthforge_ros.evaluation.bag import Bag, METADATA
 from rosbags.interfaces import Connection
 from rosbags.rosbag1 import Writer
 from rosbags.rosbag1.reader import decompressors, Header, ReaderError, RecordType
 from rosbags.typesys.msg import normalize_msgtype
 
-METADATA = 'metadata.yaml'
 MCAP_MAGIC = b'\x89MCAP0\r\n'
 MCAP_RECORD = struct.Struct('<BQ')
 MCAP_END = b'\x02\x14' + bytes(7 + 20) + MCAP_MAGIC
@@ -33,12 +34,24 @@ MCAP_LAST = (0x02, 0x0F)
 """Footer and end of data."""
 
 
-def readable(path: Path, spare: Path) -> tuple[Path, str | None]:
+@contextmanager
+def readable(path: Path) -> Iterator[tuple[Path, str | None]]:
     """
-    Return the bag itself, or a mended copy in the folder `spare` and what was wrong.
+    Give the bag itself, or a mended copy while the context lasts and what was wrong.
 
-    UserError, that of the bag itself, where nothing of it can be read.
+    UserError, that of the bag itself, where nothing of it can be read; errors of the copy that
+    are raised in the context name the bag.
     """
+    with TemporaryDirectory() as spare:
+        copy, damage = _readable(path, Path(spare))
+        try:
+            yield copy, damage
+        except UserError as error:
+            said = str(error).replace(str(copy), str(path))
+            raise UserError(said, reason=error.reason) from error
+
+
+def _readable(path: Path, spare: Path) -> tuple[Path, str | None]:
     try:
         with Bag(path):
             return path, None
@@ -62,8 +75,10 @@ def _mended(path: Path, files: list[Path], spare: Path, error: UserError) -> Pat
             MENDERS[one.suffix](one, copy / one.name)
         except (OSError, ReaderError, sqlite3.Error, struct.error, ValueError):
             raise error from None
-    if path.is_dir() and (path / METADATA).is_file():
-        shutil.copy(path / METADATA, copy)
+    metadata = (path if path.is_dir() else path.parent) / METADATA
+    if metadata.is_file():
+        shutil.copy(metadata, copy)
+    if path.is_dir() and metadata.is_file():
         mended = copy
     elif len(files) == 1:
         mended = copy / files[0].name

@@ -6,31 +6,61 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import chain, islice
 from typing import Any
 
 from depthforge_ros.errors import UserError
-from depthforge_ros.evaluation.bag import Bag, stamp_ns
+from depthforge_ros.evaluation.bag import Bag, Recorded, stamp_ns
+
+
+@dataclass(frozen=True)
+class Stamped:
+    """A message with the time that it is known by."""
+
+    received_ns: int
+    stamp_ns: int
+    """Of its header; when it was recorded, where nobody stamps the topic or it is broken."""
+    message: Any
+    """Or the UserError of one that cannot be decoded."""
+    is_unstamped: bool = False
+    """Whether nobody stamps the topic."""
 
 
 class Series:
     """
-    One topic of a bag, looked up by header stamp.
+    One topic of a bag, looked up by header stamp; of a repeated stamp the first message.
 
     It is read once, in order: stamps must be asked for in rising order, and must rise in the bag.
     """
 
     def __init__(self, bag: Bag, topic: str | None) -> None:
-        self._items = decoded(bag, topic) if topic else iter(())
+        every = stamped(bag, topic) if topic else iter(())
+        self._items = (one for one in every if not isinstance(one.message, UserError))
         self._next = next(self._items, None)
-        self.first_stamp_ns = stamp_ns(self._next[1]) if self._next else None
+        self.first_stamp_ns = self._next.stamp_ns if self._next else None
 
     def at(self, wanted_ns: int) -> tuple[int, Any] | None:
         """Return (received_ns, message) of a stamp, or None."""
-        while self._next is not None and stamp_ns(self._next[1]) < wanted_ns:
+        while self._next is not None and self._next.stamp_ns < wanted_ns:
             self._next = next(self._items, None)
-        if self._next is None or stamp_ns(self._next[1]) != wanted_ns:
+        if self._next is None or self._next.stamp_ns != wanted_ns:
             return None
-        return self._next
+        return self._next.received_ns, self._next.message
+
+
+def stamped(bag: Bag, topic: str) -> Iterator[Stamped]:
+    """
+    Yield the messages of a topic; those that cannot be decoded as their errors.
+
+    When they were recorded stands in for the stamps of a topic whose first two are both 0: its
+    driver does not stamp.
+    """
+    items = (_stamped(bag, one) for one in bag.recorded(topic))
+    first = list(islice(items, 2))
+    is_unstamped = len(first) == 2 and not any(one.stamp_ns for one in first)
+    for one in chain(first, items):
+        yield replace(one, stamp_ns=one.received_ns, is_unstamped=True) if is_unstamped else one
 
 
 def decoded(bag: Bag, topic: str) -> Iterator[tuple[int, Any]]:
@@ -38,3 +68,11 @@ def decoded(bag: Bag, topic: str) -> Iterator[tuple[int, Any]]:
     for recorded in bag.recorded(topic):
         with suppress(UserError):
             yield recorded.received_ns, bag.decode(recorded)
+
+
+def _stamped(bag: Bag, recorded: Recorded) -> Stamped:
+    try:
+        message = bag.decode(recorded)
+    except UserError as error:
+        return Stamped(recorded.received_ns, recorded.received_ns, error)
+    return Stamped(recorded.received_ns, stamp_ns(message), message)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
+from depthforge_ros.errors import UserError
 from depthforge_ros.evaluation.answers import Answer, predicted
 from depthforge_ros.evaluation.camera_judge import CameraJudge, Spaces
 from depthforge_ros.evaluation.clips import Clip
@@ -43,7 +44,10 @@ def judge_suite(
             for answer in _answers(sequence, pipeline):
                 judge.add(answer)
                 bar.update()
-            clips.setdefault(sequence.group, []).extend(judge.finish().clips)
+            judgement = judge.finish()
+            if judgement.warnings:
+                raise UserError(f'{judgement.warnings[0]}; a benchmark is judged whole')
+            clips.setdefault(sequence.group, []).extend(judgement.clips)
     classes = spaces.target.classes
     every = [clip for group in clips.values() for clip in group]
     return {

@@ -44,7 +44,8 @@ def open_truth(bags: Bags, path: Path, camera: str | None, *, space: LabelSpace 
 
     `path` is a bag with topics that end in `/labels` and `/depth`, or a folder of files named by
     their stamps in nanoseconds, `labels/1700000000000000000.png` and `depth/...`, with one folder
-    per camera where there are several. `space` are the classes if neither says them.
+    per camera where there are several. `space` are the classes if neither says them; UserError
+    where nobody does, or where one says others.
     """
     if is_bag(path) or not path.is_dir():
         return _BagTruth(bags, path, camera, space)
@@ -62,7 +63,7 @@ class _BagTruth:
         labels = bags.open(path)
         depths = bags.open(path)
         topic = labels.topic_ending(LABELS_ENDING, camera)
-        self.space = labels.label_space or space
+        self.space = _agreed(path, labels.label_space, space)
         if topic is not None and self.space is None:
             raise UserError(
                 f'{path} holds labels on {topic} but not what their classes are; say it by '
@@ -96,7 +97,8 @@ class _FolderTruth:
             )
         about = _camera_file(folder) or _camera_file(path)
         self._depth_scale = about.depth_scale if about else None
-        self.space = LABEL_SPACES[about.label_space] if about and about.label_space else space
+        said = LABEL_SPACES[about.label_space] if about and about.label_space else None
+        self.space = _agreed(folder, said, space)
         if self._labels and self.space is None:
             raise UserError(
                 f'{folder / "labels"} does not say what its classes are; say it by --truth-labels'
@@ -112,6 +114,16 @@ class _FolderTruth:
 
     def first_stamp_ns(self) -> int | None:
         return min((*self._labels, *self._depths), default=None)
+
+
+def _agreed(path: Path, said: LabelSpace | None, asked: LabelSpace | None) -> LabelSpace | None:
+    """Return the classes that the truth says or that were asked for; UserError if both differ."""
+    if said is not None and asked is not None and said != asked:
+        raise UserError(
+            f'{path} says that its labels are of {said.name}, --truth-labels {asked.name} came; '
+            'leave the option out'
+        )
+    return said or asked
 
 
 def _camera_file(folder: Path) -> DriveFile | None:
