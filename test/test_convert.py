@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+import math
 from pathlib import Path
 import pickle
 import re
@@ -232,9 +233,19 @@ def test_unknown_files_are_refused(tmp_path: Path) -> None:
     torch.save({'model': {'a': torch.zeros(1), 'b': 3}}, path)
     refused(path, '1 are no tensors (b)')
     torch.save([torch.zeros(1)], path)
-    refused(path, '0 entries')
+    refused(path, 'holds no tensors by name')
     with pytest.raises(UserError, match=r'ends in \.safetensors'):
         convert_file(path, tmp_path / 'out.pth')
+
+
+def test_weights_that_are_not_finite_are_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / 'source.pth'
+    torch.save({'cls_token': torch.zeros(3), 'pos_embed': torch.tensor([0.0, math.nan])}, path)
+    refused(path, 'pos_embed that are not finite')
+
+
+def test_a_folder_is_refused(tmp_path: Path) -> None:
+    refused(tmp_path, 'is a folder')
 
 
 def test_truncated_files_are_refused(tmp_path: Path) -> None:

@@ -27,17 +27,28 @@ PARALLEL = 'module.'
 def read_source(path: Path) -> dict[str, Tensor]:
     """Read the tensors of a safetensors file, or of a pickle that holds nothing but tensors."""
     if not path.is_file():
-        raise UserError(f'{path} does not exist; give a .safetensors, .pth or .pt file')
+        found = 'is a folder' if path.is_dir() else 'does not exist'
+        raise UserError(f'{path} {found}; give a .safetensors, .pth or .pt file')
     with path.open('rb') as file:
         start = file.read(2)
     content = _unpickled(path) if start.startswith(PICKLES) else _safetensors(path)
     tensors = _unwrapped(content)
     other = [name for name, value in tensors.items() if not isinstance(value, Tensor)]
-    if other or not tensors:
+    if other:
         raise UserError(
             f'{path} has {len(tensors)} entries, of which {len(other)} are no tensors '
             f'({", ".join(map(str, other[:3]))}); give a file whose weights are a state dict'
         )
+    if not tensors:
+        raise UserError(
+            f'{path} holds no tensors by name; give a file whose weights are a state dict'
+        )
+    for name, value in tensors.items():
+        if value.is_floating_point() and not value.isfinite().all():
+            raise UserError(
+                f'{path} has numbers in {name} that are not finite; get the file again, or an '
+                'earlier checkpoint of its training'
+            )
     if all(name.startswith(PARALLEL) for name in tensors):
         return {name.removeprefix(PARALLEL): value for name, value in tensors.items()}
     return dict(tensors)
