@@ -37,7 +37,7 @@ is the most that is allowed. `transformers` lacks the offset of 0.1 with which o
 resizes its positions, so it is set to 0 for this; the tests check the offset by themselves.
 Where both sides call the same operators in the same order, the difference is exactly 0.
 
-| part | named models | input | largest error |
+| part | sizes of | input | largest error |
 |---|---|---|---|
 {rows}
 """

@@ -84,7 +84,9 @@ def test_models_says_what_is_here(
     assert {n: tuple(int(x.replace(',', '')) for x in both) for n, *both in rows} == counts
     told = capsys.readouterr().out
     assert 'depthforge_small: ' in told
-    assert 'CC-BY-NC-4.0' in told
+    metric = re.search(r'^ *depth_anything_v2_metric_vkitti_vitl +(.*)$', told, re.MULTILINE)
+    assert metric is not None
+    assert metric[1] == 'CC-BY-NC-4.0, non-commercial use only'
 
 
 def test_a_model_of_your_own_is_found_by_name(

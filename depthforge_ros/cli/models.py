@@ -23,11 +23,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Load each model that can be loaded, and print all."""
+    from depthforge_ros.model.manifest import read_manifest
     from depthforge_ros.model.registry import MODELS
 
     figures = {entry.name: _figures(entry) for entry in MODELS.values()}
     for name, entry in MODELS.items():
         _print(entry, figures[name])
+    print('\nfoundation weights that `depthforge fetch` gets')
+    for foundation in read_manifest().values():
+        print(f'  {foundation.name:<42} {foundation.terms}')
     write_json(args.json, figures)
     return 0
 
