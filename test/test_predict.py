@@ -108,7 +108,7 @@ def wrong_inputs(tmp_path: Path) -> dict[str, tuple[tuple[Path | str, ...], str]
         'bad video': ((tmp_path / 'movie.mp4',), 'cannot be decoded'),
         'unknown suffix': ((tmp_path / 'letter.doc',), 'not known by its suffix'),
         'only broken': ((tmp_path / 'broken',), 'none of 1 frames could be read'),
-        'no such topic': ((tmp_path / 'bag', '--topic', '/front'), 'it has /camera/depth'),
+        'no such topic': ((tmp_path / 'bag', '--topic', '/front'), 'it has /camera/image'),
         'unknown model': (
             (drive / 'images', '--model', 'x', '--engine', 'eager'),
             'choose one of depthforge_tiny',
