@@ -5,7 +5,7 @@ The C library's allocator, set for a process that handles an image's megabytes m
 
 By default glibc takes every block above some megabytes fresh from the system and gives it back
 when it is freed, so that all of its pages are mapped and zeroed again for each frame, in each
-layer of a network and in each message: a quarter of the time of both, see docs/performance.md.
+layer of a network and in each message; README.md, Performance, says what that costs.
 """
 
 from __future__ import annotations
