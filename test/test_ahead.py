@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+import dataclasses
 import threading
+import time
 
 from depthforge_ros.model import network as network_module
 from depthforge_ros.model.ahead import ahead
@@ -44,6 +46,15 @@ def test_both_have_their_share_of_the_threads_and_all_come_back(threads: int) ->
     assert torch.get_num_threads() == threads
 
 
+def test_who_reads_nothing_more_takes_the_cores_when_asked(threads: int) -> None:
+    with ahead(lambda: iter((torch.zeros(1),)), 1) as items:
+        assert torch.get_num_threads() == 2
+        deadline = time.monotonic() + 10.0
+        while torch.get_num_threads() < threads and time.monotonic() < deadline:
+            items.widen()
+        assert torch.get_num_threads() == threads
+
+
 def test_an_error_reaches_the_reader(threads: int) -> None:
     def make() -> Iterator[Tensor]:
         yield torch.zeros(1)
@@ -55,11 +66,12 @@ def test_an_error_reaches_the_reader(threads: int) -> None:
 
 
 @pytest.mark.parametrize('is_inference', [True, False])
+@pytest.mark.parametrize('shared_encoder', [True, False])
 def test_streams_side_by_side_answer_as_in_turn(
-    is_inference: bool, threads: int, monkeypatch: pytest.MonkeyPatch
+    is_inference: bool, shared_encoder: bool, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     del threads
-    network = mini_network(MINI)
+    network = mini_network(dataclasses.replace(MINI, shared_encoder=shared_encoder))
     image = torch.randint(0, 256, (2, 56, 98, 3), dtype=torch.uint8)
     makers = []
     real = network_module.ahead

@@ -19,7 +19,7 @@ from depthforge_ros.model.eva02 import Eva02
 from depthforge_ros.model.layouts.convert import convert_part, detect, Layout, LAYOUTS
 from depthforge_ros.model.layouts.files import convert_file
 from depthforge_ros.model.layouts.published import convert_published, stretch
-from depthforge_ros.model.layouts.rules import rename, Rule
+from depthforge_ros.model.layouts.rules import every, rename, Rule
 from depthforge_ros.model.layouts.sizes import encoder_config
 from depthforge_ros.model.parts import write_part
 from depthforge_ros.model.vit import VisionTransformer
@@ -52,6 +52,25 @@ def written(path: Path, shapes: dict[str, Shape]) -> tuple[Path, State]:
 
 def part(tensors: State, name: str) -> State:
     return {k.removeprefix(name): v for k, v in tensors.items() if k.startswith(name)}
+
+
+@pytest.mark.parametrize('length', [0x1080, 0x4B50])
+def test_safetensors_whose_header_length_begins_like_a_pickle(tmp_path: Path, length: int) -> None:
+    path, state = written(tmp_path / 'source.safetensors', SOURCES['DINOv2']())
+    whole = path.read_bytes()
+    end = 8 + int.from_bytes(whole[:8], 'little')
+    padded = whole[8:end].ljust(length)
+    path.write_bytes(len(padded).to_bytes(8, 'little') + padded + whole[end:])
+    assert convert_file(path, tmp_path / 'ours.safetensors').tensors
+    assert load_file(path).keys() == state.keys()
+
+
+def test_all_names_are_listed_those_of_many_blocks_as_one_pattern() -> None:
+    names = ['a.0.w', 'a.1.w', 'conv2d.b', 'x0.y', *(f'b{letter}.w' for letter in 'cdefghij')]
+    listed = every(names)
+    assert listed.startswith('a.*.w (2), conv2d.b, x0.y, bc.w')
+    assert listed.endswith('bj.w')
+    assert every([]) == 'none'
 
 
 @pytest.mark.parametrize('suffix', ['.safetensors', '.pth'])

@@ -236,6 +236,7 @@ def test_every_trained_parameter_receives_a_gradient() -> None:
     [
         (lambda: VitConfig(width=100, heads=6), ['100', '6']),
         (lambda: TokenConfig(attention='deep'), ['deep', 'joint', 'separate']),
+        (lambda: TokenConfig(count=1), ['1', 'at least 2', 'sink']),
         (lambda: HeadConfig(width=40), ['40', '32']),
         (lambda: NetworkConfig(taps=(2, 5, 8, 12)), ['12']),
         (lambda: NetworkConfig.from_json({'taps': [2, 5, 8, 11], 'tabs': 1}), ['tabs', 'taps']),

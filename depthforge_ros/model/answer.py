@@ -37,16 +37,12 @@ class Answering(nn.Module):
 
     def forward(self, image_BHW3: Tensor) -> Answer:
         """Answer RGB uint8 (B, H, W, 3) whose sides are multiples of the (larger) patch."""
-        network, size = self.network, (image_BHW3.shape[1], image_BHW3.shape[2])
-        depth_taps, visual_taps = network.streams(network.normalize(image_BHW3))
-        scores_BKhw = network.segment(visual_taps, every_layer=False).class_scores()
-        labels, confidence, entropy = summarise(scores_BKhw, size)
-        last_BCN = visual_taps[-1].flatten(2).float()
+        decoded = self.network.decode(image_BHW3)
+        size = image_BHW3.shape[1], image_BHW3.shape[2]
+        last_BCN = decoded.visual_BChw.flatten(2).float()
         return Answer(
-            labels,
-            confidence,
-            entropy,
-            network.estimate_depth(depth_taps, size).float(),
+            *summarise(decoded.scores_BKhw, size),
+            decoded.inverse_depth_BHW.float(),
             torch.cat((last_BCN.mean(2), last_BCN.std(2, correction=0)), 1),
         )
 

@@ -84,6 +84,11 @@ class TokenConfig:
                 f'token attention {self.attention!r} is not known; choose joint, separate or '
                 'visual'
             )
+        if self.count < 2:
+            raise UserError(
+                f'token count {self.count} came; it must be at least 2, since the first token is '
+                'the sink of the attention'
+            )
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ Shapes: B batch, D head width, S positions of the three levels together.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import math
 
 from depthforge_ros.model.config import HeadConfig
@@ -102,6 +102,10 @@ def _in_rows(value: Tensor) -> bool:
     return value.device.type == 'cpu'
 
 
+def nothing() -> None:
+    """Do nothing between layers."""
+
+
 class PixelLayer(nn.Module):
     """Deformable self-attention and a feed-forward net, post-norm."""
 
@@ -141,9 +145,11 @@ class PixelDecoder(nn.Module):
         self.output_norm = nn.GroupNorm(GROUPS, head)
         self.mask_projection = nn.Conv2d(head, head, 1)
 
-    def forward(self, levels: Sequence[Level]) -> tuple[Tensor, list[Tensor]]:
+    def forward(
+        self, levels: Sequence[Level], between: Callable[[], None] = nothing
+    ) -> tuple[Tensor, list[Tensor]]:
         """
-        Take the levels at strides 4, 8, 16, 32.
+        Take the levels at strides 4, 8, 16, 32; call `between` after each layer.
 
         Returns mask features (B, D, H/4, W/4) and the maps (B, D, h, w) at strides 32, 16, 8.
         """
@@ -162,6 +168,7 @@ class PixelDecoder(nn.Module):
         x_BSD = torch.cat([x.flatten(2).transpose(1, 2) for x in maps], 1)
         for layer in self.layers:
             x_BSD = layer(x_BSD, position_SD, points_S2, sizes)
+            between()
         parts = x_BSD.transpose(1, 2).split([height * width for height, width in sizes], -1)
         maps = [part.unflatten(-1, size) for part, size in zip(parts, sizes, strict=True)]
         fine = self.lateral_norm(resize(self.lateral(levels[0].map_BChw), levels[0].size))

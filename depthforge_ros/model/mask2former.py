@@ -8,12 +8,12 @@ Shapes: B batch, M queries, D head width, K classes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from depthforge_ros.model.attention import CrossAttention
 from depthforge_ros.model.config import HeadConfig
-from depthforge_ros.model.deformable import PixelDecoder, sine_position
+from depthforge_ros.model.deformable import nothing, PixelDecoder, sine_position
 from depthforge_ros.model.refinement import Level, resize
 from depthforge_ros.model.sampling import LEVELS
 import torch
@@ -100,14 +100,21 @@ class Mask2FormerHead(nn.Module):
         )
 
     def forward(
-        self, levels: Sequence[Level], queries_MD: Tensor, *, every_layer: bool
+        self,
+        levels: Sequence[Level],
+        queries_MD: Tensor,
+        *,
+        every_layer: bool,
+        between: Callable[[], None] = nothing,
     ) -> HeadOutput:
         """
         Predict from the pyramid; `every_layer` keeps all predictions, for the loss.
 
+        `between` is called after each layer of both decoders.
+
         The queries are (M, D), or (B, M, D) where they differ between the images.
         """
-        features, maps = self.pixel_decoder(levels)
+        features, maps = self.pixel_decoder(levels, between)
         sizes = [(x.shape[2], x.shape[3]) for x in maps]
         # Masks and resizing are both linear: the resized features give the resized masks.
         resized = [resize(features, size) for size in sizes]
@@ -126,6 +133,7 @@ class Mask2FormerHead(nn.Module):
             predictions.append(prediction)
             mask = self._attention_mask(prediction.mask_embed_BMD, resized[level])
             x_BMD = layer(x_BMD, queries_MD, keys[level], values[level], mask)
+            between()
         last = self.predict(x_BMD, with_classes=True)
         return HeadOutput([*predictions, last] if every_layer else [last], features)
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from depthforge_ros.model.ahead import Ahead, ahead
 from depthforge_ros.model.config import Eva02Config, NetworkConfig
+from depthforge_ros.model.deformable import nothing
 from depthforge_ros.model.dpt import DptHead
 from depthforge_ros.model.eva02 import Eva02
 from depthforge_ros.model.mask2former import HeadOutput, Mask2FormerHead
@@ -42,6 +43,17 @@ class Prediction(NamedTuple):
     """Class scores >= 0, not normalised."""
     inverse_depth_BHW: Tensor
     """Inverse depth >= 0: relative, or in 1/m with a metric depth head."""
+
+
+class Decoded(NamedTuple):
+    """What the network knows before anything is resized for it."""
+
+    scores_BKhw: Tensor
+    """Class scores >= 0, not normalised, at a quarter of the input's size."""
+    inverse_depth_BHW: Tensor
+    """As in `Prediction`."""
+    visual_BChw: Tensor
+    """Refined features of the last tapped block."""
 
 
 class DepthForge(nn.Module):
@@ -104,21 +116,44 @@ class DepthForge(nn.Module):
 
     def forward(self, image_BHW3: Tensor) -> Prediction:
         """Answer RGB uint8 (B, H, W, 3) whose sides are multiples of the (larger) patch."""
+        decoded = self.decode(image_BHW3)
+        size = image_BHW3.shape[1], image_BHW3.shape[2]
+        return Prediction(resize(decoded.scores_BKhw, size), decoded.inverse_depth_BHW)
+
+    def decode(self, image_BHW3: Tensor) -> Decoded:
+        """Run RGB uint8 (B, H, W, 3) up to the class scores at the head's own resolution."""
         size = image_BHW3.shape[1], image_BHW3.shape[2]
         image = self.normalize(image_BHW3)
+        if _can_run_apart(image):
+            return self._decode_apart(image, size)
         depth_taps, visual_taps = self.streams(image)
         output = self.segment(visual_taps, every_layer=False)
-        return Prediction(
-            resize(output.class_scores(), size), self.estimate_depth(depth_taps, size)
-        )
+        depth = self.estimate_depth(depth_taps, size)
+        return Decoded(output.class_scores(), depth, visual_taps[-1])
+
+    def _decode_apart(self, image_B3HW: Tensor, size: tuple[int, int]) -> Decoded:
+        """Do the same with the depth stream in a thread beside; of shared encoders its head."""
+        if self.config.shared_encoder:
+            depth_taps, visual_taps = self.streams(image_B3HW)
+            with ahead(lambda: iter((self.estimate_depth(depth_taps, size),)), 1) as depth:
+                output = self.segment(visual_taps, every_layer=False, between=depth.widen)
+                return Decoded(output.class_scores(), depth[0], visual_taps[-1])
+        count = self.config.encoder.depth
+        with ahead(lambda: self._depth_stream(image_B3HW, size), count + 1) as depth:
+            visual_taps = self.visual_taps(image_B3HW, depth)
+            output = self.segment(visual_taps, every_layer=False, between=depth.widen)
+            return Decoded(output.class_scores(), depth[count], visual_taps[-1])
+
+    def _depth_stream(self, image_B3HW: Tensor, size: tuple[int, int]) -> Iterator[Tensor]:
+        """Make the patches after every block, and at last the inverse depth."""
+        blocks = []
+        for patches_BNC in self._depth_blocks(image_B3HW):
+            blocks.append(patches_BNC)
+            yield patches_BNC
+        yield self.estimate_depth(self.depth_maps(blocks, image_B3HW), size)
 
     def streams(self, image_B3HW: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Run both encoders: depth and visual maps (B, C, h, w) of the tapped blocks."""
-        if not self.config.shared_encoder and _can_run_apart(image_B3HW):
-            count = self.config.encoder.depth
-            with ahead(lambda: self._depth_blocks(image_B3HW), count) as depth_blocks:
-                visual_taps = self.visual_taps(image_B3HW, depth_blocks)
-            return self.depth_maps(depth_blocks, image_B3HW), visual_taps
         depth_BNC = self.depth_encoder.embed(image_B3HW)
         visual_BNC = (
             depth_BNC if self.visual is self.depth_encoder else self.visual.embed(image_B3HW)
@@ -173,11 +208,17 @@ class DepthForge(nn.Module):
                 taps.append(to_map(refined, grid))
         return taps
 
-    def segment(self, visual_taps: list[Tensor], *, every_layer: bool) -> HeadOutput:
-        """Decode the visual maps into queries' classes and masks."""
+    def segment(
+        self,
+        visual_taps: list[Tensor],
+        *,
+        every_layer: bool,
+        between: Callable[[], None] = nothing,
+    ) -> HeadOutput:
+        """Decode the visual maps into queries' classes and masks, `between` after each layer."""
         levels = self.refinement(visual_taps)
         queries = self.refinement.refined_queries(self.tokens.queries(), levels[0])
-        output: HeadOutput = self.head(levels, queries, every_layer=every_layer)
+        output: HeadOutput = self.head(levels, queries, every_layer=every_layer, between=between)
         return output
 
     def estimate_depth(self, depth_taps: list[Tensor], size: tuple[int, int]) -> Tensor:

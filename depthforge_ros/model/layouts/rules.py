@@ -119,7 +119,7 @@ def account(
     """
     Return the tensors that are expected, all of them and of their shapes.
 
-    Source names without use and expected names without a source are errors that list them, unless
+    Source names without use and expected names without a source are errors that list all, unless
     a pattern of `allow` (with * and ?) matches. A shape is never allowed to differ.
     """
     extra = [
@@ -129,8 +129,8 @@ def account(
     missing = _refused([name for name in expected if name not in renamed.tensors], allow)
     if unused or missing:
         raise UserError(
-            f'{source}: unused {some(unused)}; missing {some(missing)}; use a whole file of this '
-            "layout, or let names pass with --allow 'PATTERN'"
+            f'{source}: unused {every(unused)}; missing {every(missing)}; use a whole file of '
+            "this layout, or let names pass with --allow 'PATTERN'"
         )
     kept = {name: value for name, value in renamed.tensors.items() if name in expected}
     shapes = [
@@ -143,6 +143,17 @@ def account(
             f'{source}: {some(shapes)}; use a file whose parts have one width, depth and patch'
         )
     return kept
+
+
+def every(names: Sequence[str]) -> str:
+    """List all names, those that differ in numbers alone as one pattern with their count."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(re.sub(r'(?<![^.])\d+(?![^.])', '*', name), []).append(name)
+    listed = (
+        f'{pattern} ({len(own)})' if len(own) > 1 else own[0] for pattern, own in groups.items()
+    )
+    return ', '.join(listed) or 'none'
 
 
 def some(names: Sequence[str], limit: int = 6) -> str:

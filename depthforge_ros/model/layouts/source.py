@@ -20,6 +20,9 @@ WRAPPERS = ('state_dict', 'model', 'module')
 """Keys under which training frameworks store the weights."""
 PICKLES = (b'PK', b'\x80')
 """First bytes of what torch.save writes: a zip file, or in old versions a plain pickle."""
+HEADER_AT = 8
+"""Where a safetensors file has the brace of its JSON header, after the header's length, which may
+begin as a pickle does."""
 PARALLEL = 'module.'
 """Prefix that data-parallel training puts before every name."""
 
@@ -30,8 +33,9 @@ def read_source(path: Path) -> dict[str, Tensor]:
         found = 'is a folder' if path.is_dir() else 'does not exist'
         raise UserError(f'{path} {found}; give a .safetensors, .pth or .pt file')
     with path.open('rb') as file:
-        start = file.read(2)
-    content = _unpickled(path) if start.startswith(PICKLES) else _safetensors(path)
+        start = file.read(HEADER_AT + 1)
+    is_pickle = start.startswith(PICKLES) and not start.endswith(b'{', HEADER_AT)
+    content = _unpickled(path) if is_pickle else _safetensors(path)
     tensors = _unwrapped(content)
     other = [name for name, value in tensors.items() if not isinstance(value, Tensor)]
     if other:
