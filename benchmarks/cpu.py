@@ -26,6 +26,7 @@ import tempfile
 import time
 from typing import Any, NamedTuple
 
+from depthforge_ros.allocator import keep_freed_memory
 from depthforge_ros.engine import COMPILERS, Engine, load_engine
 from depthforge_ros.engine.agreement import compare
 from depthforge_ros.engine.artefact import ENGINES_VARIABLE, Request
@@ -56,6 +57,8 @@ SMALL = Case('depthforge_small', (504, 1008))
 def main() -> int:
     """Measure, print and write the figures; 2 with one line for wrong input."""
     args = _arguments()
+    # As the node and every command do.
+    keep_freed_memory()
     torch.set_num_threads(args.threads)
     try:
         if args.peak_of:
@@ -145,7 +148,8 @@ def _frame(case: Case) -> npt.NDArray[np.uint8]:
 
 
 def stage_shares(case: Case) -> dict[str, float]:
-    """Share of eager's CPU time per part of the network, in percent, median of a few runs."""
+    """Share of eager's time on one thread per part of the network, percent, median of a few."""
+    torch.set_num_threads(1)
     answering = load(case.model, device='cpu').answering
     network = answering.network
     spent: dict[str, float] = {}

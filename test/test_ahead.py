@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-import dataclasses
 import threading
 import time
 
@@ -66,12 +65,11 @@ def test_an_error_reaches_the_reader(threads: int) -> None:
 
 
 @pytest.mark.parametrize('is_inference', [True, False])
-@pytest.mark.parametrize('shared_encoder', [True, False])
 def test_streams_side_by_side_answer_as_in_turn(
-    is_inference: bool, shared_encoder: bool, threads: int, monkeypatch: pytest.MonkeyPatch
+    is_inference: bool, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     del threads
-    network = mini_network(dataclasses.replace(MINI, shared_encoder=shared_encoder))
+    network = mini_network(MINI)
     image = torch.randint(0, 256, (2, 56, 98, 3), dtype=torch.uint8)
     makers = []
     real = network_module.ahead

@@ -124,7 +124,7 @@ class DepthForge(nn.Module):
         """Run RGB uint8 (B, H, W, 3) up to the class scores at the head's own resolution."""
         size = image_BHW3.shape[1], image_BHW3.shape[2]
         image = self.normalize(image_BHW3)
-        if _can_run_apart(image):
+        if not self.config.shared_encoder and _can_run_apart(image):
             return self._decode_apart(image, size)
         depth_taps, visual_taps = self.streams(image)
         output = self.segment(visual_taps, every_layer=False)
@@ -132,12 +132,7 @@ class DepthForge(nn.Module):
         return Decoded(output.class_scores(), depth, visual_taps[-1])
 
     def _decode_apart(self, image_B3HW: Tensor, size: tuple[int, int]) -> Decoded:
-        """Do the same with the depth stream in a thread beside; of shared encoders its head."""
-        if self.config.shared_encoder:
-            depth_taps, visual_taps = self.streams(image_B3HW)
-            with ahead(lambda: iter((self.estimate_depth(depth_taps, size),)), 1) as depth:
-                output = self.segment(visual_taps, every_layer=False, between=depth.widen)
-                return Decoded(output.class_scores(), depth[0], visual_taps[-1])
+        """Do the same with the depth stream and its head in a thread beside."""
         count = self.config.encoder.depth
         with ahead(lambda: self._depth_stream(image_B3HW, size), count + 1) as depth:
             visual_taps = self.visual_taps(image_B3HW, depth)
