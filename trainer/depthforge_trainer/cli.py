@@ -18,6 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest='command', required=True)
     for name, text in (
         ('fit', 'train tokens, decoder and heads on labelled images'),
+        ('study', 'compare variants of a training over seeds on domains it never saw'),
         ('distill', 'distil a foundation model into a small encoder and depth head'),
         ('depth-head', 'distil the depth head further, on the encoder as it is'),
     ):
@@ -79,6 +80,10 @@ def _run(args: argparse.Namespace) -> Path:
         from depthforge_trainer.train import fit
 
         return fit(read_config(args.config, FitConfig), resume=args.resume)
+    if args.command == 'study':
+        from depthforge_trainer.study import study, StudyConfig
+
+        return study(read_config(args.config, StudyConfig))
     from depthforge_trainer.distill import distill, DistillConfig, tune_depth_head
 
     run = distill if args.command == 'distill' else tune_depth_head

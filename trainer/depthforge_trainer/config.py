@@ -91,6 +91,8 @@ class FitConfig:
     cached_views: int = 0
     """Views per image whose frozen depth features are computed once and kept on disk; 0 draws a
     new view every time and computes them with it."""
+    cache: str = ''
+    """Folder of these features; in `output` if none is named."""
     rare_classes: bool = False
     """Half of each batch by rare class sampling; with cached views only."""
     augment: Augment = field(default_factory=Augment)
@@ -128,19 +130,19 @@ def read_config(path: Path, kind: type[T]) -> T:
     fields = yaml.safe_load(path.read_text())
     if not isinstance(fields, dict):
         raise UserError(f'{path} holds {type(fields).__name__}, expected a mapping of options')
-    config: T = _build(kind, fields, str(path))
+    config: T = build_config(kind, fields, str(path))
     return config
 
 
-def _build(kind: Any, value: Any, where: str) -> Any:
-    """Turn plain YAML values into the annotated type."""
+def build_config(kind: Any, value: Any, where: str) -> Any:
+    """Turn plain YAML values into the annotated type; errors begin with `where`."""
     if kind is NetworkConfig:
         return NetworkConfig.from_json(value)
     origin = typing.get_origin(kind)
     if origin is tuple:
         inner = typing.get_args(kind)
         kinds = [inner[0]] * len(value) if inner[-1] is Ellipsis else list(inner)
-        return tuple(_build(k, v, where) for k, v in zip(kinds, value, strict=True))
+        return tuple(build_config(k, v, where) for k, v in zip(kinds, value, strict=True))
     if not dataclasses.is_dataclass(kind) or isinstance(kind, types.GenericAlias):
         return kind(value) if kind in (int, float, str) and not isinstance(value, bool) else value
     hints = typing.get_type_hints(kind)
@@ -151,7 +153,7 @@ def _build(kind: Any, value: Any, where: str) -> Any:
             hint = f'did you mean {near[0]}?' if near else f'known: {", ".join(hints)}'
             raise UserError(f'{where}: {type_name} has no key {name!r}; {hint}')
     try:
-        fields = {name: _build(hints[name], v, where) for name, v in value.items()}
+        fields = {name: build_config(hints[name], v, where) for name, v in value.items()}
         return kind(**fields)  # type: ignore[operator]
     except TypeError as error:
         raise UserError(f'{where}: {error}') from error

@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 import fnmatch
+from functools import partial
 from pathlib import Path
 
 import cv2
 from depthforge_ros.errors import UserError
+from depthforge_ros.evaluation.corruptions import ALL, corruptions
 from depthforge_ros.labels import (
     CAMVID,
     CAMVID_FROM_CITYSCAPES,
@@ -55,6 +58,23 @@ class Source:
     """File names that match this pattern are left out."""
     count: int = 0
     """Number of rendered views (`street`), or the first so many files; 0 takes all."""
+    every: int = 1
+    """Takes each n-th of the files that are left."""
+    name: str = ''
+    """What tables call it."""
+    corruption: str = ''
+    """One of the 19 common corruptions of `depthforge evaluate images`, for images to judge on."""
+    severity: int = 3
+    """Of the corruption, 1 (weak) to 5 (strong)."""
+
+    def __post_init__(self) -> None:
+        if self.every < 1 or self.count < 0:
+            raise UserError(
+                f'a source of count {self.count}, every {self.every} came; every must be at least '
+                '1, count at least 0'
+            )
+        if self.corruption == ALL:
+            raise UserError(f'a source of corruption {ALL} came; name one, and a source for each')
 
 
 @dataclass(frozen=True)
@@ -65,6 +85,7 @@ class Loader:
     dataset: DataSet
     space: LabelSpace
     """Of the sample's train ids."""
+    corrupt: Callable[[Rgb], Rgb] | None = None
 
     @property
     def image(self) -> Path:
@@ -77,6 +98,8 @@ class Loader:
         if image is None:
             raise UserError(f'{self.image} cannot be decoded as an image; remove or replace it')
         rgb = np.ascontiguousarray(image[..., ::-1], dtype=np.uint8)
+        if self.corrupt is not None:
+            rgb = self.corrupt(rgb)
         if self.pair.labels is None:
             return Sample(self.image.stem, rgb, np.full(rgb.shape[:2], UNLABELLED, np.uint8))
         labels = self.dataset.read_labels(self.pair.labels, rgb.shape[:2])
@@ -110,13 +133,20 @@ def loaders(source: Source, space: LabelSpace = CAMVID) -> list[Loader]:
             f'{source.kind} has the classes of {dataset.space.name}, which cannot be mapped to '
             f'{space.name}; choose another label_space or leave it out'
         )
+    pairs = pairs[:: source.every]
     chosen = pairs[: source.count] if source.count else pairs
     lacking = [p.labels for p in chosen if p.labels is not None and not p.labels.is_file()]
     if lacking:
         raise UserError(
             f'{len(lacking)} label files of {root} are missing, the first is {lacking[0]}'
         )
-    return [Loader(pair, dataset, space) for pair in chosen]
+    if not source.corruption:
+        return [Loader(pair, dataset, space) for pair in chosen]
+    (corruption,) = corruptions(source.corruption, source.severity)
+    return [
+        Loader(pair, dataset, space, partial(corruption, index=index))
+        for index, pair in enumerate(chosen)
+    ]
 
 
 def _render_missing(root: Path, count: int) -> None:

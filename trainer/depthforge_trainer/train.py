@@ -36,6 +36,10 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 
+TARGETS = 'targets.csv'
+"""What a run writes about the domains it never saw, when it is done."""
+
+
 class Training(nn.Module):
     """A network with what only its training has; called on a batch, it gives the loss."""
 
@@ -128,12 +132,13 @@ class Trainer:
 
     def _judge_targets(self) -> None:
         network = _network_of(self.average)
-        rows: list[tuple[str, ...]] = [('kind', 'root', 'split', 'exclude', 'miou')]
+        rows: list[tuple[object, ...]] = [('name', 'kind', 'root', 'split', 'exclude', 'miou')]
         for source, samples in zip(self.config.targets, self.targets, strict=True):
             miou = validate(network, samples, self.config.classes)
-            rows.append((source.kind, source.root, source.split, source.exclude, f'{miou:.2f}'))
+            where = (source.name, source.kind, source.root, source.split, source.exclude)
+            rows.append((*where, f'{miou:.2f}'))
         if self.targets:
-            with (self.output / 'targets.csv').open('w', newline='') as file:
+            with (self.output / TARGETS).open('w', newline='') as file:
                 csv.writer(file).writerows(rows)
 
     def _phase(self, index: int, place: Place, moments: Mapping[str, Tensor], log: Log) -> Place:
@@ -228,7 +233,7 @@ class Trainer:
         if not self.config.cached_views:
             return None
         return build_cache(
-            self.output / 'cache',
+            Path(self.config.cache or self.output / 'cache'),
             self.network,
             self.samples,
             views=self.config.cached_views,

@@ -1,0 +1,151 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The study: variants over seeds, judged on domains that are never trained on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+import statistics
+from typing import Any
+
+from depthforge_ros.errors import UserError
+from depthforge_trainer.cli import main
+from depthforge_trainer.config import read_config
+from depthforge_trainer.data import loaders, Source
+from depthforge_trainer.study import AVERAGE, Judged, lines, merged, study, StudyConfig
+import numpy as np
+import pytest
+from test_trainer import configuration, street_like
+import yaml
+
+CONFIGS = Path(__file__).resolve().parents[1] / 'trainer' / 'configs'
+
+
+def written(tmp_path: Path, **changes: Any) -> Path:
+    """Write a study of two variants and two seeds on images that learn in a few steps."""
+    fit = yaml.safe_load(configuration(tmp_path).read_text())
+    del fit['output']
+    data = {'kind': 'camvid', 'root': str(tmp_path / 'data')}
+    fit['targets'] = [{'name': 'near', **data}, {'name': 'far/a', **data, 'count': 2}]
+    fit['phases'] = [{'train': 'all', 'iterations': 2, 'batch': 2, 'learning_rate': 2e-3}]
+    fit['cached_views'] = 1
+    fields = {
+        'output': str(tmp_path / 'study'),
+        'fit': fit,
+        'variants': {'joint': None, 'rein': {'model': {'tokens': {'attention': 'visual'}}}},
+        'unseen': ['far'],
+        'seeds': [0, 1],
+    } | changes
+    path = tmp_path / 'study.yaml'
+    path.write_text(yaml.safe_dump(fields))
+    return path
+
+
+def test_every_variant_runs_with_every_seed_and_nothing_runs_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path)
+    assert main(['study', str(path)]) == 0
+    folder = tmp_path / 'study'
+    runs = json.loads((folder / 'study.json').read_text())['runs']
+    assert [(run['variant'], run['seed']) for run in runs] == [
+        ('joint', 0), ('rein', 0), ('joint', 1), ('rein', 1),
+    ]  # fmt: skip
+    assert all(run['miou'].keys() == {'near', 'far/a'} for run in runs)
+    # The frozen features are those of all variants of a seed.
+    assert {one.name for one in folder.glob('cache_*')} == {'cache_0', 'cache_1'}
+    assert not list(folder.glob('*/*/cache'))
+    table = (folder / 'study.md').read_text()
+    monkeypatch.setattr('depthforge_trainer.study.fit', lambda *_, **__: pytest.fail('run again'))
+    study(read_config(path, StudyConfig))
+    assert (folder / 'study.md').read_text() == table
+    assert table.startswith(f'| variant | seeds | near | far | {AVERAGE} |')
+
+
+def test_an_unfinished_run_is_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = read_config(written(tmp_path, seeds=[0]), StudyConfig)
+    state = Path(config.run('rein', 0).output) / 'state.safetensors'
+    state.parent.mkdir(parents=True)
+    state.touch()
+    resumed = {}
+
+    def fit(run: Any, *, resume: bool) -> None:
+        folder = Path(run.output)
+        resumed[folder.parent.name] = resume
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / 'targets.csv').write_text('name,miou\nnear,50\nfar/a,40\n')
+
+    monkeypatch.setattr('depthforge_trainer.study.fit', fit)
+    study(config)
+    assert resumed == {'joint': False, 'rein': True}
+
+
+def test_a_group_counts_once_and_the_spread_is_over_seeds() -> None:
+    values = {'day': 80.0, 'dusk': 60.0, 'bad/fog': 10.0, 'bad/snow': 30.0}
+    runs = [Judged('a', 0, values), Judged('a', 1, {**values, 'dusk': 50.0})]
+    assert runs[0].figures(['dusk', 'bad'])[AVERAGE] == 40.0
+    assert runs[0].figures(['dusk', 'bad'])['bad'] == 20.0
+    spread = statistics.stdev([60.0, 50.0])
+    assert (
+        f'| a | 2 | 80.0 ± 0.0 | 55.0 ± {spread:.1f} | 20.0 ± 0.0 |'
+        in list(lines(runs, ['dusk', 'bad']))[2]
+    )
+
+
+def test_changes_merge_into_mappings_and_replace_all_else() -> None:
+    base = {'model': {'tokens': {'rank': 4, 'count': 9}}, 'phases': [1, 2]}
+    changes = {'model': {'tokens': {'rank': 8}}, 'phases': [3]}
+    assert merged(base, changes) == {
+        'model': {'tokens': {'rank': 8, 'count': 9}}, 'phases': [3]
+    }  # fmt: skip
+    assert base['model']['tokens']['rank'] == 4
+
+
+@pytest.mark.parametrize(
+    ('changes', 'words'),
+    [
+        ({'variants': {}}, ['without variants']),
+        ({'unseen': ['moon']}, ['moon', "'far'", "'near'"]),
+        ({'variants': {'odd': {'modle': {}}}}, ['odd', 'modle', 'did you mean model']),
+        ({'fitt': {}}, ['fitt', 'did you mean fit']),
+    ],
+)
+def test_wrong_studies_are_refused_in_one_line(
+    tmp_path: Path,
+    changes: dict[str, Any],
+    words: list[str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(['study', str(written(tmp_path, **changes))]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert all(word in line for word in words), line
+
+
+def test_sources_are_thinned_and_corrupted(tmp_path: Path) -> None:
+    pytest.importorskip('imagecorruptions')
+    street_like(tmp_path / 'data', count=6)
+    plain = Source('camvid', str(tmp_path / 'data'))
+    assert [load.image.stem for load in loaders(plain)] == list('012345')
+    thinned = Source('camvid', str(tmp_path / 'data'), every=4)
+    assert [load.image.stem for load in loaders(thinned)] == ['0', '4']
+    foggy = Source('camvid', str(tmp_path / 'data'), corruption='fog', severity=3)
+    clean, changed = loaders(plain)[1](), loaders(foggy)[1]()
+    assert np.abs(clean.rgb.astype(int) - changed.rgb).mean() > 10.0
+    assert np.array_equal(changed.rgb, loaders(foggy)[1]().rgb)
+    assert np.array_equal(clean.labels, changed.labels)
+    for wrong in ('foog', 'all'):
+        with pytest.raises(UserError, match=wrong):
+            loaders(Source('camvid', str(tmp_path / 'data'), corruption=wrong))
+
+
+def test_the_study_that_ships_is_the_one_of_the_readme() -> None:
+    config = read_config(CONFIGS / 'study_camvid_day.yaml', StudyConfig)
+    runs = {name: config.run(name, 0) for name in config.variants}
+    assert {run.model.tokens.attention for run in runs.values()} == {'joint', 'separate', 'visual'}
+    assert len({run.phases[0].iterations for run in runs.values()}) == 1
+    assert runs['frozen'].model.tokens.scale_init == 0.0
+    assert {phase.train for phase in runs['frozen'].phases} == {'head'}
+    assert not runs['no_refinement'].model.head.refine
