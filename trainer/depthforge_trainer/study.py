@@ -79,7 +79,7 @@ class Judged(NamedTuple):
 
 
 def study(config: StudyConfig) -> Path:
-    """Do the runs that are not done yet; the table is written anew after each. Returns its path."""
+    """Do the runs that are not done yet, write the table after each, and return its path."""
     table = Path(config.output) / 'study.md'
     # Seed by seed, so that a study that is stopped has compared all variants on some.
     done: list[Judged] = []
@@ -127,6 +127,7 @@ def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
     out = dict(base)
     for name, value in changes.items():
         before = out.get(name)
-        is_nested = isinstance(before, Mapping) and isinstance(value, Mapping)
-        out[name] = merged(before, value) if is_nested else value
+        if isinstance(before, Mapping) and isinstance(value, Mapping):
+            value = merged(before, value)
+        out[name] = value
     return out

@@ -35,7 +35,6 @@ from torch import nn, Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
-
 TARGETS = 'targets.csv'
 """What a run writes about the domains it never saw, when it is done."""
 
