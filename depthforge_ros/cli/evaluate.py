@@ -66,6 +66,10 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
                         help='of the corruption, by default each')  # fmt: skip
     parser.add_argument('--report', type=Path, metavar='FILE.html',
                         help='write a page: IoU per class, confusion, calibration')  # fmt: skip
+    parser.add_argument('--window', type=int, metavar='PIXELS',
+                        help='answer by the mean over square windows of the network input, which '
+                        'overlap by a third, instead of by the whole image')  # fmt: skip
+    parser.add_argument('--batch', type=int, default=4, metavar='N', help='windows at once')
     _add_target(parser)
     add_engine_arguments(parser)
     add_json_argument(parser)
@@ -142,7 +146,7 @@ def _run_images(args: argparse.Namespace) -> int:
     if args.report and args.corruption:
         raise UserError('--report shows images as they are; leave --corruption out')
     changes = corruptions(args.corruption, args.severity) if args.corruption else ()
-    pipeline = _pipeline(args, args.model)
+    pipeline = _sliding(args) if args.window else _pipeline(args, args.model)
     target = _space(args.label_space)
     if changes:
         print('corruption, severity, mIoU, ECE')
@@ -157,6 +161,17 @@ def _run_images(args: argparse.Namespace) -> int:
         write_images_report(args.report, figures, title=f'{args.model} on {args.dataset}')
     write_json(args.json, figures)
     return 0
+
+
+def _sliding(args: argparse.Namespace) -> Pipeline:
+    from depthforge_ros.engine.torch_engine import load
+    from depthforge_ros.evaluation.sliding import sliding_engine
+    from depthforge_ros.pipeline import Pipeline
+
+    if args.engine not in ('auto', 'eager'):
+        raise UserError(f'--window came with engine {args.engine!r}; windows run with eager only')
+    loaded = load(args.model, device=args.device).sized(args.short_side)
+    return Pipeline(sliding_engine(loaded, window=args.window, batch=args.batch))
 
 
 def _run_suite(args: argparse.Namespace) -> int:
