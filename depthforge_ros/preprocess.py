@@ -45,8 +45,8 @@ class Preprocess:
     Choice of the network's input size.
 
     With `short_side` the aspect ratio of the camera is kept to within half a patch and nothing is
-    padded. With `fixed_size` (height, width), as compiled engines need it, the image is fitted in
-    and the rest padded with the edge pixels.
+    padded. With `fixed_size` (height, width), as compiled engines need it, images that would get
+    another size are fitted in, and the rest is padded with the edge pixels.
     """
 
     patch: int
@@ -74,16 +74,16 @@ class Preprocess:
                 'camera driver',
                 reason='empty_image',
             )
-        if self.fixed_size is not None:
-            net_height, net_width = self.fixed_size
-            scale = min(net_height / height, net_width / width)
-            content = max(1, round(height * scale)), max(1, round(width * scale))
-            return Geometry(height, width, *content, net_height, net_width)
         scale = min(
             self.short_side / min(height, width),
             self.short_side * MAX_ASPECT / max(height, width),
         )
         size = self._to_patches(height * scale), self._to_patches(width * scale)
+        if self.fixed_size is not None and self.fixed_size != size:
+            net_height, net_width = self.fixed_size
+            scale = min(net_height / height, net_width / width)
+            content = max(1, round(height * scale)), max(1, round(width * scale))
+            return Geometry(height, width, *content, net_height, net_width)
         return Geometry(height, width, *size, *size)
 
     def __call__(self, rgb: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint8], Geometry]:

@@ -11,7 +11,7 @@ from depthforge_ros.errors import UserError
 from depthforge_ros.pipeline import Pipeline
 from depthforge_ros.postprocess import to_camera
 from depthforge_ros.preprocess import MAX_ASPECT, Preprocess
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 import numpy as np
 import pytest
@@ -46,6 +46,14 @@ def test_a_mark_in_the_image_comes_back_where_it_was(height: int, width: int, fi
     result = to_camera(NetworkOutput(plane.astype(np.uint8), plane, plane, plane), geometry)
     wrong = (result.labels > 0) != (rgb[..., 0] > 127)
     assert wrong.mean() < 0.02
+
+
+@given(height=SIDES, width=SIDES)
+def test_an_engine_compiled_for_a_camera_sees_what_eager_sees(height: int, width: int) -> None:
+    assume(max(height, width) <= MAX_ASPECT * min(height, width))
+    eager = Preprocess(14, 112).geometry(height, width)
+    size = eager.height, eager.width
+    assert Preprocess(14, min(size), size).geometry(height, width) == eager
 
 
 @settings(max_examples=30, deadline=None)

@@ -58,7 +58,15 @@ def summarise(scores_BKhw: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tenso
     entropy = torch.special.entr(scores_BKhw / total).sum(1, keepdim=True)
     entropy = (entropy / math.log(scores_BKhw.shape[1])).clamp(0.0, 1.0)
     resized_BKHW = resize(scores_BKhw, size)
-    # Not argmax, which is five times as slow on CPUs.
-    best, labels = resized_BKHW.max(1)
+    best, labels = _winner(resized_BKHW)
     confidence = best / resize(total, size).squeeze(1)
     return labels, confidence.clamp(0.0, 1.0), resize(entropy, size).squeeze(1)
+
+
+def _winner(scores_BKHW: Tensor) -> tuple[Tensor, Tensor]:
+    """Highest score and its class; both at once is five times as fast on CPUs as argmax."""
+    if torch.compiler.is_exporting():
+        # TensorRT converts only these.
+        return scores_BKHW.amax(1), scores_BKHW.argmax(1)
+    best, labels = scores_BKHW.max(1)
+    return best, labels

@@ -1,0 +1,108 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""
+What an engine, or windows instead of the whole image, costs or gains in mIoU on CamVid's test.
+
+Run from the repository root: python benchmarks/engine_accuracy.py
+
+Engines that are compiled are compiled for CamVid's images into a cache of this run's own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import datetime
+import json
+import os
+from pathlib import Path
+import platform
+import sys
+import tempfile
+from typing import Any
+
+from depthforge_ros.allocator import keep_freed_memory
+from depthforge_ros.engine import COMPILERS, Engine, load_engine
+from depthforge_ros.engine.artefact import ENGINES_VARIABLE, Request
+from depthforge_ros.engine.compiled import build
+from depthforge_ros.engine.torch_engine import load
+from depthforge_ros.errors import UserError
+from depthforge_ros.evaluation.datasets import Dataset, DatasetChoice, open_dataset
+from depthforge_ros.evaluation.images import evaluate_images
+from depthforge_ros.evaluation.sliding import sliding_engine
+from depthforge_ros.frame import rgb_from_file
+from depthforge_ros.pipeline import Pipeline
+import torch
+
+RESULTS = Path('benchmarks/results/engine_accuracy.json')
+WINDOWS = 'windows'
+"""Of the height of the network input, overlapping by a third; eager."""
+
+
+def main() -> int:
+    """Judge every engine on the same images; 2 with one line for wrong input."""
+    args = _arguments()
+    keep_freed_memory()
+    torch.set_num_threads(args.threads)
+    rows: list[dict[str, Any]] = []
+    try:
+        choice = DatasetChoice(root=args.shared / 'data' / 'camvid', split='test')
+        dataset = open_dataset('camvid', choice)
+        dataset = dataclasses.replace(dataset, pairs=dataset.pairs[:: args.every])
+        with tempfile.TemporaryDirectory() as cache:
+            os.environ[ENGINES_VARIABLE] = cache
+            for name in args.engines:
+                figures = evaluate_images(Pipeline(_open(args.model, name, dataset)), dataset)
+                row = {key: figures[key] for key in ('miou', 'pixel_accuracy', 'ece', 'images')}
+                price = (rows[0]['miou'] if rows else row['miou']) - row['miou']
+                rows.append({'model': args.model, 'engine': name, **row, 'price': round(price, 2)})
+                print(rows[-1], flush=True)
+    except UserError as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    _write(args, rows)
+    return 0
+
+
+def _open(model: str, name: str, dataset: Dataset) -> Engine:
+    loaded = load(model, device='cpu')
+    height, width = rgb_from_file(dataset.pairs[0][0]).shape[:2]
+    geometry = loaded.preprocess.geometry(height, width)
+    if name == WINDOWS:
+        return sliding_engine(loaded, window=geometry.height, batch=2)
+    if name in COMPILERS:
+        build(COMPILERS[name], loaded, Request(geometry.height, geometry.width))
+    return load_engine(model, engine=name, device='cpu')
+
+
+def _write(args: argparse.Namespace, rows: list[dict[str, Any]]) -> None:
+    """Replace the rows of this model in the file, and keep those of others."""
+    before = json.loads(args.json.read_text())['rows'] if args.json.is_file() else []
+    report = {
+        'command': ' '.join(sys.argv),
+        'date': datetime.date.today().isoformat(),
+        'machine': f'{platform.machine()}, {args.threads} threads, torch {torch.__version__}',
+        'rows': [*(row for row in before if row['model'] != args.model), *rows],
+    }
+    args.json.parent.mkdir(parents=True, exist_ok=True)
+    args.json.write_text(json.dumps(report, indent=1) + '\n')
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__.partition('\n\n')[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    choices = ['eager', 'int8', 'openvino', 'inductor', WINDOWS]
+    parser.add_argument('--engines', nargs='+', choices=choices, default=choices,
+                        help='the first is what prices are measured from')  # fmt: skip
+    parser.add_argument('--model', default='depthforge_tiny', help='name of a model')
+    parser.add_argument('--every', type=int, default=1, help='takes each n-th image')
+    parser.add_argument('--shared', type=Path, default=Path('../shared'), help='real data')
+    parser.add_argument('--threads', type=int, default=2, help='CPU threads')
+    parser.add_argument('--json', type=Path, default=RESULTS, help='where the figures go')
+    return parser.parse_args()
+
+
+if __name__ == '__main__':
+    sys.exit(main())
