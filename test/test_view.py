@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+import shutil
 import signal
 import subprocess
 import sys
@@ -35,6 +36,9 @@ IMAGES = (
     '/depthforge/segmentation/overlay/compressed',
     '/depthforge/depth/relative',
 )
+
+
+DRIVE = Path(__file__).resolve().parents[1] / 'drive'
 
 
 def read(path: Path) -> dict[str, list[tuple[int, Any]]]:
@@ -107,6 +111,24 @@ def test_points_lie_on_the_road_below_the_camera(tmp_path: Path) -> None:
     assert points['z'].max() <= 80.0
     ((_, info),) = read(output)['/camera/camera_info']
     assert info.k[0] == 100.0
+
+
+def test_frames_whose_road_gives_no_scale_are_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # The null engine sees no road.
+    options = ['--engine', 'null', '--short-side', '32', '--camera-height-m', '1.5']
+    options += [
+        '--camera-info',
+        str(DRIVE / 'camera.yaml'),
+        '--output',
+        str(tmp_path / 'view.mcap'),
+    ]
+    folder = tmp_path / 'images'
+    folder.mkdir()
+    shutil.copy(DRIVE / 'images' / '000000.jpg', folder)
+    assert main(['view', str(folder), *options]) == 0
+    assert 'points for 0 of 1 frames' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

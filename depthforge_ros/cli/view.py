@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     from depthforge_ros.evaluation.bag import Bag, Bags, is_bag
     from depthforge_ros.evaluation.judge import has_masks
     from depthforge_ros.evaluation.sources import open_source
-    from depthforge_ros.evaluation.viewing import bag_answers, source_answers, write_view
+    from depthforge_ros.evaluation.viewing import bag_answers, POINTS, source_answers, write_view
 
     _check(args)
     source = open_source(args.input, args.topic)
@@ -78,6 +78,10 @@ def run(args: argparse.Namespace) -> int:
             total=source.count or None,
         )
         warn(bags.warnings)
+    frames, clouds = max(counts.values(), default=0), counts.get(POINTS, 0)
+    if calibration is not None and clouds < frames:
+        warn([f'points for {clouds} of {frames} frames: the road of the others gave no scale; '
+              'raise --short-side, or check --camera-height-m and the calibration'])  # fmt: skip
     for name, count in counts.items():
         print(f'{name:<48} {count} messages')
     print(f'open in Foxglove, or `ros2 bag play {args.output}`: {args.output}')
