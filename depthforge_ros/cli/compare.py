@@ -30,8 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         )  # fmt: skip
     parser.add_argument('--gate', action='append', default=[], metavar='FIGURE:AMOUNT',
                         help='largest amount by which a figure may be worse than in the first '
-                        f'file, such as miou:1.5; may be repeated; exit code {EXIT_GATE} if one '
-                        'is worse')  # fmt: skip
+                        'file, such as miou:1.5 (a name that is none lists all); may be repeated; '
+                        f'exit code {EXIT_GATE} if one is worse')  # fmt: skip
     add_json_argument(parser)
 
 

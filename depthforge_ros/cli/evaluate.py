@@ -48,8 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'model where there are none. mIoU, boundary F, mVC, TC and flicker are in percent, AbsRel '
         'is a ratio, latency in ms; the keys of --json are those of the printed figures, with '
         'cameras, clips and time lines. A bag that is cut short is judged as far as it goes: the '
-        f'key complete is false then, and the exit code is {EXIT_INCOMPLETE}.'
-        ))  # fmt: skip
+        f'key complete is false then, and the exit code is {EXIT_INCOMPLETE}.',
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter))  # fmt: skip
 
 
 def _add_images(parser: argparse.ArgumentParser) -> None:
@@ -77,7 +77,7 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_suite(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('suite', help='its name')
+    parser.add_argument('suite', help='its name; `depthforge suites` lists them and their splits')
     parser.add_argument('--root', type=Path, required=True,
                         help='folder in which the data set was unpacked')  # fmt: skip
     parser.add_argument('--split', help='by default the last one of the suite')

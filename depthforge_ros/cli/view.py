@@ -30,11 +30,14 @@ HELP = 'write image, overlay, mask, depth and labelled points to an MCAP for Fox
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument('input', type=Path, help='bag, folder of images, or video')
-    parser.add_argument('--output', type=Path, required=True, metavar='FILE.mcap')
+    parser.add_argument('--output', type=Path, required=True, metavar='FILE.mcap',
+                        help='file to write')  # fmt: skip
     parser.add_argument('--topic', help='camera topic of a bag; without it the only one')
     parser.add_argument('--mask-labels', choices=LABEL_SPACES,
                         help='classes of the masks recorded in a bag')  # fmt: skip
-    parser.add_argument('--rate-hz', type=float, default=10.0, help='of images and videos')
+    parser.add_argument(
+        '--rate-hz', type=float, default=10.0, help='of images and videos; a bag has its stamps'
+    )
     parser.add_argument('--camera-info', type=Path, metavar='YAML',
                         help='calibration as camera_calibration writes it, if the bag has none; '
                         'its key camera_height_m is taken too')  # fmt: skip
