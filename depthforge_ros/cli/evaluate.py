@@ -77,7 +77,7 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_suite(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('suite', help='its name; `depthforge suites` lists them and their splits')
+    parser.add_argument('suite', help='its name, see `depthforge suites`')
     parser.add_argument('--root', type=Path, required=True,
                         help='folder in which the data set was unpacked')  # fmt: skip
     parser.add_argument('--split', help='by default the last one of the suite')

@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='its key bags lists paths, or mappings with bag and truth, relative '
                         'to the file')  # fmt: skip
     parser.add_argument('--output', type=Path, required=True, metavar='DIR',
-                        help='gets the figures of each bag; bags whose figures are there already, from '
+                        help='gets the figures of each bag; bags that have theirs already, from '
                         'the same file and options, are not judged again')  # fmt: skip
     parser.add_argument('--workers', type=int, default=os.cpu_count() or 1, metavar='N',
                         help='processes at a time')  # fmt: skip
