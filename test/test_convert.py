@@ -213,6 +213,26 @@ def refused(path: Path, *words: str, allow: tuple[str, ...] = ()) -> None:
     assert not path.with_name('out.safetensors').exists()
 
 
+def changed(state: State, name: str, value: object) -> State:
+    return {**state, name: value}  # type: ignore[dict-item]
+
+
+def test_tensors_of_another_kind_or_rank_are_refused(tmp_path: Path) -> None:
+    _, state = written(tmp_path / 'whole.safetensors', SOURCES['DINOv2']())
+    kernel = 'patch_embed.proj.weight'
+    for path, tensors, words in (
+        (tmp_path / 'rank.pth', changed(state, 'pos_embed', torch.zeros(5)),
+         ['pos_embed', '(5,)', '3 dimensions']),
+        (tmp_path / 'float8.pth', changed(state, kernel, state[kernel].to(torch.float8_e4m3fn)),
+         [kernel, 'float8_e4m3fn', 'quantised']),
+        (tmp_path / 'int8.pth', changed(state, kernel, state[kernel].to(torch.int8)),
+         [kernel, 'whole numbers', 'quantised']),
+        (tmp_path / 'key.pth', {**state, 1: torch.zeros(1)}, ['no tensors by name', '(1)']),
+    ):  # fmt: skip
+        torch.save(tensors, path)
+        refused(path, *words)
+
+
 @pytest.mark.parametrize('name', SOURCES)
 def test_left_over_and_lacking_names_are_listed_or_allowed(tmp_path: Path, name: str) -> None:
     shapes = SOURCES[name]()
@@ -250,7 +270,7 @@ def test_unknown_files_are_refused(tmp_path: Path) -> None:
     save_file({'conv.weight': torch.zeros(1)}, path)
     refused(path, 'conv.weight', *(layout.name for layout in LAYOUTS))
     torch.save({'model': {'a': torch.zeros(1), 'b': 3}}, path)
-    refused(path, '1 are no tensors (b)')
+    refused(path, '1 are no tensors by name (b)')
     torch.save([torch.zeros(1)], path)
     refused(path, 'holds no tensors by name')
     with pytest.raises(UserError, match=r'ends in \.safetensors'):

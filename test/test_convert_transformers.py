@@ -7,6 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from depthforge_ros.errors import UserError
 from depthforge_ros.model.checkpoint import load_strictly, read_foundation
 from depthforge_ros.model.config import VitConfig
 from depthforge_ros.model.dpt import DptHead
@@ -134,3 +135,17 @@ def test_mask2former(tmp_path: Path) -> None:
         close(masks, expected.masks_queries_logits[index])
         hidden = expected.intermediate_hidden_states[index].transpose(0, 1)
         close(layer.class_logits_BMK, theirs.class_predictor(hidden))
+
+
+def test_mask2former_over_maps_of_several_widths_is_refused(tmp_path: Path) -> None:
+    swin = transformers.SwinConfig(
+        embed_dim=24, depths=[1, 1, 1, 1], num_heads=[1, 1, 1, 1],
+        out_features=['stage1', 'stage2', 'stage3', 'stage4'],
+    )  # fmt: skip
+    config = transformers.Mask2FormerConfig(
+        backbone_config=swin, feature_size=32, mask_feature_size=32, hidden_dim=32,
+        encoder_layers=1, decoder_layers=2, num_attention_heads=4, num_queries=9, num_labels=6,
+    )  # fmt: skip
+    theirs = transformers.Mask2FormerForUniversalSegmentation(config)
+    with pytest.raises(UserError, match='24, 48, 96, 192 channels, as Swin'):
+        converted(theirs, tmp_path)

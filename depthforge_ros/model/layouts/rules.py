@@ -138,6 +138,12 @@ def account(
         for name, value in kept.items()
         if tuple(value.shape) != expected[name]
     ]
+    whole = [name for name, value in kept.items() if not value.is_floating_point()]
+    if whole:
+        raise UserError(
+            f'{source}: {every(whole)} are whole numbers; give the weights before they were '
+            'quantised'
+        )
     if shapes:
         raise UserError(
             f'{source}: {some(shapes)}; use a file whose parts have one width, depth and patch'

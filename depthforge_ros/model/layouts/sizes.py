@@ -37,8 +37,8 @@ Tensors = Mapping[str, Tensor]
 
 def encoder_config(tensors: Tensors, prefix: str) -> EncoderConfig:
     """Sizes of the encoder whose names begin with a prefix."""
-    kernel = _shape(tensors, f'{prefix}patch_embed.proj.weight')
-    grid = math.isqrt(_shape(tensors, f'{prefix}pos_embed')[1] - 1)
+    kernel = _shape(tensors, f'{prefix}patch_embed.proj.weight', 4)
+    grid = math.isqrt(_shape(tensors, f'{prefix}pos_embed', 3)[1] - 1)
     width, patch = kernel[0], kernel[-1]
     heads = max(1, width // HEAD_WIDTH)
     depth = _count(tensors, f'{prefix}blocks.')
@@ -64,20 +64,22 @@ def encoder_config(tensors: Tensors, prefix: str) -> EncoderConfig:
         mlp_ratio=_shape(tensors, f'{prefix}blocks.0.mlp.fc1.weight')[0] / width,
         patch=patch,
         position_grid=grid,
-        registers=_shape(tensors, registers)[1] if registers in tensors else 0,
+        registers=_shape(tensors, registers, 3)[1] if registers in tensors else 0,
     )
 
 
 def dpt_config(tensors: Tensors, depth: int) -> DptConfig:
     """Sizes of the depth head on an encoder of so many blocks; its range is not in the weights."""
-    features = _shape(tensors, 'depth_head.scratch.layer1_rn.weight')[0]
-    a, b, c, d = (_shape(tensors, f'depth_head.projects.{level}.weight')[0] for level in range(4))
+    features = _shape(tensors, 'depth_head.scratch.layer1_rn.weight', 4)[0]
+    a, b, c, d = (
+        _shape(tensors, f'depth_head.projects.{level}.weight', 4)[0] for level in range(4)
+    )
     return DptConfig(features=features, out_channels=(a, b, c, d), taps=DEPTH_TAPS.get(depth))
 
 
 def token_config(tensors: Tensors, attention: str) -> TokenConfig:
     """Sizes of the tokens."""
-    _, count, rank = _shape(tensors, 'tokens.a')
+    _, count, rank = _shape(tensors, 'tokens.a', 3)
     return TokenConfig(count=count, rank=rank, attention=attention)
 
 
@@ -105,8 +107,17 @@ def class_count(tensors: Tensors) -> int:
 
 
 def head_input(tensors: Tensors) -> int:
-    """Channels of the maps that the head takes."""
-    return _shape(tensors, 'head.pixel_decoder.lateral.weight')[1]
+    """Channels of the maps that the head takes; UserError unless all have the same."""
+    pixels = 'head.pixel_decoder.'
+    names = (f'{pixels}lateral.weight', *(f'{pixels}inputs.{level}.weight' for level in range(3)))
+    widths = [_shape(tensors, name, 4)[1] for name in names]
+    if len(set(widths)) > 1:
+        raise UserError(
+            f'the head takes maps of {", ".join(map(str, sorted(widths)))} channels, as Swin and '
+            'ResNet give them; our encoders give all maps the same: use a head that was trained '
+            'on such a backbone'
+        )
+    return widths[0]
 
 
 def shapes(module: nn.Module, prefix: str = '') -> dict[str, tuple[int, ...]]:
@@ -114,10 +125,16 @@ def shapes(module: nn.Module, prefix: str = '') -> dict[str, tuple[int, ...]]:
     return {f'{prefix}{name}': tuple(x.shape) for name, x in module.state_dict().items()}
 
 
-def _shape(tensors: Tensors, name: str) -> tuple[int, ...]:
+def _shape(tensors: Tensors, name: str, dimensions: int = 2) -> tuple[int, ...]:
     if name not in tensors:
         raise UserError(f'the source has no tensor for {name}; use a whole file of this layout')
-    return tuple(tensors[name].shape)
+    shape = tuple(tensors[name].shape)
+    if len(shape) != dimensions:
+        raise UserError(
+            f'{name} is {shape}, where {dimensions} dimensions are needed; use a whole file of '
+            'this layout'
+        )
+    return shape
 
 
 def _count(tensors: Tensors, prefix: str) -> int:

@@ -23,6 +23,7 @@ PICKLES = (b'PK', b'\x80')
 HEADER_AT = 8
 """Where a safetensors file has the brace of its JSON header, after the header's length, which may
 begin as a pickle does."""
+FLOATS = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 PARALLEL = 'module.'
 """Prefix that data-parallel training puts before every name."""
 
@@ -37,10 +38,14 @@ def read_source(path: Path) -> dict[str, Tensor]:
     is_pickle = start.startswith(PICKLES) and not start.endswith(b'{', HEADER_AT)
     content = _unpickled(path) if is_pickle else _safetensors(path)
     tensors = _unwrapped(content)
-    other = [name for name, value in tensors.items() if not isinstance(value, Tensor)]
+    other = [
+        name
+        for name, value in tensors.items()
+        if not (isinstance(name, str) and isinstance(value, Tensor))
+    ]
     if other:
         raise UserError(
-            f'{path} has {len(tensors)} entries, of which {len(other)} are no tensors '
+            f'{path} has {len(tensors)} entries, of which {len(other)} are no tensors by name '
             f'({", ".join(map(str, other[:3]))}); give a file whose weights are a state dict'
         )
     if not tensors:
@@ -48,7 +53,13 @@ def read_source(path: Path) -> dict[str, Tensor]:
             f'{path} holds no tensors by name; give a file whose weights are a state dict'
         )
     for name, value in tensors.items():
-        if value.is_floating_point() and not value.isfinite().all():
+        if not value.is_floating_point():
+            continue
+        if value.dtype not in FLOATS:
+            raise UserError(
+                f'{path} has {name} in {value.dtype}; give the weights before they were quantised'
+            )
+        if not value.isfinite().all():
             raise UserError(
                 f'{path} has numbers in {name} that are not finite; get the file again, or an '
                 'earlier checkpoint of its training'
@@ -90,7 +101,7 @@ def _reason(error: Exception) -> str:
     """Take the sentence that says what was wrong out of PyTorch's long advice."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     told = [line for line in lines if 'WeightsUnpickler error' in line or 'Unsupported' in line]
-    return (told or lines or ['no data'])[0][:120]
+    return (told or lines or ['no data'])[0].partition('. ')[0][:120]
 
 
 def _unwrapped(content: Any) -> Mapping[str, Any]:
