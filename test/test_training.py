@@ -21,6 +21,7 @@ from depthforge_trainer.losses import LossWeights
 from depthforge_trainer.optimizer import build_optimizer
 from depthforge_trainer.processes import recompute_activations
 from depthforge_trainer.schedule import ONE_CYCLE_RISE, SCHEDULES
+from depthforge_trainer.study import StudyConfig
 from depthforge_trainer.train import Training
 from networks import mini_network
 import numpy as np
@@ -152,8 +153,8 @@ def test_tensorboard_shows_the_run_and_targets_are_judged(tmp_path: Path) -> Non
     }
     assert main(['fit', str(configuration(tmp_path, **changes))]) == 0
     header, target = (tmp_path / 'run' / 'targets.csv').read_text().splitlines()
-    assert header == 'kind,root,split,exclude,miou'
-    assert target.startswith(f'camvid,{data},,0*,')
+    assert header == 'name,kind,root,split,exclude,miou'
+    assert target.startswith(f',camvid,{data},,0*,')
     events = accumulator.EventAccumulator(str(tmp_path / 'run' / 'tensorboard')).Reload()
     assert [event.step for event in events.Scalars('loss')] == [1, 2, 3, 4]
     logged = [event.value for event in events.Scalars('loss')]
@@ -170,7 +171,10 @@ CONFIGS = sorted((TRAINER / 'configs').glob('*.yaml'))
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
 def test_configuration_that_ships_is_valid(path: Path) -> None:
     kind = DistillConfig if 'teacher:' in path.read_text() else FitConfig
-    config = read_config(path, kind)
+    is_study = 'variants:' in path.read_text()
+    config = (
+        read_config(path, StudyConfig).run('joint', 0) if is_study else read_config(path, kind)
+    )
     assert all(source.kind in DATASETS for source in config.sources)
     if isinstance(config, FitConfig):
         for source in config.targets:
