@@ -57,10 +57,10 @@ def main() -> int:
                 price = (rows[0]['miou'] if rows else row['miou']) - row['miou']
                 rows.append({'model': args.model, 'engine': name, **row, 'price': round(price, 2)})
                 print(rows[-1], flush=True)
+                _write(args, rows)
     except UserError as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
-    _write(args, rows)
     return 0
 
 
