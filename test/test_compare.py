@@ -142,6 +142,7 @@ def test_the_command_prints_a_table_and_gates_by_its_exit_code(
     assert main(['compare', *runs, '--json', str(figures), '--gate', 'miou:100']) == 0
     table = capsys.readouterr().out
     assert '| miou ' in table
+    assert 'all gates passed' in table
     assert 'the same clips' in table
     stored = json.loads(figures.read_text())
     assert stored['passed']

@@ -114,7 +114,7 @@ def test_what_is_judged_is_not_judged_again(tmp_path: Path) -> None:
     assert len(run_fleet(other, out, answering(good, good, good), attempts=1).attempts) == 3
 
 
-def test_failed_and_cut_bags_are_named(tmp_path: Path) -> None:
+def test_failed_and_cut_bags_are_named(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     write_drive(tmp_path / 'good', frames=2)
     cut(write_drive(tmp_path / 'short', frames=20), 0.6)
     manifest = write_manifest(tmp_path, ['good', {'bag': 'missing'}, 'short'])
@@ -124,6 +124,7 @@ def test_failed_and_cut_bags_are_named(tmp_path: Path) -> None:
     assert 'missing does not exist' in figures['failed']['0001_missing']
     assert [one['complete'] for one in figures['bags'].values()] == [True, False]
     assert figures['received'] == sum(one['received'] for one in figures['bags'].values())
+    assert 'cut short: 0002_short: ' in capfd.readouterr().out
 
 
 def test_a_lost_process_is_tried_again_and_bad_input_is_not(tmp_path: Path) -> None:

@@ -140,7 +140,9 @@ def test_a_benchmark_with_labels_of_another_size_is_refused(
     write_image(tmp_path / 'test' / 'labels' / '0001TP_008580.png', 3, (8, 8))
     arguments = ['evaluate', 'suite', 'camvid', '--root', str(tmp_path), '--engine', 'null']
     assert main(arguments) == 2
-    assert 'its ground truth 8 x 8; a benchmark is judged whole' in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert 'its ground truth 8 x 8; a benchmark is judged whole' in told
+    assert 'warning: 3 images have labels, 233 should' in told
 
 
 def test_groups_are_corruptions_and_drives(tmp_path: Path) -> None:
@@ -163,6 +165,7 @@ def test_a_jump_in_the_numbers_begins_another_sequence(tmp_path: Path) -> None:
     ('spoil', 'expected'),
     [
         (lambda one: (one / 'labels' / '0001TP_008580.png').unlink(), '2 images have labels, 233'),
+        (lambda one: (one / 'labels' / '0001TP_008580.png').unlink(), '0001TP_008580.jpg; they'),
         (lambda one: (one / 'images' / 'Seq05VD_f00000.jpg').write_bytes(b''), 'is empty'),
         (lambda one: write_image(one / 'images' / 'holiday.jpg'), '1 images are not named'),
         (lambda one: write_labels(one / 'labels' / '0001TP_008550.png', 40), 'hold the id 40'),

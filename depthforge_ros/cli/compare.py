@@ -47,6 +47,8 @@ def run(args: argparse.Namespace) -> int:
     failures = comparison.failures(gates)
     for line in failures:
         print(f'gate not passed: {line}', file=sys.stderr)
+    if gates and not failures:
+        print('all gates passed')
     write_json(args.json, {**comparison.to_json(), 'passed': not failures, 'failures': failures})
     return EXIT_GATE if failures else 0
 

@@ -176,12 +176,14 @@ def _sliding(args: argparse.Namespace) -> Pipeline:
 
 def _run_suite(args: argparse.Namespace) -> int:
     from depthforge_ros.evaluation.suite_judge import judge_suite
-    from depthforge_ros.evaluation.suites import find_suite, open_suite
+    from depthforge_ros.evaluation.suites import check_suite, find_suite, open_suite
 
     suite = find_suite(args.suite)
     if args.limit is not None and args.limit < 1:
         raise UserError(f'limit {args.limit} came, at least 1 sequence is needed')
-    sequences = open_suite(suite, args.root, args.split or suite.default_split)[: args.limit]
+    split = args.split or suite.default_split
+    sequences = open_suite(suite, args.root, split)[: args.limit]
+    warn(check_suite(suite, args.root, split).faults)
     pipeline = _pipeline(args, args.model)
     figures = judge_suite(suite, sequences, pipeline, target=_space(args.label_space))
     print_figures(figures)

@@ -62,6 +62,9 @@ def run(args: argparse.Namespace) -> int:
     write_json(args.json, figures)
     if fleet.figures:
         print_figures(figures)
+    for name, one in fleet.figures.items():
+        if not one['complete']:
+            print(f'cut short: {name}: {one["damage"]}, {one["received"]} frames judged')
     for name, reason in fleet.failed.items():
         print(f'failed: {name}: {reason}')
     print(f'{len(fleet.figures)} of {len(jobs)} bags judged; figures of each: {args.output}')

@@ -166,6 +166,7 @@ def check_suite(suite: Suite, root: Path, split: str) -> SuiteCheck:
     """
     files = _find(suite, root, split)
     check = SuiteCheck()
+    bare: list[Path] = []
     if files.strangers:
         check.faults.append(
             f'{len(files.strangers)} images are not named as in this data set, the first is '
@@ -174,13 +175,15 @@ def check_suite(suite: Suite, root: Path, split: str) -> SuiteCheck:
     for sequence in _sequences(files):
         check.sequences += 1
         check.images += len(sequence.frames)
-        check.labelled += sum(1 for frame in sequence.frames if frame.labels)
+        bare += [frame.image for frame in sequence.frames if not frame.labels]
         check.groups[sequence.group] = check.groups.get(sequence.group, 0) + len(sequence.frames)
         check.faults += _faults(suite, sequence)
+    check.labelled = check.images - len(bare)
     if check.labelled == 0 or (files.wanted and check.labelled != files.wanted):
+        first = f', the first without is {bare[0]}' if bare else ''
         check.faults.append(
-            f'{check.labelled} images have labels, {files.wanted or "all"} should; they are '
-            f'looked for as {suite.labels}'
+            f'{check.labelled} images have labels, {files.wanted or "all"} should{first}; they '
+            f'are looked for as {suite.labels}'
         )
     return check
 
