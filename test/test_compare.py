@@ -140,7 +140,9 @@ def test_the_command_prints_a_table_and_gates_by_its_exit_code(
     capsys.readouterr()
     figures = tmp_path / 'comparison.json'
     assert main(['compare', *runs, '--json', str(figures), '--gate', 'miou:100']) == 0
-    table = capsys.readouterr().out
+    told = capsys.readouterr()
+    table = told.out
+    assert 'clips: intervals of fewer than 10 mean little' in told.err
     assert '| miou ' in table
     assert 'all gates passed' in table
     assert 'the same clips' in table

@@ -10,13 +10,15 @@ from pathlib import Path
 import sys
 from typing import TYPE_CHECKING
 
-from depthforge_ros.cli.common import add_json_argument, write_json
+from depthforge_ros.cli.common import add_json_argument, warn, write_json
 from depthforge_ros.errors import UserError
 
 if TYPE_CHECKING:
     from depthforge_ros.evaluation.compare import Comparison, Estimate
 
 EXIT_GATE = 4
+CLIPS_FOR_INTERVALS = 10
+"""With fewer, a bootstrap has too little to draw from."""
 HELP = (
     'compare models, engines or commits by what evaluate bag or fleet wrote; exit code '
     f'{EXIT_GATE} where a gate is not passed'
@@ -42,8 +44,13 @@ def run(args: argparse.Namespace) -> int:
     if len(args.runs) < 2:
         raise UserError('one file came, at least two are compared; add another')
     gates = [Gate.parse(one) for one in args.gate]
-    comparison = compare([Run.load(path) for path in args.runs])
+    runs = [Run.load(path) for path in args.runs]
+    comparison = compare(runs)
     print('\n'.join(_table(comparison)))
+    fewest = min(runs, key=lambda one: len(one.clips))
+    if len(fewest.clips) < CLIPS_FOR_INTERVALS:
+        warn([f'{fewest.name} has {len(fewest.clips)} clips: intervals of fewer than '
+              f'{CLIPS_FOR_INTERVALS} mean little; judge longer or more bags'])  # fmt: skip
     failures = comparison.failures(gates)
     for line in failures:
         print(f'gate not passed: {line}', file=sys.stderr)
