@@ -10,12 +10,14 @@ import statistics
 from typing import Any
 
 from depthforge_ros.errors import UserError
+from depthforge_ros.model.checkpoint import read_checkpoint
 from depthforge_trainer.cli import main
 from depthforge_trainer.config import read_config
 from depthforge_trainer.data import loaders, Source
 from depthforge_trainer.study import AVERAGE, Judged, lines, merged, study, StudyConfig
 import numpy as np
 import pytest
+from safetensors.torch import load_file
 from test_trainer import configuration, street_like
 import yaml
 
@@ -61,6 +63,29 @@ def test_every_variant_runs_with_every_seed_and_nothing_runs_twice(
     study(read_config(path, StudyConfig))
     assert (folder / 'study.md').read_text() == table
     assert table.startswith(f'| variant | seeds | near | far | {AVERAGE} |')
+
+
+def test_variants_with_the_same_head_start_from_the_same_weights(tmp_path: Path) -> None:
+    variants = {
+        'joint': None,
+        'rein': {'model': {'tokens': {'attention': 'visual'}}},
+        'frozen': {'model': {'tokens': {'scale_init': 0.0}}},
+        'plain': {'model': {'head': {'refine': False}}},
+    }
+    start = [{'train': 'head', 'iterations': 1, 'batch': 2, 'learning_rate': 2e-3}]
+    path = written(tmp_path, variants=variants, seeds=[0], start=start)
+    config = read_config(path, StudyConfig)
+    assert {Path(config.start_run(name, 0).output).parent.name for name in variants} == {
+        'frozen', 'plain',
+    }  # fmt: skip
+    study(config)
+    begun = load_file(config.run('rein', 0).start_from)
+    for name in variants:
+        trained = load_file(Path(config.run(name, 0).output) / 'last.safetensors')
+        assert (trained.keys() == begun.keys()) == (name != 'plain')
+        assert (float(trained['tokens.scale']) == 0.0) == (name == 'frozen')
+        stored = read_checkpoint(Path(config.run(name, 0).output) / 'last.safetensors')[0]
+        assert stored.config == config.run(name, 0).model
 
 
 def test_an_unfinished_run_is_gone_on_with(

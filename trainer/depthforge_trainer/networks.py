@@ -9,9 +9,12 @@ from pathlib import Path
 
 from depthforge_ros.errors import UserError
 from depthforge_ros.model.checkpoint import load_network, save_checkpoint
+from depthforge_ros.model.config import NetworkConfig
 from depthforge_ros.model.network import DepthForge
+from depthforge_ros.model.tokens import DepthAwareTokens
 from depthforge_trainer.config import FitConfig
 from depthforge_trainer.teacher import load_depth, load_foundation
+from torch import nn
 
 
 def build_network(config: FitConfig) -> DepthForge:
@@ -20,8 +23,7 @@ def build_network(config: FitConfig) -> DepthForge:
     visual = Path(config.visual_foundation) if config.visual_foundation else None
     if config.start_from:
         network, start = load_network(Path(config.start_from), foundation, visual)
-        # The input's size is a default, not a property of the weights.
-        network.config = dataclasses.replace(network.config, short_side=config.model.short_side)
+        _take_over(network, config.model)
         if start.label_space != config.classes:
             raise UserError(
                 f'{config.start_from} has the classes of {start.label_space.name}, the '
@@ -40,6 +42,24 @@ def build_network(config: FitConfig) -> DepthForge:
     network = DepthForge(config.model, len(config.classes))
     load_foundation(network, foundation, visual)
     return network.eval()
+
+
+def _take_over(network: DepthForge, wanted: NetworkConfig) -> None:
+    """Change what a training may change although the weights were trained otherwise."""
+    before = network.config.tokens
+    tokens = dataclasses.replace(
+        before,
+        attention=wanted.tokens.attention,
+        depth_weight=wanted.tokens.depth_weight,
+        scale_init=wanted.tokens.scale_init,
+    )
+    if isinstance(network.tokens, DepthAwareTokens):
+        network.tokens.config = tokens
+        if tokens.scale_init != before.scale_init:
+            nn.init.constant_(network.tokens.scale, tokens.scale_init)
+    network.config = dataclasses.replace(
+        network.config, tokens=tokens, short_side=wanted.short_side
+    )
 
 
 def save(path: Path, network: DepthForge, config: FitConfig, *, seconds: float) -> None:

@@ -6,16 +6,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import json
 from pathlib import Path
 import statistics
 from typing import Any, NamedTuple
 
 from depthforge_ros.errors import UserError
-from depthforge_trainer.config import build_config, FitConfig
+from depthforge_trainer.config import build_config, FitConfig, Phase
 from depthforge_trainer.state import STATE
-from depthforge_trainer.train import fit, TARGETS
+from depthforge_trainer.train import fit, LAST, TARGETS
 
 AVERAGE = 'unseen average'
 
@@ -34,6 +34,9 @@ class StudyConfig:
     unseen: tuple[str, ...]
     """Groups of targets that make the average."""
     seeds: tuple[int, ...] = (0, 1, 2)
+    start: tuple[Phase, ...] = ()
+    """Phases before those of `fit`, done once for all variants of a seed that have the same head:
+    what then differs between these is not their beginning."""
 
     def __post_init__(self) -> None:
         if not self.variants or not self.seeds:
@@ -56,9 +59,24 @@ class StudyConfig:
             'cache': str(folder / f'cache_{seed}'),
             'seed': seed,
         }
+        if self.start:
+            own['start_from'] = str(self._start_folder(variant, seed) / LAST)
         fields = merged(merged(self.fit, self.variants[variant] or {}), own)
         config: FitConfig = build_config(FitConfig, fields, f'variant {variant}')
         return config
+
+    def start_run(self, variant: str, seed: int) -> FitConfig:
+        """Configure what comes before `run`: the same for variants with the same head."""
+        run = self.run(variant, seed)
+        output = str(self._start_folder(variant, seed))
+        return replace(run, output=output, phases=self.start, start_from='', targets=())
+
+    def _start_folder(self, variant: str, seed: int) -> Path:
+        def head(name: str) -> Any:
+            return merged(self.fit, self.variants[name] or {}).get('model', {}).get('head')
+
+        owner = next(name for name in self.variants if head(name) == head(variant))
+        return Path(self.output) / 'start' / owner / str(seed)
 
 
 class Judged(NamedTuple):
@@ -88,7 +106,9 @@ def study(config: StudyConfig) -> Path:
             run = config.run(variant, seed)
             folder = Path(run.output)
             if not (folder / TARGETS).is_file():
-                fit(run, resume=(folder / STATE).is_file())
+                if config.start:
+                    _train(config.start_run(variant, seed), LAST)
+                _train(run, TARGETS)
             done.append(Judged(variant, seed, _read(folder / TARGETS)))
             rows = [
                 {'variant': one.variant, 'seed': one.seed, 'miou': dict(one.miou)} for one in done
@@ -97,6 +117,14 @@ def study(config: StudyConfig) -> Path:
             table.with_suffix('.json').write_text(json.dumps(summary, indent=1) + '\n')
             table.write_text('\n'.join(lines(done, config.unseen)) + '\n')
     return table
+
+
+def _train(run: FitConfig, product: str) -> None:
+    """Do a run, or the rest of it, unless its product is there and no state of a stopped run."""
+    folder = Path(run.output)
+    stopped = (folder / STATE).is_file()
+    if stopped or not (folder / product).is_file():
+        fit(run, resume=stopped)
 
 
 def lines(runs: Sequence[Judged], unseen: Sequence[str]) -> Iterator[str]:

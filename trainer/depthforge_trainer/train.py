@@ -35,6 +35,8 @@ from torch import nn, Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
+LAST = 'last.safetensors'
+"""The averaged network after the last save."""
 TARGETS = 'targets.csv'
 """What a run writes about the domains it never saw, when it is done."""
 
@@ -114,7 +116,7 @@ class Trainer:
         )
         if config.activation_checkpointing:
             recompute_activations(self.network.visual)
-        self.last = self.output / 'last.safetensors'
+        self.last = self.output / LAST
 
     def run(self, place: Place, moments: Mapping[str, Tensor]) -> Path:
         """Train what is left after `place`, with the optimiser's moments there."""

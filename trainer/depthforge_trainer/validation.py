@@ -1,20 +1,22 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""mIoU of a network under training, on whole images through the pipeline that the node runs."""
+"""mIoU of a network under training, on whole images as the node sees them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from depthforge_ros.engine.eager import EagerEngine
-from depthforge_ros.engine.torch_engine import Loaded
+import cv2
 from depthforge_ros.evaluation.segmentation import SegmentationScore
 from depthforge_ros.labels import colorize, LabelSpace
+from depthforge_ros.model.answer import summarise
 from depthforge_ros.model.network import DepthForge
-from depthforge_ros.pipeline import Pipeline
-from depthforge_trainer.data import Loader
+from depthforge_ros.preprocess import Preprocess
+from depthforge_trainer.data import Loader, Rgb
+from depthforge_trainer.datasets.base import Labels
 import numpy as np
 import numpy.typing as npt
+import torch
 from tqdm import tqdm
 
 PICTURES = 4
@@ -23,12 +25,10 @@ PICTURES = 4
 def validate(network: DepthForge, samples: Sequence[Loader], space: LabelSpace) -> float:
     """Return the mIoU in percent; images are answered at the network's own short side."""
     training = network.training
-    pipeline = _pipeline(network, space)
     score = SegmentationScore(truth=space, predicted=space, target=space)
     for load in tqdm(samples, desc='validate', leave=False, mininterval=5.0):
         sample = load()
-        result, _ = pipeline(sample.rgb)
-        score.add(truth=sample.labels, predicted=result.labels)
+        score.add(truth=sample.labels, predicted=_labels(network.eval(), sample.rgb))
     network.train(training)
     miou = score.figures()['miou']
     return 0.0 if miou is None else float(miou)
@@ -39,17 +39,25 @@ def picture(
 ) -> list[npt.NDArray[np.uint8]]:
     """Image, prediction and truth beside each other, RGB (H, 3 W, 3), of the first samples."""
     training = network.training
-    pipeline = _pipeline(network, space)
     pictures = []
     for load in samples[:PICTURES]:
         sample = load()
-        result, _ = pipeline(sample.rgb)
-        masks = [colorize(labels, space) for labels in (result.labels, sample.labels)]
-        pictures.append(np.hstack([sample.rgb, *masks]))
+        masks = [_labels(network.eval(), sample.rgb), sample.labels]
+        pictures.append(np.hstack([sample.rgb, *(colorize(mask, space) for mask in masks)]))
     network.train(training)
     return pictures
 
 
-def _pipeline(network: DepthForge, space: LabelSpace) -> Pipeline:
-    loaded = Loaded.of(network, model='training', label_space=space, fingerprint='')
-    return Pipeline(EagerEngine(loaded))
+@torch.inference_mode()
+def _labels(network: DepthForge, rgb: Rgb) -> Labels:
+    """Train ids (H, W) at the image's own size; the depth head, the dearest part, is left out."""
+    config = network.config
+    image_HW3, geometry = Preprocess(config.encoder.patch, config.short_side)(rgb)
+    image_BHW3 = torch.from_numpy(image_HW3)[None].to(network.mean.device)
+    image = network.normalize(image_BHW3)
+    taps = network.visual_taps(image, network.depth_blocks(image))
+    scores_BKhw = network.segment(taps, every_layer=False).class_scores()
+    labels_BHW, _, _ = summarise(scores_BKhw, (image_HW3.shape[0], image_HW3.shape[1]))
+    labels = labels_BHW[0].to(torch.uint8).cpu().numpy()
+    size = geometry.camera_width, geometry.camera_height
+    return np.asarray(cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST))
