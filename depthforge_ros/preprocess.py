@@ -13,6 +13,8 @@ import numpy.typing as npt
 
 MAX_ASPECT = 4.0
 """Longest network side over the shortest; longer frames shrink further, to bound the memory."""
+MAX_HALVINGS = 3
+"""What a JPEG decoder can leave out: an eighth of each side is the mean of every block."""
 
 
 @dataclass(frozen=True)
@@ -86,16 +88,33 @@ class Preprocess:
             return Geometry(height, width, *content, net_height, net_width)
         return Geometry(height, width, *size, *size)
 
-    def __call__(self, rgb: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint8], Geometry]:
-        """Resize and pad RGB uint8 (H, W, 3) to the network's uint8 (h, w, 3)."""
+    def shrink(self, height: int, width: int) -> int:
+        """
+        Say by what a camera image of height x width pixels may be divided: 1, 2, 4 or 8.
+
+        It loses nothing by it that the network would see.
+        """
+        geometry = self.geometry(height, width)
+        content = geometry.content_width, geometry.content_height
+        halvings = _halvings(height, width, content)
+        return int(2 ** min(halvings, MAX_HALVINGS))
+
+    def __call__(
+        self, rgb: npt.NDArray[np.uint8], *, shrunk: int = 1
+    ) -> tuple[npt.NDArray[np.uint8], Geometry]:
+        """
+        Resize and pad RGB uint8 (H, W, 3) to the network's uint8 (h, w, 3).
+
+        One that was divided already says by what: the geometry is that of the camera's image.
+        """
         if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
             raise UserError(
                 f'a frame of shape {rgb.shape} and type {rgb.dtype} came, uint8 (H, W, 3) in RGB '
                 'order is needed'
             )
-        geometry = self.geometry(rgb.shape[0], rgb.shape[1])
+        geometry = self.geometry(rgb.shape[0] * shrunk, rgb.shape[1] * shrunk)
         content = (geometry.content_width, geometry.content_height)
-        resized = _resize(rgb, content)
+        resized = _resize(rgb, content, is_halved=shrunk > 1)
         below = geometry.height - geometry.content_height
         right = geometry.width - geometry.content_width
         if not (below or right):
@@ -107,20 +126,27 @@ class Preprocess:
         return max(1, round(side / self.patch)) * self.patch
 
 
-def _resize(rgb: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+def _halvings(height: int, width: int, size: tuple[int, int]) -> int:
+    """Count how often the sides divide by two without falling below (width, height)."""
+    count = 0
+    while height % 2 == width % 2 == 0 and min(width / size[0], height / size[1]) >= 2.0:
+        height, width, count = height // 2, width // 2, count + 1
+    return count
+
+
+def _resize(
+    rgb: npt.NDArray[np.uint8], size: tuple[int, int], *, is_halved: bool
+) -> npt.NDArray[np.uint8]:
     """
     Resize to (width, height): large images by halves, then bilinearly, others by area.
 
     Means of 2 x 2 pixels are many times as fast as those of any other area.
     """
     half = rgb
-    while (
-        half.shape[0] % 2 == half.shape[1] % 2 == 0
-        and min(half.shape[1] / size[0], half.shape[0] / size[1]) >= 2.0
-    ):
+    for _ in range(_halvings(rgb.shape[0], rgb.shape[1], size)):
         half_size = half.shape[1] // 2, half.shape[0] // 2
         half = np.asarray(cv2.resize(half, half_size, interpolation=cv2.INTER_AREA), np.uint8)
     is_smaller = size[0] * size[1] < rgb.shape[0] * rgb.shape[1]
-    by_area = is_smaller and half is rgb
+    by_area = is_smaller and half is rgb and not is_halved
     interpolation = cv2.INTER_AREA if by_area else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(half, size, interpolation=interpolation), np.uint8)

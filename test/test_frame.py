@@ -11,7 +11,8 @@ from typing import Any
 
 import cv2
 from depthforge_ros.errors import UserError
-from depthforge_ros.frame import LAYOUTS, rgb_from_file, rgb_from_message
+from depthforge_ros.frame import decode, LAYOUTS, rgb_from_file, rgb_from_message
+from depthforge_ros.resources import share_directory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
@@ -216,6 +217,28 @@ def test_compressed_images_are_decoded(kind: str) -> None:
     data = cv2.imencode(kind, rgb[..., ::-1])[1].tobytes()
     difference = rgb_from_message(compressed(data)).astype(int) - rgb
     assert np.abs(difference).max() <= (0 if kind == '.png' else 4)
+
+
+@pytest.mark.parametrize('shrunk', [1, 2, 4, 8])
+def test_of_a_jpeg_only_a_part_is_decoded_where_that_will_do(shrunk: int) -> None:
+    street = share_directory() / 'drive' / 'images' / '000000.jpg'
+    rgb = cv2.imread(str(street))[:200, :320, ::-1]
+    asked = []
+
+    def shrink(height: int, width: int) -> int:
+        asked.append((height, width))
+        return shrunk
+
+    jpeg = cv2.imencode('.jpg', rgb[..., ::-1])[1].tobytes()
+    small = decode(compressed(jpeg), shrink=shrink)
+    assert (asked, small.shrunk) == ([(200, 320)], shrunk)
+    whole = rgb_from_message(compressed(jpeg))
+    size = 320 // shrunk, 200 // shrunk
+    by_area = cv2.resize(whole, size, interpolation=cv2.INTER_AREA)
+    assert small.rgb.shape == by_area.shape
+    assert float(np.abs(small.rgb.astype(int) - by_area).mean()) < 1.0
+    png = compressed(cv2.imencode('.png', rgb)[1].tobytes())
+    assert decode(png, shrink=shrink).shrunk == 1
 
 
 @pytest.mark.parametrize('kind', ['.png', '.jpg'])

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable
 from functools import partial
 import signal
@@ -210,3 +211,23 @@ def test_compressed_images_are_answered(peer: Any) -> None:
         peer.spin_until(lambda: masks)
     assert identity(masks[0]) == identity(make_image(7))
     assert (masks[0].height, masks[0].width) == (30, 40)
+
+
+@pytest.mark.parametrize('resolution', ['camera', 'network'])
+def test_the_overlay_of_a_jpeg_shows_all_of_it(peer: Any, resolution: str) -> None:
+    rows = np.repeat(np.arange(0, 240, dtype=np.uint8), 8)
+    rgb = np.repeat(np.repeat(rows[:, None], 2400, 1)[..., None], 3, 2)
+    parameters = {'image_transport': 'compressed', 'short_side': 112, 'overlay_alpha': 0.0}
+    with node_in_process(**parameters, output_resolution=resolution) as node:
+        overlays = peer.subscribe(Image, OVERLAY, seen_by=node)
+        masks = peer.subscribe(Image, MASK, seen_by=node)
+        publisher = peer.publisher(CompressedImage, '/image', seen_by=node)
+        message = CompressedImage(header=make_image(7).header, format='jpeg')
+        message.data = array('B', cv2.imencode('.jpg', rgb)[1].tobytes())
+        publisher.publish(message)
+        peer.spin_until(lambda: overlays and masks)
+    size = {'camera': (1920, 2400), 'network': (112, 144)}[resolution]
+    assert (overlays[0].height, overlays[0].width) == size == (masks[0].height, masks[0].width)
+    shown = np.frombuffer(overlays[0].data, np.uint8).reshape(*size, 3)
+    expected = cv2.resize(rgb, size[::-1], interpolation=cv2.INTER_AREA)
+    assert np.abs(shown.astype(int) - expected).max() <= 4

@@ -67,6 +67,32 @@ def test_large_images_shrink_as_by_area(height: int, width: int, seed: int) -> N
     assert float(np.abs(image.astype(int) - by_area).mean()) < 1.5
 
 
+@settings(max_examples=60, deadline=None)
+@given(height=st.integers(1, 90), width=st.integers(1, 160), times=st.sampled_from([1, 2, 8, 16]))
+def test_what_was_divided_already_is_seen_as_the_whole(
+    height: int, width: int, times: int
+) -> None:
+    height, width = height * times, width * times
+    preprocess = Preprocess(14, 28)
+    rgb = np.random.default_rng(times).integers(0, 256, (height, width, 3), np.uint8)
+    shrunk = preprocess.shrink(height, width)
+    divided = rgb
+    for _ in range(shrunk.bit_length() - 1):
+        size = divided.shape[1] // 2, divided.shape[0] // 2
+        divided = np.asarray(cv2.resize(divided, size, interpolation=cv2.INTER_AREA), np.uint8)
+    image, geometry = preprocess(divided, shrunk=shrunk)
+    whole, expected = preprocess(rgb)
+    assert geometry == expected
+    assert shrunk in (1, 2, 4, 8)
+    if shrunk > 1:
+        np.testing.assert_array_equal(image, whole)
+
+
+def test_large_even_cameras_are_divided() -> None:
+    shrink = Preprocess(14, 252).shrink
+    assert [shrink(1280, 1920), shrink(1281, 1920), shrink(720, 960)] == [4, 1, 2]
+
+
 def test_padding_is_not_shown_to_the_camera() -> None:
     preprocess = Preprocess(14, 224, (224, 448))
     _, geometry = preprocess(np.zeros((300, 300, 3), np.uint8))

@@ -106,7 +106,7 @@ class Camera:
     def answer(
         self,
         frame: Frame,
-        rgb: npt.NDArray[np.uint8],
+        rgb: Callable[[], npt.NDArray[np.uint8]],
         result: Result,
         stages_ms: Mapping[str, float],
     ) -> None:

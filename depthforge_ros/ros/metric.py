@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 import math
@@ -44,7 +44,7 @@ class MetricFrame:
     build: CloudBuilder
     scale: float
     is_sky: npt.NDArray[np.bool_]
-    rgb: npt.NDArray[np.uint8]
+    rgb: Callable[[], npt.NDArray[np.uint8]]
     result: Result
     config: NodeConfig
 
@@ -63,7 +63,7 @@ class MetricFrame:
         """Return points (rows, columns) as asked for; those of the next frame replace them."""
         points = self.build(
             self.depth_m,
-            rgb=self.rgb,
+            rgb=self.rgb(),
             labels=self.result.labels,
             confidence=self.result.confidence,
         )
@@ -97,7 +97,7 @@ class MetricDepth:
         self._info = message
 
     def measure(
-        self, header: Any, rgb: npt.NDArray[np.uint8], result: Result
+        self, header: Any, rgb: Callable[[], npt.NDArray[np.uint8]], result: Result
     ) -> MetricFrame | None:
         """Return the frame in metres, or None and say why in `status`."""
         if not self.is_wanted:

@@ -33,8 +33,8 @@ class Answer:
 
     header: Any
     """std_msgs/Header of the camera's image, which goes out with every output."""
-    rgb: npt.NDArray[np.uint8]
-    """(H, W, 3)."""
+    rgb: Callable[[], npt.NDArray[np.uint8]]
+    """Gives (H, W, 3), of the planes' size."""
     result: Result
     label_space: LabelSpace
     overlay_alpha: float
@@ -58,7 +58,7 @@ def _mask_png(answer: Answer) -> Any:
 
 
 def _overlay(answer: Answer) -> Any:
-    painted = overlay(answer.rgb, answer.result.labels, answer.label_space, answer.overlay_alpha)
+    painted = overlay(answer.rgb(), answer.result.labels, answer.label_space, answer.overlay_alpha)
     return image_message(answer.header, encoding='rgb8', pixels=painted)
 
 

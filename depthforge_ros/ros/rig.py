@@ -4,14 +4,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 import time
 from typing import Any
 
 from depthforge_ros.domain import DomainStatistics
 from depthforge_ros.errors import UserError
-from depthforge_ros.frame import rgb_from_message
+from depthforge_ros.frame import decode, rgb_from_message
 from depthforge_ros.pipeline import Pipeline
 from depthforge_ros.postprocess import to_camera
 from depthforge_ros.preprocess import Geometry
@@ -30,8 +31,8 @@ class Prepared:
 
     camera: Camera
     frame: Frame
-    rgb: npt.NDArray[np.uint8]
-    """(H, W, 3), of the size that is published."""
+    rgb: Callable[[], npt.NDArray[np.uint8]]
+    """Gives (H, W, 3), of the size that is published."""
     image: npt.NDArray[np.uint8]
     """(h, w, 3), as the network sees."""
     geometry: Geometry
@@ -143,11 +144,21 @@ class Rig:
 
     def _prepare(self, camera: Camera, frame: Frame) -> Prepared:
         begun_s = time.perf_counter()
-        rgb = rgb_from_message(frame.message, max_pixels=self._config.max_pixels)
+        preprocess, max_pixels = self._pipeline.engine.preprocess, self._config.max_pixels
+        decoded = decode(frame.message, max_pixels=max_pixels, shrink=preprocess.shrink)
         decoded_s = time.perf_counter()
-        image, geometry = self._pipeline.engine.preprocess(rgb)
+        image, geometry = preprocess(decoded.rgb, shrunk=decoded.shrunk)
+        shown = decoded.rgb
         if self._at_network:
-            rgb = image[: geometry.content_height, : geometry.content_width]
+            shown = image[: geometry.content_height, : geometry.content_width]
+
+        @cache
+        def rgb() -> npt.NDArray[np.uint8]:
+            if self._at_network or decoded.shrunk == 1:
+                return shown
+            # Few outputs show the image, and only their subscribers pay for all of it.
+            return rgb_from_message(frame.message, max_pixels=max_pixels)
+
         stages_ms = {
             'wait': (begun_s - frame.received_s) * 1e3,
             'decode': (decoded_s - begun_s) * 1e3,
