@@ -14,3 +14,9 @@ class UserError(ValueError):
     def __init__(self, message: str, *, reason: str = 'bad_input') -> None:
         super().__init__(message)
         self.reason = reason
+
+
+def one_line(error: BaseException) -> str:
+    """Say what went wrong; errors that are not the user's carry their type."""
+    text = str(error) if isinstance(error, UserError) else f'{type(error).__name__}: {error}'
+    return ' '.join(text.split())

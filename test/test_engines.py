@@ -9,6 +9,8 @@ from importlib import metadata
 import json
 from pathlib import Path
 import shutil
+import subprocess
+import sys
 
 from depthforge_ros.cli.main import main
 from depthforge_ros.engine import load_engine
@@ -204,6 +206,28 @@ def test_openvino_is_built_chosen_and_answers_as_eager(
     engine = load_engine(model, device='cpu')
     assert engine.name == 'eager'
     assert "openvino was '2020.1'" in engine.reason
+
+
+FULL = """
+import resource, sys
+from depthforge_ros.cli.main import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+words = ['--engine', 'openvino', '--height', '56', '--width', '98', '--device', 'cpu']
+sys.exit(main(['compile', '--model', sys.argv[1], *words]))
+"""
+
+
+def test_a_disk_that_takes_no_more_is_one_line_and_nothing_is_stored(model: str) -> None:
+    pytest.importorskip('openvino', reason='the extra openvino is not installed')
+    process = subprocess.run(
+        [sys.executable, '-c', FULL, model], capture_output=True, text=True, check=False
+    )
+    said = process.stderr.strip().splitlines()
+    assert process.returncode == 2
+    assert 'did not make an engine' in said[-1]
+    assert 'MiB are free' in said[-1]
+    assert not [one for one in said if 'Traceback' in one]
+    assert not list(engines_directory().iterdir())
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,12 @@ A compiler is a module such as `inductor` that turns an exported program into a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 import hashlib
 import os
 from pathlib import Path
+import shutil
 import tempfile
 from typing import Protocol
 
@@ -21,7 +23,7 @@ from depthforge_ros.engine.artefact import Artefact, Request
 from depthforge_ros.engine.base import NetworkOutput
 from depthforge_ros.engine.precision import demand_precision, PRECISIONS
 from depthforge_ros.engine.torch_engine import Loaded, Run, to_output, TorchEngine
-from depthforge_ros.errors import UserError
+from depthforge_ros.errors import one_line, UserError
 from depthforge_ros.frame import rgb_from_file
 from depthforge_ros.model.answer import Answering
 from depthforge_ros.preprocess import Preprocess
@@ -128,10 +130,8 @@ def build(
     frames = proving_frames(loaded, request)
     reference = to_output(_answer(loaded.answering, frames, loaded))
     parts = fingerprint(compiler, loaded, request)
-    folder = artefact.engines_directory()
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with tempfile.TemporaryDirectory(prefix='building-', dir=folder) as scratch:
-        path = Path(scratch) / 'program.pt2'
+    with _scratch(compiler.name) as scratch:
+        path = scratch / 'program.pt2'
         report('exporting')
         program = exported(loaded, request)
         report(f'compiling with {compiler.name}; ctrl-C cancels')
@@ -156,6 +156,24 @@ def build(
         )
         artefact.store(path, described)
     return described, agreement
+
+
+@contextmanager
+def _scratch(name: str) -> Iterator[Path]:
+    """Give a folder for what is not proven yet; what fails there is told in one line."""
+    folder = artefact.engines_directory()
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.TemporaryDirectory(prefix='building-', dir=folder) as scratch:
+            yield Path(scratch)
+    except (OSError, RuntimeError) as error:
+        # Compilers do not say in their own words that a disk is full.
+        where = next(one for one in (folder, *folder.parents) if one.is_dir())
+        raise UserError(
+            f'{name} did not make an engine ({one_line(error)}), and none is stored; '
+            f'{shutil.disk_usage(where).free >> 20} MiB are free in {where}, which '
+            f'{artefact.ENGINES_VARIABLE} can change'
+        ) from error
 
 
 def exported(loaded: Loaded, request: Request) -> ExportedProgram:

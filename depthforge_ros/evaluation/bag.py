@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 from types import TracebackType
 from typing import Any
 
-from depthforge_ros.errors import UserError
+from depthforge_ros.errors import one_line, UserError
 from depthforge_ros.labels import LABEL_SPACES, LabelSpace
 from rosbags.highlevel import AnyReader
 from rosbags.typesys import get_typestore, Stores
@@ -68,7 +68,7 @@ class Bag:
         # Each storage raises its own kinds, and damaged files all the others.
         except Exception as error:
             raise UserError(
-                f'{path} cannot be read as a bag ({_one_line(error)}); give a rosbag2 folder, an '
+                f'{path} cannot be read as a bag ({one_line(error)}); give a rosbag2 folder, an '
                 'mcap, db3 or bag file; an interrupted recording is mended by `ros2 bag reindex`'
             ) from error
 
@@ -164,10 +164,10 @@ class Bag:
                 read += 1
         except Exception as error:
             if self._lenient:
-                self.damage = f'{self.path.name} breaks off: {_one_line(error)}'
+                self.damage = f'{self.path.name} breaks off: {one_line(error)}'
                 return
             raise UserError(
-                f'{self.path} is damaged ({_one_line(error)}); copy it again or mend it with '
+                f'{self.path} is damaged ({one_line(error)}); copy it again or mend it with '
                 '`ros2 bag reindex`'
             ) from error
         if read < promised:
@@ -182,7 +182,7 @@ class Bag:
         except Exception as error:
             raise UserError(
                 f'a message of {recorded.topic} at {recorded.received_ns} ns cannot be decoded '
-                f'({_one_line(error)}); record it again',
+                f'({one_line(error)}); record it again',
                 reason='bad_message',
             ) from error
 
@@ -255,7 +255,3 @@ def _is_bag_file(path: Path) -> bool:
 
 def _listing(topics: list[str]) -> str:
     return ', '.join(topics) if topics else 'none'
-
-
-def _one_line(error: BaseException) -> str:
-    return ' '.join(str(error).split()) or type(error).__name__

@@ -10,10 +10,9 @@ import time
 from typing import Any
 
 from depthforge_ros.domain import DomainMonitor, DomainStatistics
-from depthforge_ros.errors import UserError
+from depthforge_ros.errors import one_line, UserError
 from depthforge_ros.labels import LabelSpace
 from depthforge_ros.postprocess import Result
-from depthforge_ros.ros.diagnostics import one_line
 from depthforge_ros.ros.label_info import create_label_info, label_info_message
 from depthforge_ros.ros.metric import MetricDepth
 from depthforge_ros.ros.outputs import Answer, BUILDERS

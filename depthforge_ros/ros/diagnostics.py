@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 import time
 from typing import Any
 
-from depthforge_ros.errors import UserError
 from depthforge_ros.ros.metric import MetricStatus
 from depthforge_ros.ros.parameters import NodeConfig
 from depthforge_ros.ros.statistics import Snapshot
@@ -34,12 +33,6 @@ class Condition:
     metric: MetricStatus = field(default_factory=MetricStatus)
     max_batch: int | None = None
     """Frames at once since the memory ran out; None while that did not happen."""
-
-
-def one_line(error: Exception) -> str:
-    """Say what went wrong; errors that are not the user's carry their type."""
-    text = str(error) if isinstance(error, UserError) else f'{type(error).__name__}: {error}'
-    return ' '.join(text.split())
 
 
 def camera_status(

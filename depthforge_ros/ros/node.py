@@ -11,12 +11,12 @@ from typing import Any
 
 from depthforge_ros.domain import DomainStatistics
 from depthforge_ros.engine import Engine, load_engine
-from depthforge_ros.errors import UserError
+from depthforge_ros.errors import one_line, UserError
 from depthforge_ros.model.registry import find_checkpoint
 from depthforge_ros.pipeline import Pipeline, release_memory
 from depthforge_ros.ros import parameters
 from depthforge_ros.ros.camera import Camera
-from depthforge_ros.ros.diagnostics import camera_status, Condition, one_line
+from depthforge_ros.ros.diagnostics import camera_status, Condition
 from depthforge_ros.ros.rig import Rig
 from diagnostic_msgs.msg import DiagnosticArray
 import numpy as np
