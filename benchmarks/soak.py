@@ -39,6 +39,7 @@ DEPTH = 2000
 """Queue of both ends: what is sent must be received, or nothing could be accounted for."""
 WARM_SHARE = 0.3
 """Of the blocks; memory is compared with what it was after them."""
+BURST = 1000
 PATIENCE_S = 60.0
 EXIT_WITHIN_S = 2.0
 REASONS: Mapping[str, tuple[str, ...]] = {
@@ -83,7 +84,7 @@ def soak(transport: str, args: argparse.Namespace, source: random.Random) -> dic
         peer.wait_until(peer.is_connected, 'the node to appear')
         begun_s = due_s = time.monotonic()
         blocks = max(2, args.messages // 2 // args.block)
-        warm_kib, recoveries_s = 0, []
+        warm_kib, bursts, recoveries_s = 0, 0, []
         for number in range(blocks):
             hangs = args.hangs and number % max(1, blocks // args.hangs) == 0
             for name in kinds_of_block(transport, args.block - 1, source, hangs=bool(hangs)):
@@ -92,6 +93,14 @@ def soak(transport: str, args: argparse.Namespace, source: random.Random) -> dic
                 if source.random() >= args.burst_share:
                     due_s = max(due_s + 1.0 / args.rate_hz, time.monotonic())
                     time.sleep(max(0.0, due_s - time.monotonic()))
+            if args.bursts and number % max(1, blocks // args.bursts) == 0:
+                names = list(kinds_of_block(transport, BURST, source, hangs=False))
+                for message in [
+                    make(name, transport, peer.next_stamp(), source) for name in names
+                ]:
+                    peer.send(message)
+                sent.update(names)
+                bursts += 1
             recoveries_s.append(peer.recovery_s(transport, source))
             sent['good'] += 1
             if number == int(blocks * WARM_SHARE):
@@ -108,6 +117,7 @@ def soak(transport: str, args: argparse.Namespace, source: random.Random) -> dic
         'faulted': sent.total() - sent['good'],
         **{key: int(figures[key]) for key in ('received', 'published', 'dropped')},
         'dropped_by_reason': _reasons(figures),
+        'bursts': bursts,
         'sent_by_kind': dict(sorted(sent.items())),
         'recovery_ms_max': round(max(recoveries_s) * 1e3, 1),
         'memory_growth': round(growth, 4),
@@ -256,6 +266,9 @@ def _arguments() -> argparse.Namespace:
         '--burst-share', type=float, default=0.3, help='of the messages that follow at once'
     )
     parser.add_argument('--hangs', type=int, default=2, help=f'of the engine, {HANG_S:.0f} s each')
+    parser.add_argument(
+        '--bursts', type=int, default=2, help=f'of {BURST} messages more, as fast as they go'
+    )
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--json', type=Path, default=RESULTS, help='where the figures go')
     return parser.parse_args()

@@ -22,14 +22,15 @@ MAX_GROWTH_KIB = 2048
 
 def test_short_soak_keeps_its_promises(tmp_path: Path) -> None:
     figures = tmp_path / 'soak.json'
-    options = ['--messages', '400', '--block', '40', '--hangs', '0', '--json', str(figures)]
+    options = ['--messages', '400', '--block', '40', '--hangs', '0', '--bursts', '1']
     done = subprocess.run(
-        [sys.executable, str(ROOT / 'benchmarks' / 'soak.py'), *options],
+        [sys.executable, str(ROOT / 'benchmarks' / 'soak.py'), *options, '--json', str(figures)],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     for part in json.loads(figures.read_text())['parts']:
         assert part['faulted'] > part['sent'] / 5
+        assert (part['bursts'], part['sent']) == (1, 1200)
         assert part['published'] > 0
         assert set(part['dropped_by_reason']) - {'replaced'}
 
