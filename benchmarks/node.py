@@ -31,8 +31,8 @@ from typing import Any
 
 import cv2
 from depthforge_ros.ros.messages import image_message
-from depthforge_ros.ros.parameters import camera_topic
 from depthforge_ros.ros.session import own_node
+from depthforge_ros.ros.topics import camera_topic
 from diagnostic_msgs.msg import DiagnosticArray
 import numpy as np
 from rclpy.executors import SingleThreadedExecutor

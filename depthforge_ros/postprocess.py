@@ -42,6 +42,11 @@ class Result:
             return geometry.content_height, geometry.content_width
         return geometry.camera_height, geometry.camera_width
 
+    @property
+    def depth_age(self) -> int:
+        """Return how many frames ago the depth was computed."""
+        return self.output.depth_age
+
     @cached_property
     def labels(self) -> npt.NDArray[np.uint8]:
         """(H, W), train id; 255 is unlabelled."""

@@ -7,7 +7,8 @@ from __future__ import annotations
 from dataclasses import fields
 from pathlib import Path
 
-from depthforge_ros.ros.parameters import is_runtime, NodeConfig, OUTPUTS, TYPE_NAMES
+from depthforge_ros.ros.parameters import is_runtime, NodeConfig, TYPE_NAMES
+from depthforge_ros.ros.topics import OUTPUTS
 
 FILE = Path(__file__).with_suffix('.md')
 HEAD = """# Parameters and outputs of the node

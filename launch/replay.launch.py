@@ -4,7 +4,7 @@
 
 from pathlib import Path
 
-from depthforge_ros.ros.parameters import camera_info_beside, lossless, OUTPUTS
+from depthforge_ros.ros.topics import camera_info_beside, lossless, OUTPUTS
 from launch import LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument,

@@ -18,7 +18,8 @@ import xml.etree.ElementTree as ET
 
 from depthforge_ros.cli.compile import add_arguments
 from depthforge_ros.engine import ENGINES
-from depthforge_ros.ros.parameters import check, is_ours, NodeConfig, OUTPUTS
+from depthforge_ros.ros.parameters import check, is_ours, NodeConfig
+from depthforge_ros.ros.topics import OUTPUTS
 import pytest
 import yaml
 

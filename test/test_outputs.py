@@ -14,7 +14,7 @@ from depthforge_ros import postprocess
 from depthforge_ros.labels import CAMVID
 from depthforge_ros.ros import label_info
 from depthforge_ros.ros.outputs import BUILDERS
-from depthforge_ros.ros.parameters import OUTPUTS
+from depthforge_ros.ros.topics import OUTPUTS
 from node_support import count, identity, make_image, MASK, node_in_process
 import numpy as np
 import pytest

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from depthforge_ros.ros.parameters import OUTPUTS
+from depthforge_ros.ros.topics import OUTPUTS
 from node_support import count, make_image, MASK, node_in_process, RELIABLE
 import pytest
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy

@@ -11,7 +11,8 @@ import runpy
 import shlex
 
 from depthforge_ros.cli.main import main
-from depthforge_ros.ros.parameters import NodeConfig, OUTPUTS
+from depthforge_ros.ros.parameters import NodeConfig
+from depthforge_ros.ros.topics import OUTPUTS
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -16,9 +16,9 @@ from typing import Any
 from depthforge_ros.cli import record as record_command
 from depthforge_ros.cli import replay as replay_command
 from depthforge_ros.errors import UserError
-from depthforge_ros.ros.parameters import lossless
 from depthforge_ros.ros.record import Recorder
 from depthforge_ros.ros.replay import paced, replay
+from depthforge_ros.ros.topics import lossless
 from diagnostic_msgs.msg import DiagnosticArray
 import numpy as np
 import pytest

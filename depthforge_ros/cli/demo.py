@@ -206,7 +206,7 @@ def _settle(recorder: Recorder) -> None:
 @contextmanager
 def _node(log: Path, *, model: str, engine: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run `depthforge node` as a process of its own; it is interrupted at the end."""
-    from depthforge_ros.ros.parameters import lossless
+    from depthforge_ros.ros.topics import lossless
 
     command = [sys.executable, '-m', 'depthforge_ros.cli.main', 'node', '--ros-args']
     command += ['-r', f'image:={IMAGE_TOPIC}', '-p', f'model:={model}', '-p', f'engine:={engine}']

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from depthforge_ros.engine import artefact
 from depthforge_ros.engine.base import Engine, NetworkOutput
@@ -15,6 +16,7 @@ from depthforge_ros.engine.inductor import Inductor
 from depthforge_ros.engine.int8 import Int8Engine
 from depthforge_ros.engine.null import NullEngine
 from depthforge_ros.engine.openvino import OpenVino
+from depthforge_ros.engine.sparse_depth import SparseDepthEngine
 from depthforge_ros.engine.tensorrt import TensorRt
 from depthforge_ros.engine.torch_engine import load
 from depthforge_ros.errors import UserError
@@ -53,19 +55,21 @@ def load_engine(
     device: str = 'auto',
     short_side: int | None = None,
     threads: int | None = None,
+    depth_every: int = 1,
 ) -> Engine:
     """
     Load a model by name, or by the path of a checkpoint, into an engine.
 
     `short_side` in pixels replaces the checkpoint's own input size; `threads` limits CPU threads.
+    With `depth_every` the depth stream runs for every so many frames only, see `sparse_depth`.
     """
-    if engine == 'auto':
-        return _choose(model, device=device, short_side=short_side, threads=threads)
-    if engine not in ENGINES:
+    options: dict[str, Any] = {'device': device, 'short_side': short_side, 'threads': threads}
+    if engine != 'auto' and engine not in ENGINES:
         raise UserError(
             f'engine {engine!r} is not known; choose one of auto, {", ".join(ENGINES)}'
         )
-    return ENGINES[engine](model, device=device, short_side=short_side, threads=threads)
+    loaded = (_choose if engine == 'auto' else ENGINES[engine])(model, **options)
+    return SparseDepthEngine(loaded, depth_every) if depth_every > 1 else loaded
 
 
 def _choose(model: str, *, device: str, short_side: int | None, threads: int | None) -> Engine:

@@ -28,6 +28,8 @@ class NetworkOutput:
     """(B, h, w), relative inverse depth: larger is nearer, no unit, >= 0."""
     features: npt.NDArray[np.float32] | None = None
     """(B, F), what `domain` compares with the training images; None without a network."""
+    depth_age: int = 0
+    """How many frames ago `inverse_depth` was computed; it is of that frame, not of this one."""
 
 
 def joined(parts: Sequence[NetworkOutput]) -> NetworkOutput:
@@ -39,6 +41,7 @@ def joined(parts: Sequence[NetworkOutput]) -> NetworkOutput:
         entropy=np.concatenate([part.entropy for part in parts]),
         inverse_depth=np.concatenate([part.inverse_depth for part in parts]),
         features=np.concatenate(features) if features else None,
+        depth_age=max(part.depth_age for part in parts),
     )
 
 

@@ -115,9 +115,13 @@ class TorchEngine:
 
 def to_output(answer: Sequence[Tensor]) -> NetworkOutput:
     """Bring the fields of `Answer` to the CPU; labels travel as bytes."""
-    labels, *others = answer
+    labels, confidence, entropy, inverse_depth, features = answer
     return NetworkOutput(
-        labels.to(torch.uint8).cpu().numpy(), *(plane.cpu().numpy() for plane in others)
+        labels.to(torch.uint8).cpu().numpy(),
+        confidence.cpu().numpy(),
+        entropy.cpu().numpy(),
+        inverse_depth.cpu().numpy(),
+        features.cpu().numpy(),
     )
 
 

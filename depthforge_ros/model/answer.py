@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from depthforge_ros.model.network import DepthForge
+from depthforge_ros.model.network import Decoded, DepthForge
 from depthforge_ros.model.refinement import resize
 import torch
 from torch import nn, Tensor
@@ -37,8 +37,11 @@ class Answering(nn.Module):
 
     def forward(self, image_BHW3: Tensor) -> Answer:
         """Answer RGB uint8 (B, H, W, 3) whose sides are multiples of the (larger) patch."""
-        decoded = self.network.decode(image_BHW3)
         size = image_BHW3.shape[1], image_BHW3.shape[2]
+        return self.answer(self.network.decode(image_BHW3), size)
+
+    def answer(self, decoded: Decoded, size: tuple[int, int]) -> Answer:
+        """Make the answer of an image of `size` (H, W) from what the network knows."""
         last_BCN = decoded.visual_BChw.flatten(2).float()
         return Answer(
             *summarise(decoded.scores_BKhw, size),

@@ -16,9 +16,10 @@ from depthforge_ros.postprocess import Result
 from depthforge_ros.ros.label_info import create_label_info, label_info_message
 from depthforge_ros.ros.metric import MetricDepth
 from depthforge_ros.ros.outputs import Answer, BUILDERS
-from depthforge_ros.ros.parameters import camera_topic, NodeConfig, OUTPUTS
+from depthforge_ros.ros.parameters import NodeConfig
 from depthforge_ros.ros.qos import create_publisher, create_subscription
 from depthforge_ros.ros.statistics import Statistics
+from depthforge_ros.ros.topics import camera_topic, OUTPUTS
 import numpy as np
 import numpy.typing as npt
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image

@@ -7,9 +7,9 @@ from __future__ import annotations
 from typing import Any
 
 from depthforge_ros.labels import LabelSpace
-from depthforge_ros.ros.parameters import camera_topic
 from depthforge_ros.ros.qos import create_publisher, Report
 from depthforge_ros.ros.session import message_class
+from depthforge_ros.ros.topics import camera_topic
 
 TOPIC = '~/segmentation/label_info'
 

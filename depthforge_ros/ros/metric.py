@@ -100,7 +100,7 @@ class MetricDepth:
         self, header: Any, rgb: Callable[[], npt.NDArray[np.uint8]], result: Result
     ) -> MetricFrame | None:
         """Return the frame in metres, or None and say why in `status`."""
-        if not self.is_wanted:
+        if not self.is_wanted or result.depth_age:
             return None
         try:
             camera = self._calibrated(result)

@@ -118,6 +118,7 @@ class DepthforgeNode(LifecycleNode):
             device=config.device,
             short_side=config.short_side or None,
             threads=config.threads or None,
+            depth_every=config.depth_every,
         )
         pipeline = Pipeline(engine)
         pipeline(np.zeros(WARM_UP_SIZE, np.uint8))

@@ -71,6 +71,8 @@ def _entropy(answer: Answer) -> Any:
 
 
 def _depth(answer: Answer) -> Any:
+    if answer.result.depth_age:
+        return None
     return image_message(answer.header, encoding='32FC1', pixels=answer.result.inverse_depth)
 
 
@@ -100,4 +102,4 @@ BUILDERS: Mapping[str, tuple[Any, Callable[[Answer], Any]]] = {
     'metric_camera_info': (CameraInfo, _metric_camera_info),
     'points': (PointCloud2, _points),
 }
-"""Message type and function of each of `parameters.OUTPUTS`; None is not published."""
+"""Message type and function of each of `topics.OUTPUTS`; None is not published."""

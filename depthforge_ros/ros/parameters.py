@@ -22,19 +22,6 @@ TYPE_NAMES = {
 }
 CAMERA_NAME = re.compile(r'[A-Za-z][A-Za-z0-9_]*')
 
-OUTPUTS = {
-    'mask': '~/segmentation/mask',
-    'mask_png': '~/segmentation/mask/compressed',
-    'overlay': '~/segmentation/overlay',
-    'confidence': '~/segmentation/confidence',
-    'entropy': '~/segmentation/entropy',
-    'depth': '~/depth/relative',
-    'metric_depth': '~/depth/image',
-    'metric_camera_info': '~/depth/camera_info',
-    'points': '~/points',
-}
-"""Topics that the node publishes for each camera; `camera_topic` puts the camera's name in."""
-REPLAY_DEPTH = 100
 MOUNTING = ('camera_height_m', 'camera_pitch_deg', 'image_rectified')
 """Parameters that a named camera may have a value of its own for, as NAME.camera_height_m."""
 
@@ -86,6 +73,12 @@ class NodeConfig:
     )
     threads: int = _parameter(
         0, 'CPU threads of the engine; 0 leaves the choice to it.', within=(0, 1024)
+    )
+    depth_every: int = _parameter(
+        1,
+        'Depth is computed, and published, for every so many frames; with one camera, and with '
+        'engine eager or int8.',
+        within=(1, 100),
     )
     image_transport: str = _parameter(
         'raw',
@@ -201,16 +194,14 @@ class NodeConfig:
     def __post_init__(self) -> None:
         for one in fields(self):
             check(one.name, getattr(self, one.name))
+        if self.depth_every > 1 and len(self.cameras) > 1:
+            raise UserError(
+                f'depth_every {self.depth_every} came with {len(self.cameras)} cameras; it is for '
+                'one camera, leave it at 1'
+            )
 
 
 _FIELDS = {one.name: one for one in fields(NodeConfig)}
-
-
-def camera_topic(topic: str, camera: str) -> str:
-    """Put a camera's name into a topic: after `~/` where it is private, else in front."""
-    if not camera:
-        return topic
-    return f'~/{camera}/{topic[2:]}' if topic.startswith('~/') else f'{camera}/{topic}'
 
 
 def declare(node: Any) -> None:
@@ -240,28 +231,6 @@ def _declare(node: Any, name: str, one: Field[Any], default: Any) -> None:
 def is_runtime(name: str) -> bool:
     """Tell whether setting one of our parameters takes effect in a configured node."""
     return bool(_field(name).metadata['runtime'])
-
-
-def camera_info_beside(image_topic: str) -> str:
-    """Where image_transport's drivers publish the CameraInfo of an image topic."""
-    return f'{image_topic.removesuffix("/compressed").rpartition("/")[0]}/camera_info'
-
-
-def lossless(*, image_topic: str, node: str = '/depthforge') -> dict[str, str | int]:
-    """
-    Quality of service overrides under which a replay loses no frame on the way.
-
-    Both names are resolved ones. On a vehicle the defaults are right: only the newest counts.
-    """
-    image = f'qos_overrides.{image_topic}.subscription'
-    overrides: dict[str, str | int] = {
-        f'{image}.reliability': 'reliable',
-        f'{image}.depth': REPLAY_DEPTH,
-    }
-    for topic in OUTPUTS.values():
-        resolved = topic.replace('~', node)
-        overrides[f'qos_overrides.{resolved}.publisher.depth'] = REPLAY_DEPTH
-    return overrides
 
 
 def is_ours(name: str) -> bool:

@@ -11,6 +11,7 @@ import time
 from typing import Any
 
 from depthforge_ros.domain import DomainStatistics
+from depthforge_ros.engine.sparse_depth import SparseDepthEngine
 from depthforge_ros.errors import UserError
 from depthforge_ros.frame import decode, rgb_from_message
 from depthforge_ros.pipeline import Pipeline
@@ -101,6 +102,9 @@ class Rig:
                 f'a frame has been in work for {self.busy_s:.0f} s and cannot be ended; restart '
                 'the node'
             )
+        engine = self._pipeline.engine
+        if isinstance(engine, SparseDepthEngine):
+            engine.restart()
         self._worker = Worker(self._answer)
         for camera in self.cameras:
             camera.subscribe()

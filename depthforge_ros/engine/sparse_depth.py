@@ -1,0 +1,71 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The depth stream for every n-th frame only: those between are refined by what it saw last."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from depthforge_ros.engine.base import Engine, NetworkOutput
+from depthforge_ros.engine.torch_engine import to_output, TorchEngine
+from depthforge_ros.errors import UserError
+from depthforge_ros.model.answer import Answer, Answering
+from depthforge_ros.model.network import Decoded
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+
+class SparseDepthEngine:
+    """Answers the frames of one camera in their order; another size or `restart` begins anew."""
+
+    def __init__(self, engine: Engine, every: int) -> None:
+        """Take over an engine that runs the network operator by operator, eager or int8."""
+        if not isinstance(engine, TorchEngine) or not isinstance(engine.run, Answering):
+            raise UserError(
+                f'depth_every {every} came, but engine {engine.name} computes depth with every '
+                'frame; take engine eager or int8, or depth_every 1'
+            )
+        self.name = engine.name
+        self.reason = f'{engine.reason}; depth for one of {every} frames'
+        self.model = engine.model
+        self.label_space = engine.label_space
+        self.preprocess = engine.preprocess
+        self.is_metric = engine.is_metric
+        self.fingerprint = engine.fingerprint
+        self._answering = engine.run
+        self._device = engine.device
+        self._every = every
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget the frames so far, as after a gap."""
+        self._age = 0
+        self._shape = torch.Size()
+        self._blocks: list[Tensor] = []
+        self._inverse_depth = torch.empty(0)
+
+    @torch.inference_mode()
+    def __call__(self, images: npt.NDArray[np.uint8]) -> NetworkOutput:
+        """Run uint8 (B, h, w, 3) RGB; `depth_age` says how many frames old the depth is."""
+        batch = torch.from_numpy(np.ascontiguousarray(images)).to(self._device)
+        self._age += 1
+        if self._age >= self._every or batch.shape != self._shape:
+            self._see_depth(batch)
+        return replace(to_output(self._answer(batch)), depth_age=self._age)
+
+    def _see_depth(self, batch: Tensor) -> None:
+        network = self._answering.network
+        image = network.normalize(batch)
+        self._blocks = network.depth_blocks(image)
+        maps = network.depth_maps(self._blocks, image)
+        self._inverse_depth = network.estimate_depth(maps, (batch.shape[1], batch.shape[2]))
+        self._shape, self._age = batch.shape, 0
+
+    def _answer(self, batch: Tensor) -> Answer:
+        network = self._answering.network
+        taps = network.visual_taps(network.normalize(batch), self._blocks)
+        scores = network.segment(taps, every_layer=False).class_scores()
+        decoded = Decoded(scores, self._inverse_depth, taps[-1])
+        return self._answering.answer(decoded, (batch.shape[1], batch.shape[2]))

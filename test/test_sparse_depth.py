@@ -1,0 +1,96 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The depth stream for every n-th frame: what it saves, and what it must not change."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from depthforge_ros.engine import load_engine
+from depthforge_ros.errors import UserError
+from depthforge_ros.model.network import DepthForge
+from depthforge_ros.ros.parameters import NodeConfig
+from networks import mini_checkpoint
+from node_support import DEPTH, make_image, MASK, node_in_process
+import numpy as np
+import pytest
+from sensor_msgs.msg import Image
+
+FRAMES = np.random.default_rng(0).integers(0, 256, (4, 1, 56, 98, 3), np.uint8)
+
+
+@pytest.fixture(scope='module')
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Make a small model of random weights."""
+    path: Path = tmp_path_factory.mktemp('model') / 'mini.safetensors'
+    mini_checkpoint(path)
+    return str(path)
+
+
+def load(model: str, every: int, engine: str = 'eager') -> Any:
+    return load_engine(model, engine=engine, device='cpu', depth_every=every)
+
+
+@pytest.mark.parametrize('engine', ['eager', 'int8'])
+def test_depth_is_computed_for_every_third_frame(
+    model: str, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sparse, whole = load(model, 3, engine), load(model, 1, engine)
+    seen = []
+    blocks = DepthForge.depth_blocks
+    monkeypatch.setattr(
+        DepthForge, 'depth_blocks', lambda *given: seen.append(1) or blocks(*given)
+    )
+    answers = [sparse(frame) for frame in FRAMES]
+    assert ([one.depth_age for one in answers], len(seen)) == ([0, 1, 2, 0], 2)
+    for index in (0, 3):
+        expected = whole(FRAMES[index])
+        assert (answers[index].labels == expected.labels).mean() > 0.99
+        np.testing.assert_allclose(
+            answers[index].inverse_depth, expected.inverse_depth, rtol=1e-3, atol=1e-3
+        )
+    # Between, the depth is that of the earlier frame, the visual stream of this one.
+    np.testing.assert_array_equal(answers[2].inverse_depth, answers[0].inverse_depth)
+    features = [one.features for one in answers]
+    assert not np.allclose(features[1], features[0])
+
+
+def test_a_still_camera_loses_nothing(model: str) -> None:
+    sparse, whole = load(model, 4), load(model, 1)
+    expected = whole(FRAMES[0])
+    for _ in range(5):
+        answer = sparse(FRAMES[0])
+        np.testing.assert_allclose(answer.confidence, expected.confidence, atol=1e-4)
+        np.testing.assert_allclose(answer.inverse_depth, expected.inverse_depth, rtol=1e-4)
+
+
+def test_another_size_and_a_restart_begin_anew(model: str) -> None:
+    sparse = load(model, 9)
+    ages = [sparse(FRAMES[0]).depth_age for _ in range(2)]
+    ages.append(sparse(FRAMES[0][:, :28]).depth_age)
+    ages.append(sparse(FRAMES[0][:, :28]).depth_age)
+    sparse.restart()
+    ages.append(sparse(FRAMES[0][:, :28]).depth_age)
+    assert ages == [0, 1, 0, 1, 0]
+
+
+def test_engines_that_cannot_are_refused(model: str) -> None:
+    with pytest.raises(UserError, match='depth_every 2 came, but engine null'):
+        load(model, 2, 'null')
+    with pytest.raises(UserError, match='depth_every 2 came with 2 cameras'):
+        NodeConfig(depth_every=2, cameras=('front', 'rear'))
+
+
+def test_the_node_publishes_depth_with_the_frames_it_is_of(peer: Any, model: str) -> None:
+    with node_in_process(engine='eager', model=model, depth_every=2, short_side=56) as node:
+        masks = peer.subscribe(Image, MASK, seen_by=node)
+        depths = peer.subscribe(Image, DEPTH, seen_by=node)
+        publisher = peer.publisher(Image, '/image', seen_by=node)
+        for number in range(4):
+            publisher.publish(make_image(number))
+            peer.spin_until(lambda number=number: len(masks) == number + 1)
+        peer.spin_until(lambda: len(depths) == 2)
+        peer.spin_for(0.3)
+    assert [one.header.stamp.sec for one in masks] == [1000, 1001, 1002, 1003]
+    assert [one.header.stamp.sec for one in depths] == [1000, 1002]
