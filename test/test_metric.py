@@ -237,6 +237,14 @@ def odd_model(message: Any) -> None:
     message.distortion_model = 'fisheye62'
 
 
+def wild_lens(message: Any) -> None:
+    message.d = [1e10] * 5
+
+
+def far_centre(message: Any) -> None:
+    message.k[2] = 1e300
+
+
 @pytest.mark.parametrize(
     ('spoil', 'reason'),
     [
@@ -244,6 +252,8 @@ def odd_model(message: Any) -> None:
         (zero_focal, 'focal lengths 0.0'),
         (wrong_size, '640 x 480'),
         (odd_model, 'fisheye62'),
+        (wild_lens, '0% of the pixels look anywhere'),
+        (far_centre, '0% of the pixels look anywhere'),
     ],
 )
 def test_bad_camera_info_withholds_metres_alone(

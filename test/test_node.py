@@ -118,6 +118,7 @@ def test_frames_of_all_kinds_are_counted_exactly(peer: Any, engine: FaultyEngine
     }
     assert (final.received, final.published, final.in_flight) == (10, 5, 0)
     assert final.last_error == 'RuntimeError: the engine broke'
+    assert 0.0 <= final.last_error_age_s < 60.0
 
 
 def test_a_burst_is_answered_newest_first_and_counted(peer: Any, engine: FaultyEngine) -> None:

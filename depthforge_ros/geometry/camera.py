@@ -21,6 +21,10 @@ DISTORTION_LENGTHS = {
 """Coefficients that each distortion model of sensor_msgs takes."""
 MAX_REPROJECTION = 0.5
 """Pixels by which a ray may miss its own pixel; further off, the lens model has no inverse."""
+MAX_TANGENT = 100.0
+"""Of the angle between a ray and the axis, 89.4 degrees; beyond, no pixel looks."""
+MIN_SEEING = 0.1
+"""Share of the pixels that must have a ray; less is no calibration of any lens."""
 MATRIX_LENGTHS = {'k': 9, 'r': 9, 'p': 12}
 
 
@@ -51,8 +55,8 @@ class Camera:
         for name in ('k', 'd', 'r', 'p'):
             if not np.isfinite(getattr(self, name)).all():
                 raise UserError(
-                    f'camera: {name} holds {list(getattr(self, name))}, all must be finite '
-                    'numbers; calibrate the camera'
+                    f'camera: {name} holds {", ".join(f"{x:g}" for x in getattr(self, name))}; '
+                    'all must be finite numbers; calibrate the camera'
                 )
         if not (self.k[0] > 0.0 and self.k[4] > 0.0):
             raise UserError(
@@ -130,8 +134,20 @@ class Camera:
 
         A rectified image is a pinhole's by P; another one goes through K and the distortion model.
         NaN where the lens has no such ray: 90 degrees and more off the axis, or where its model
-        cannot be inverted.
+        cannot be inverted. A calibration that leaves hardly any raises UserError.
         """
+        rays = self._rays(rectified=rectified)
+        with np.errstate(invalid='ignore'):
+            has_ray = (np.abs(rays) < MAX_TANGENT).all(-1)
+        if has_ray.mean() < MIN_SEEING:
+            raise UserError(
+                f'camera: by its calibration only {has_ray.mean():.0%} of the pixels look '
+                'anywhere; calibrate the camera'
+            )
+        rays[~has_ray] = np.nan
+        return rays.astype(np.float32)
+
+    def _rays(self, *, rectified: bool) -> npt.NDArray[np.float64]:
         columns = np.arange(self.width, dtype=np.float64)
         rows = np.arange(self.height, dtype=np.float64)
         if rectified and not (self.p[0] > 0.0 and self.p[5] > 0.0):
@@ -144,7 +160,7 @@ class Camera:
         if rectified or not (is_fisheye or any(self.d)):
             x = (columns - matrix[0, 2]) / matrix[0, 0]
             y = (rows - matrix[1, 2]) / matrix[1, 1]
-            return np.stack(np.meshgrid(x, y), axis=-1).astype(np.float32)
+            return np.stack(np.meshgrid(x, y), axis=-1)
         pixels = np.stack(np.meshgrid(columns, rows), axis=-1).reshape(-1, 1, 2)
         if is_fisheye:
             rays = cv2.fisheye.undistortPoints(pixels, matrix, np.asarray(self.d))
@@ -158,7 +174,7 @@ class Camera:
         with np.errstate(invalid='ignore'):
             has_ray = np.linalg.norm(seen - pixels, axis=-1) < MAX_REPROJECTION
         rays[~has_ray] = np.nan
-        return rays.reshape(self.height, self.width, 2).astype(np.float32)
+        return np.asarray(rays, np.float64).reshape(self.height, self.width, 2)
 
 
 def _transformed(

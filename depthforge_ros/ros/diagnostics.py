@@ -145,4 +145,6 @@ def _figures(snapshot: Snapshot) -> dict[str, str]:
         figures[f'{stage}_ms_p50'] = f'{p50_ms:.2f}'
         figures[f'{stage}_ms_p99'] = f'{p99_ms:.2f}'
     figures['last_error'] = snapshot.last_error
+    if snapshot.last_error_age_s is not None:
+        figures['last_error_age_s'] = f'{snapshot.last_error_age_s:.1f}'
     return figures

@@ -38,6 +38,8 @@ class Snapshot:
     last_received_s: float | None
     """time.monotonic() of the newest frame."""
     last_error: str
+    last_error_age_s: float | None
+    """Seconds since it came."""
 
     @property
     def in_flight(self) -> int:
@@ -58,6 +60,7 @@ class Statistics:
         self._dropped_at: deque[tuple[float, str]] = deque(maxlen=RATE_WINDOW_FRAMES)
         self._stages_ms: deque[Mapping[str, float]] = deque(maxlen=WINDOW_FRAMES)
         self._last_error = ''
+        self._last_error_at_s: float | None = None
 
     def received(self) -> None:
         """Count a frame that the subscription delivered."""
@@ -70,12 +73,13 @@ class Statistics:
         with self._lock:
             self._dropped[reason] += 1
             self._dropped_at.append((time.monotonic(), reason))
-            self._last_error = error or self._last_error
+            if error:
+                self._noted(error)
 
     def noted(self, error: str) -> None:
         """Keep what went wrong without a frame."""
         with self._lock:
-            self._last_error = error
+            self._noted(error)
 
     def published(self, stages_ms: Mapping[str, float]) -> None:
         """Count an answered frame, with the milliseconds that each stage took."""
@@ -86,8 +90,10 @@ class Statistics:
 
     def snapshot(self) -> Snapshot:
         """Return all figures of one moment."""
-        since_s = time.monotonic() - RATE_WINDOW_S
+        now_s = time.monotonic()
+        since_s = now_s - RATE_WINDOW_S
         with self._lock:
+            error_at_s = self._last_error_at_s
             return Snapshot(
                 received=self._received,
                 published=self._published,
@@ -101,7 +107,11 @@ class Statistics:
                 percentiles_ms=_percentiles_ms(self._stages_ms),
                 last_received_s=self._received_at[-1] if self._received_at else None,
                 last_error=self._last_error,
+                last_error_age_s=None if error_at_s is None else now_s - error_at_s,
             )
+
+    def _noted(self, error: str) -> None:
+        self._last_error, self._last_error_at_s = error, time.monotonic()
 
 
 def _rate_hz(times_s: deque[float], since_s: float) -> float:
