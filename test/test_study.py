@@ -14,7 +14,9 @@ from depthforge_ros.model.checkpoint import read_checkpoint
 from depthforge_trainer.cli import main
 from depthforge_trainer.config import read_config
 from depthforge_trainer.data import loaders, Source
+from depthforge_trainer.networks import build_network
 from depthforge_trainer.study import AVERAGE, Judged, lines, merged, study, StudyConfig
+from depthforge_trainer.validation import FrozenDepth, validate
 import numpy as np
 import pytest
 from safetensors.torch import load_file
@@ -52,7 +54,7 @@ def test_every_variant_runs_with_every_seed_and_nothing_runs_twice(
     folder = tmp_path / 'study'
     runs = json.loads((folder / 'study.json').read_text())['runs']
     assert [(run['variant'], run['seed']) for run in runs] == [
-        ('joint', 0), ('rein', 0), ('joint', 1), ('rein', 1),
+        ('joint', 0), ('joint', 1), ('rein', 0), ('rein', 1),
     ]  # fmt: skip
     assert all(run['miou'].keys() == {'near', 'far/a'} for run in runs)
     # The frozen features are those of all variants of a seed.
@@ -62,14 +64,17 @@ def test_every_variant_runs_with_every_seed_and_nothing_runs_twice(
     monkeypatch.setattr('depthforge_trainer.study.fit', lambda *_, **__: pytest.fail('run again'))
     study(read_config(path, StudyConfig))
     assert (folder / 'study.md').read_text() == table
-    assert table.startswith(f'| variant | seeds | near | far | {AVERAGE} |')
+    assert table.startswith(f'| variant | seeds | near | far | {AVERAGE} | more than joint |')
 
 
 def test_variants_with_the_same_head_start_from_the_same_weights(tmp_path: Path) -> None:
     variants = {
         'joint': None,
         'rein': {'model': {'tokens': {'attention': 'visual'}}},
-        'frozen': {'model': {'tokens': {'scale_init': 0.0}}},
+        'frozen': {
+            'model': {'tokens': {'scale_init': 0.0}},
+            'phases': [{'train': 'head', 'iterations': 2, 'batch': 2, 'learning_rate': 2e-3}],
+        },
         'plain': {'model': {'head': {'refine': False}}},
     }
     start = [{'train': 'head', 'iterations': 1, 'batch': 2, 'learning_rate': 2e-3}]
@@ -88,6 +93,57 @@ def test_variants_with_the_same_head_start_from_the_same_weights(tmp_path: Path)
         assert stored.config == config.run(name, 0).model
 
 
+def test_processes_share_a_study_by_its_seeds(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    folder = tmp_path / 'study'
+    assert main(['study', str(path), '--seeds', '1', '--variants', 'rein']) == 0
+    assert [str(one.parent.relative_to(folder)) for one in folder.glob('*/*/targets.csv')] == [
+        'rein/1'
+    ]
+    assert main(['study', str(path), '--seeds', '0']) == 0
+    runs = json.loads((folder / 'study.json').read_text())['runs']
+    assert [(run['variant'], run['seed']) for run in runs] == [
+        ('joint', 0), ('rein', 0), ('rein', 1),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize('odd', [['--seeds', '7'], ['--variants', 'reign']])
+def test_parts_that_the_study_has_not_are_refused(
+    tmp_path: Path, odd: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(['study', str(written(tmp_path)), *odd]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert odd[1] in line
+    assert 'joint, rein' in line
+
+
+def test_what_the_frozen_stream_says_is_kept_for_the_next_network(tmp_path: Path) -> None:
+    config = read_config(written(tmp_path), StudyConfig)
+    network = build_network(config.run('joint', 0))
+    space = config.run('joint', 0).classes
+    samples = loaders(Source('camvid', str(tmp_path / 'data')))
+    frozen = FrozenDepth()
+    expected = validate(network, samples, space)
+    assert validate(network, samples, space, frozen) == pytest.approx(expected, abs=0.1)
+    network.depth_blocks = None  # type: ignore[assignment, method-assign]
+    assert validate(network, samples, space, frozen) == pytest.approx(expected, abs=0.1)
+
+
+def test_a_cache_of_other_views_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = written(tmp_path, seeds=[0])
+    assert main(['study', str(path), '--variants', 'joint']) == 0
+    fields = yaml.safe_load(path.read_text())
+    fields['fit']['augment']['scale'] = [1.0, 1.1]
+    path.write_text(yaml.safe_dump(fields))
+    capsys.readouterr()
+    assert main(['study', str(path), '--variants', 'rein']) == 2
+    line = capsys.readouterr().err.strip().splitlines()[-1]
+    assert 'cache_0' in line
+    assert 'augmentation' in line
+
+
 def test_an_unfinished_run_is_gone_on_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -97,7 +153,7 @@ def test_an_unfinished_run_is_gone_on_with(
     state.touch()
     resumed = {}
 
-    def fit(run: Any, *, resume: bool) -> None:
+    def fit(run: Any, *, resume: bool, frozen: object) -> None:
         folder = Path(run.output)
         resumed[folder.parent.name] = resume
         folder.mkdir(parents=True, exist_ok=True)
@@ -170,7 +226,13 @@ def test_the_study_that_ships_is_the_one_of_the_readme() -> None:
     config = read_config(CONFIGS / 'study_camvid_day.yaml', StudyConfig)
     runs = {name: config.run(name, 0) for name in config.variants}
     assert {run.model.tokens.attention for run in runs.values()} == {'joint', 'separate', 'visual'}
-    assert len({run.phases[0].iterations for run in runs.values()}) == 1
+    compared = ('frozen', 'rein', 'joint', 'separate', 'no_refinement')
+    assert len({runs[name].phases[0].iterations for name in compared}) == 1
+    # What helps DepthForge is given to Rein too.
+    for remedy in ('scale', 'rate', 'long'):
+        ours, theirs = runs[f'joint_{remedy}'], runs[f'rein_{remedy}']
+        assert ours.phases == theirs.phases
+        assert ours.model.tokens.scale_init == theirs.model.tokens.scale_init
     assert runs['frozen'].model.tokens.scale_init == 0.0
     assert {phase.train for phase in runs['frozen'].phases} == {'head'}
     assert not runs['no_refinement'].model.head.refine

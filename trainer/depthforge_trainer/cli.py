@@ -24,6 +24,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     ):
         command = commands.add_parser(name, help=text, description=text)
         command.add_argument('config', type=Path, help='YAML file; see trainer/configs')
+        if name == 'study':
+            command.add_argument(
+                '--seeds', type=int, nargs='+', default=[],
+                help='only these: processes may share a study, each with seeds of its own',
+            )  # fmt: skip
+            command.add_argument('--variants', nargs='+', default=[], help='only these')
         if name == 'fit':
             command.add_argument(
                 '--resume', action='store_true', help='go on with the run that was stopped'
@@ -83,7 +89,8 @@ def _run(args: argparse.Namespace) -> Path:
     if args.command == 'study':
         from depthforge_trainer.study import study, StudyConfig
 
-        return study(read_config(args.config, StudyConfig))
+        config = read_config(args.config, StudyConfig)
+        return study(config, seeds=args.seeds, variants=args.variants)
     from depthforge_trainer.distill import distill, DistillConfig, tune_depth_head
 
     run = distill if args.command == 'distill' else tune_depth_head

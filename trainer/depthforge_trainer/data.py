@@ -4,15 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 import fnmatch
-from functools import partial
 from pathlib import Path
 
 import cv2
 from depthforge_ros.errors import UserError
-from depthforge_ros.evaluation.corruptions import ALL, corruptions
+from depthforge_ros.evaluation.corruptions import ALL, Corruption, corruptions
 from depthforge_ros.labels import (
     CAMVID,
     CAMVID_FROM_CITYSCAPES,
@@ -85,7 +83,9 @@ class Loader:
     dataset: DataSet
     space: LabelSpace
     """Of the sample's train ids."""
-    corrupt: Callable[[Rgb], Rgb] | None = None
+    corruption: Corruption | None = None
+    index: int = 0
+    """Of the image in its source, which seeds the corruption."""
 
     @property
     def image(self) -> Path:
@@ -98,8 +98,8 @@ class Loader:
         if image is None:
             raise UserError(f'{self.image} cannot be decoded as an image; remove or replace it')
         rgb = np.ascontiguousarray(image[..., ::-1], dtype=np.uint8)
-        if self.corrupt is not None:
-            rgb = self.corrupt(rgb)
+        if self.corruption is not None:
+            rgb = self.corruption(rgb, self.index)
         if self.pair.labels is None:
             return Sample(self.image.stem, rgb, np.full(rgb.shape[:2], UNLABELLED, np.uint8))
         labels = self.dataset.read_labels(self.pair.labels, rgb.shape[:2])
@@ -143,10 +143,7 @@ def loaders(source: Source, space: LabelSpace = CAMVID) -> list[Loader]:
     if not source.corruption:
         return [Loader(pair, dataset, space) for pair in chosen]
     (corruption,) = corruptions(source.corruption, source.severity)
-    return [
-        Loader(pair, dataset, space, partial(corruption, index=index))
-        for index, pair in enumerate(chosen)
-    ]
+    return [Loader(pair, dataset, space, corruption, index) for index, pair in enumerate(chosen)]
 
 
 def _render_missing(root: Path, count: int) -> None:

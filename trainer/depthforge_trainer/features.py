@@ -9,10 +9,12 @@ Shapes: V views, L blocks, N patches, C encoder width.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from depthforge_ros.errors import UserError
 from depthforge_ros.labels import UNLABELLED
 from depthforge_ros.model.network import DepthForge
 from depthforge_trainer.augment import Augment, view
@@ -149,11 +151,22 @@ def build_cache(
     views: int,
     augment: Augment,
     rng: np.random.Generator,
+    of: Sequence[str | int] = (),
 ) -> Cache:
-    """Draw `views` views per sample and store them with their depth features (half precision)."""
+    """
+    Draw `views` views per sample and store them with their depth features (half precision).
+
+    `of` is kept with them, and has to be the same when they are read again.
+    """
     done = folder / 'complete'
     files = [str(load.image) for load in samples]
+    made_of = json.dumps({'views': views, 'files': files, 'augment': asdict(augment), 'of': of})
     if done.is_file():
+        if done.read_text() != made_of:
+            raise UserError(
+                f'{folder} holds views of other images, another augmentation, seed or foundation '
+                'than the configuration names; name another cache, or remove the folder'
+            )
         return Cache(folder, files)
     folder.mkdir(parents=True, exist_ok=True)
     config = network.config.encoder
@@ -172,7 +185,7 @@ def build_cache(
                 blocks[index, block] = x_1NC[0].half().cpu().numpy()
     for array in (rgb, labels, blocks):
         array.flush()
-    done.touch()
+    done.write_text(made_of)
     return Cache(folder, files)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import csv
 from dataclasses import dataclass, replace
 import json
+import os
 from pathlib import Path
 import statistics
 from typing import Any, NamedTuple
@@ -16,8 +17,10 @@ from depthforge_ros.errors import UserError
 from depthforge_trainer.config import build_config, FitConfig, Phase
 from depthforge_trainer.state import STATE
 from depthforge_trainer.train import fit, LAST, TARGETS
+from depthforge_trainer.validation import FrozenDepth
 
 AVERAGE = 'unseen average'
+TABLE = 'study.md'
 
 
 @dataclass(frozen=True)
@@ -96,53 +99,96 @@ class Judged(NamedTuple):
         return {**means, AVERAGE: statistics.mean(means[group] for group in unseen)}
 
 
-def study(config: StudyConfig) -> Path:
-    """Do the runs that are not done yet, write the table after each, and return its path."""
-    table = Path(config.output) / 'study.md'
+def study(config: StudyConfig, *, seeds: Sequence[int] = (), variants: Sequence[str] = ()) -> Path:
+    """
+    Do the runs that are not done yet, write the table after each, and return its path.
+
+    `seeds` and `variants` do a part of the study, all by default: processes that share its folder
+    may do a seed each at the same time.
+    """
+    seeds, variants = _part(config, seeds, variants)
+    frozen = FrozenDepth()
     # Seed by seed, so that a study that is stopped has compared all variants on some.
-    done: list[Judged] = []
-    for seed in config.seeds:
-        for variant in config.variants:
+    for seed in seeds:
+        for variant in variants:
             run = config.run(variant, seed)
-            folder = Path(run.output)
-            if not (folder / TARGETS).is_file():
+            if not (Path(run.output) / TARGETS).is_file():
                 if config.start:
-                    _train(config.start_run(variant, seed), LAST)
-                _train(run, TARGETS)
-            done.append(Judged(variant, seed, _read(folder / TARGETS)))
-            rows = [
-                {'variant': one.variant, 'seed': one.seed, 'miou': dict(one.miou)} for one in done
-            ]
-            summary = {'unseen': list(config.unseen), 'runs': rows}
-            table.with_suffix('.json').write_text(json.dumps(summary, indent=1) + '\n')
-            table.write_text('\n'.join(lines(done, config.unseen)) + '\n')
-    return table
+                    _train(config.start_run(variant, seed), LAST, frozen)
+                _train(run, TARGETS, frozen)
+            _write_table(config)
+    return Path(config.output) / TABLE
 
 
-def _train(run: FitConfig, product: str) -> None:
+def _part(
+    config: StudyConfig, seeds: Sequence[int], variants: Sequence[str]
+) -> tuple[Sequence[int], Sequence[str]]:
+    odd = [str(seed) for seed in seeds if seed not in config.seeds]
+    odd += [name for name in variants if name not in config.variants]
+    if odd:
+        raise UserError(
+            f'{", ".join(odd)} came; the study has the seeds '
+            f'{", ".join(map(str, config.seeds))} and the variants {", ".join(config.variants)}'
+        )
+    return seeds or config.seeds, variants or tuple(config.variants)
+
+
+def _train(run: FitConfig, product: str, frozen: FrozenDepth) -> None:
     """Do a run, or the rest of it, unless its product is there and no state of a stopped run."""
     folder = Path(run.output)
     stopped = (folder / STATE).is_file()
     if stopped or not (folder / product).is_file():
-        fit(run, resume=stopped)
+        fit(run, resume=stopped, frozen=frozen)
+
+
+def _write_table(config: StudyConfig) -> None:
+    """Write what is done so far, by whichever process."""
+    done = []
+    for variant in config.variants:
+        for seed in config.seeds:
+            path = Path(config.run(variant, seed).output) / TARGETS
+            if path.is_file():
+                done.append(Judged(variant, seed, _read(path)))
+    rows = [{'variant': one.variant, 'seed': one.seed, 'miou': dict(one.miou)} for one in done]
+    summary = {'unseen': list(config.unseen), 'runs': rows}
+    table = Path(config.output) / TABLE
+    for path, text in (
+        (table.with_suffix('.json'), json.dumps(summary, indent=1)),
+        (table, '\n'.join(lines(done, config.unseen))),
+    ):
+        partial = path.with_name(f'{path.name}.{os.getpid()}')
+        partial.write_text(text + '\n')
+        partial.replace(path)
 
 
 def lines(runs: Sequence[Judged], unseen: Sequence[str]) -> Iterator[str]:
-    """Make a Markdown table: mean and deviation over the seeds, and what the first gains."""
-    by_variant: dict[str, list[dict[str, float]]] = {}
+    """
+    Make a Markdown table: mean and deviation over the seeds.
+
+    The last column is what a variant's unseen average has more than the first variant's, seed by
+    seed: the seeds' common luck is not in it.
+    """
+    by_variant: dict[str, dict[int, dict[str, float]]] = {}
     for run in runs:
-        by_variant.setdefault(run.variant, []).append(run.figures(unseen))
-    names = list(next(iter(by_variant.values()))[0])
-    yield f'| variant | seeds | {" | ".join(names)} |'
-    yield '|---' * (len(names) + 2) + '|'
-    for variant, figures in by_variant.items():
-        cells = [_cell([one[name] for one in figures]) for name in names]
-        yield f'| {variant} | {len(figures)} | {" | ".join(cells)} |'
+        by_variant.setdefault(run.variant, {})[run.seed] = run.figures(unseen)
+    first, reference = next(iter(by_variant.items()))
+    names = list(next(iter(reference.values())))
+    yield f'| variant | seeds | {" | ".join(names)} | more than {first} |'
+    yield '|---' * (len(names) + 3) + '|'
+    for variant, by_seed in by_variant.items():
+        cells = [_cell([one[name] for one in by_seed.values()]) for name in names]
+        gains = [
+            figures[AVERAGE] - reference[seed][AVERAGE]
+            for seed, figures in by_seed.items()
+            if seed in reference and variant != first
+        ]
+        cells.append(_cell(gains, '+') if gains else '')
+        yield f'| {variant} | {len(by_seed)} | {" | ".join(cells)} |'
 
 
-def _cell(values: Sequence[float]) -> str:
+def _cell(values: Sequence[float], sign: str = '') -> str:
     spread = f' ± {statistics.stdev(values):.1f}' if len(values) > 1 else ''
-    return f'{statistics.mean(values):.1f}{spread}'
+    return f'{statistics.mean(values):{sign}.1f}{spread}'
 
 
 def _read(path: Path) -> dict[str, float]:

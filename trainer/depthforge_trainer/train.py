@@ -27,7 +27,7 @@ from depthforge_trainer.optimizer import build_optimizer
 from depthforge_trainer.processes import launch, recompute_activations
 from depthforge_trainer.schedule import SCHEDULES
 from depthforge_trainer.state import load_state, Place, restore_optimizer, save_state, STATE
-from depthforge_trainer.validation import picture, validate
+from depthforge_trainer.validation import FrozenDepth, picture, validate
 from lightning_fabric import Fabric
 import numpy as np
 import torch
@@ -96,9 +96,12 @@ def _in_float(output: HeadOutput) -> HeadOutput:
 class Trainer:
     """One run: network, average, data; `run` goes through the phases from a place."""
 
-    def __init__(self, config: FitConfig, fabric: Fabric) -> None:
+    def __init__(
+        self, config: FitConfig, fabric: Fabric, frozen: FrozenDepth | None = None
+    ) -> None:
         self.config = config
         self.fabric = fabric
+        self.frozen = frozen
         self.network = build_network(config).to(fabric.device)
         self.output = Path(config.output)
         self.output.mkdir(parents=True, exist_ok=True)
@@ -135,7 +138,8 @@ class Trainer:
         network = _network_of(self.average)
         rows: list[tuple[object, ...]] = [('name', 'kind', 'root', 'split', 'exclude', 'miou')]
         for source, samples in zip(self.config.targets, self.targets, strict=True):
-            miou = validate(network, samples, self.config.classes)
+            with self.fabric.autocast():
+                miou = validate(network, samples, self.config.classes, self.frozen)
             where = (source.name, source.kind, source.root, source.split, source.exclude)
             rows.append((*where, f'{miou:.2f}'))
         if self.targets:
@@ -216,7 +220,8 @@ class Trainer:
         if self.fabric.is_global_zero:
             network = self._write(place, optimizer)
             if self.validation:
-                miou = validate(network, self.validation, self.config.classes)
+                with self.fabric.autocast():
+                    miou = validate(network, self.validation, self.config.classes)
                 log.validation(place, miou)
                 if miou > place.best_miou:
                     place = replace(place, best_miou=miou)
@@ -240,6 +245,7 @@ class Trainer:
             views=self.config.cached_views,
             augment=self.config.augment,
             rng=np.random.default_rng(self.config.seed),
+            of=(self.config.seed, Path(self.config.foundation).name),
         )
 
     def _batches(self, index: int) -> Batches:
@@ -264,8 +270,12 @@ def _loaders(sources: Sequence[Source], space: LabelSpace) -> list[Loader]:
     return [loader for source in sources for loader in loaders(source, space)]
 
 
-def fit(config: FitConfig, *, resume: bool = False) -> Path:
-    """Train and return the path of the last checkpoint; `resume` goes on with a stopped run."""
+def fit(config: FitConfig, *, resume: bool = False, frozen: FrozenDepth | None = None) -> Path:
+    """
+    Train and return the path of the last checkpoint; `resume` goes on with a stopped run.
+
+    `frozen` serves the targets of several runs with the same frozen depth stream.
+    """
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     fabric = launch(config.precision)
@@ -274,7 +284,7 @@ def fit(config: FitConfig, *, resume: bool = False) -> Path:
         raise UserError(
             f'{state} is of a run that was stopped; go on with it by --resume, or remove the file'
         )
-    trainer = Trainer(config, fabric)
+    trainer = Trainer(config, fabric, frozen)
     if not resume:
         return trainer.run(Place(), {})
     return trainer.run(*load_state(trainer.output, config, trainer.training, trainer.average))
