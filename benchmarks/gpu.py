@@ -130,7 +130,7 @@ def opened(name: str, model: str, request: Request) -> TorchEngine:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / 'program.pt2'
         compiler.compile(exported(loaded, request), request, path)
-        run = compiler.load(path, loaded.device)
+        run = compiler.load(path, request, loaded.device)
     return CompiledEngine(name, loaded, run, request)
 
 

@@ -67,7 +67,14 @@ class Pipeline:
         """
         try:
             return self._in_parts(images)
-        except (MemoryError, torch.OutOfMemoryError) as error:
+        except torch.AcceleratorError as error:
+            reason = str(error).splitlines()[0]
+            raise UserError(
+                f'the device does not answer any more ({reason}); restart', reason='device_lost'
+            ) from error
+        except (MemoryError, RuntimeError) as error:
+            if not _is_of_memory(error):
+                raise
             count, height, width = images.shape[:3]
             if count == 1 or self.max_batch is not None:
                 raise UserError(
@@ -81,17 +88,21 @@ class Pipeline:
                 count,
                 self.max_batch,
             )
-        except torch.AcceleratorError as error:
-            reason = str(error).splitlines()[0]
-            raise UserError(
-                f'the device does not answer any more ({reason}); restart', reason='device_lost'
-            ) from error
         return self.infer(images)
 
     def _in_parts(self, images: npt.NDArray[np.uint8]) -> NetworkOutput:
         step = self.max_batch or len(images)
         parts = [self.engine(images[at : at + step]) for at in range(0, len(images), step)]
         return parts[0] if len(parts) == 1 else joined(parts)
+
+
+def _is_of_memory(error: Exception) -> bool:
+    """Whether memory lacked: PyTorch's allocator on CPUs and TensorRT only say so in words."""
+    words = str(error).lower()
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(
+        one in words
+        for one in ('not enough memory', "can't allocate memory", 'out of memory', 'outofmemory')
+    )
 
 
 def release_memory() -> None:

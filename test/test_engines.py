@@ -7,26 +7,34 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib import metadata
 import json
+import os
 from pathlib import Path
 import shutil
 import subprocess
 import sys
+import time
+from typing import Any
 
 from depthforge_ros.cli.main import main
 from depthforge_ros.engine import load_engine
+from depthforge_ros.engine.agreement import compare
 from depthforge_ros.engine.artefact import (
     engines_directory,
     ENGINES_VARIABLE,
+    read,
     Request,
     stored,
 )
 from depthforge_ros.engine.compiled import build, CompiledEngine, open_compiled
 from depthforge_ros.engine.inductor import Inductor
 from depthforge_ros.engine.openvino import OpenVino
+from depthforge_ros.engine.precision import has_bf16_units
 from depthforge_ros.engine.torch_engine import load, Run
 from depthforge_ros.errors import UserError
+from depthforge_ros.frame import rgb_from_file
 from depthforge_ros.labels import CAMVID
 from depthforge_ros.model.checkpoint import save_checkpoint
+from depthforge_ros.resources import share_directory
 from networks import mini_checkpoint
 import numpy as np
 import pytest
@@ -42,6 +50,7 @@ class Interpreted:
     """Leaves the program as it was exported; the cache around it is the real one."""
 
     name = 'interpreted'
+    lowers = False
 
     def __init__(self, version: str = '1') -> None:
         self.version = version
@@ -52,7 +61,7 @@ class Interpreted:
     def compile(self, program: ExportedProgram, request: Request, path: Path) -> None:
         torch.export.save(program, path)
 
-    def load(self, path: Path, device: torch.device) -> Run:
+    def load(self, path: Path, request: Request, device: torch.device) -> Run:
         run: Run = torch.export.load(path).module()
         return run
 
@@ -141,7 +150,7 @@ def test_an_engine_of_other_weights_is_refused(compiled: str) -> None:
 
 @pytest.mark.parametrize('damage', ['truncated', 'foreign', 'missing'])
 def test_a_program_that_is_not_the_one_written_is_refused(compiled: str, damage: str) -> None:
-    (one,) = stored(compiled, 'interpreted')
+    (one,) = map(read, stored(compiled, 'interpreted'))
     content = one.program.read_bytes()
     one.program.unlink()
     if damage != 'missing':
@@ -150,14 +159,14 @@ def test_a_program_that_is_not_the_one_written_is_refused(compiled: str, damage:
 
 
 def test_a_description_that_is_none_is_refused(compiled: str) -> None:
-    (one,) = stored(compiled, 'interpreted')
+    (path,) = stored(compiled, 'interpreted')
     for text in ('', '[]', json.dumps({'format': 'other'})):
-        one.description.write_text(text)
+        path.write_text(text)
         assert 'does not describe' in refusal(compiled)
 
 
 def test_a_program_that_others_may_write_is_not_run(compiled: str) -> None:
-    (one,) = stored(compiled, 'interpreted')
+    (one,) = map(read, stored(compiled, 'interpreted'))
     one.program.chmod(0o666)
     assert 'another user' in refusal(compiled)
 
@@ -182,8 +191,60 @@ def test_a_check_that_cannot_fail_is_refused(model: str, monkeypatch: pytest.Mon
 
 def test_auto_says_what_it_chose_and_why(model: str) -> None:
     engine = load_engine(model, device='cpu')
-    assert engine.name == 'eager'
+    assert engine.name == ('bf16' if has_bf16_units() else 'eager')
     assert 'depthforge compile' in engine.reason
+
+
+def rewritten(path: Path, **changes: Any) -> None:
+    """Change a description."""
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def test_an_older_engine_that_fits_is_taken_past_a_newer_that_does_not(compiled: str) -> None:
+    (path,) = stored(compiled, 'interpreted')
+    older = time.time() - 60.0
+    os.utime(path, (older, older))
+    newer = path.with_name(path.name.replace('b1-3', 'b1-4'))
+    newer.write_text('[]')
+    assert stored(compiled, 'interpreted') == [newer, path]
+    assert reopen(compiled).request == SIZE
+
+
+@pytest.mark.parametrize('ms', [9.0, 11.0])
+def test_auto_takes_what_is_compiled_only_where_it_was_faster(
+    compiled: str, ms: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiler = Interpreted()
+    compilers = {'openvino': compiler, 'inductor': Inductor()}
+    monkeypatch.setattr('depthforge_ros.engine.COMPILERS', compilers)
+    monkeypatch.setattr(
+        'depthforge_ros.engine.artefact.stem', lambda model, _: f'{Path(model).stem}-interpreted-'
+    )
+    (path,) = stored(compiled, 'interpreted')
+    rewritten(path, ms=ms, other_ms=10.0)
+    engine = load_engine(compiled, device='cpu')
+    assert (engine.name == 'interpreted') == (ms < 10.0)
+    assert f'{ms:.0f} ms, and 10 ms without compiling' in engine.reason
+
+
+@pytest.mark.skipif(not has_bf16_units(), reason='this CPU has no bf16 units')
+def test_bf16_answers_nearly_as_eager() -> None:
+    frame = rgb_from_file(share_directory() / 'drive/images/000000.jpg')
+    answers = []
+    for name in ('eager', 'bf16'):
+        engine = load_engine('depthforge_tiny', engine=name, device='cpu')
+        image, _ = engine.preprocess(frame)
+        answers.append(engine(image[None]))
+    agreement = compare(answers[1], answers[0])
+    assert agreement.is_near, agreement
+    assert (answers[0].confidence != answers[1].confidence).any()
+
+
+def test_a_cpu_without_bf16_units_is_told(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, 'get_capabilities', dict)
+    assert load_engine(model, device='cpu').name == 'eager'
+    with pytest.raises(UserError, match='without bf16 units'):
+        load_engine(model, engine='bf16', device='cpu')
 
 
 def test_openvino_is_built_chosen_and_answers_as_eager(
@@ -195,16 +256,16 @@ def test_openvino_is_built_chosen_and_answers_as_eager(
     assert main(['compile', *words, '--device', 'cpu', '--json', str(figures)]) == 0
     assert 'stored after' in capsys.readouterr().out
     assert json.loads(figures.read_text())['max_abs_error'] < 1e-3
+    (path,) = stored(model, 'openvino')
+    rewritten(path, other_ms=0.0)
     engine = load_engine(model, device='cpu')
-    assert (engine.name, engine.reason) == ('openvino', 'the fastest that is compiled for cpu')
+    assert (engine.name, engine.reason) == ('openvino', 'compiled for cpu')
     expected = load_engine(model, engine='eager', device='cpu')(FRAMES)
     assert (engine(FRAMES).labels == expected.labels).mean() > 0.999
-    (one,) = stored(model, 'openvino')
-    fields = json.loads(one.description.read_text())
-    fields['fingerprint']['openvino'] = '2020.1'
-    one.description.write_text(json.dumps(fields))
+    fields = json.loads(path.read_text())
+    rewritten(path, fingerprint={**fields['fingerprint'], 'openvino': '2020.1'})
     engine = load_engine(model, device='cpu')
-    assert engine.name == 'eager'
+    assert engine.name == ('bf16' if has_bf16_units() else 'eager')
     assert "openvino was '2020.1'" in engine.reason
 
 
@@ -238,7 +299,8 @@ def test_a_disk_that_takes_no_more_is_one_line_and_nothing_is_stored(model: str)
         ({'--batch': 'many'}, '1-6'),
         ({'--height': '57'}, 'multiples of the patch'),
         ({'--precision': 'int3'}, 'fp32, bf16, fp16'),
-        ({'--precision': 'bf16'}, 'not for CPUs'),
+        ({'--precision': 'fp16'}, 'not for CPUs'),
+        ({'--dry-run': None, '--engine': 'tensorrt', '--precision': 'int3'}, 'fp32, bf16, fp16'),
         ({'--engine': 'tensorrt'}, 'tensorrt'),
         ({'--dry-run': None}, '--engine tensorrt'),
     ],
@@ -272,7 +334,7 @@ def test_inductor_reloads_what_it_compiled(tmp_path: Path) -> None:
     with torch.no_grad():
         Inductor().compile(torch.export.export(Brightness(), (images,)), SIZE, path)
     for ours, expected in zip(
-        Inductor().load(path, torch.device('cpu'))(images), Brightness()(images), strict=True
+        Inductor().load(path, SIZE, torch.device('cpu'))(images), Brightness()(images), strict=True
     ):
         torch.testing.assert_close(ours, expected)
 

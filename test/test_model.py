@@ -7,6 +7,7 @@ from __future__ import annotations
 import dataclasses
 
 from depthforge_ros.errors import UserError
+from depthforge_ros.model.answer import summarise
 from depthforge_ros.model.config import HeadConfig, NetworkConfig, TokenConfig, VitConfig
 from depthforge_ros.model.network import DepthForge
 from depthforge_ros.model.patch import to_map
@@ -180,6 +181,34 @@ def test_refinement_fuses_as_the_concatenated_convolution_does() -> None:
     together = torch.cat([resize(x, levels[0].size) for x in gated], 1)
     expected = plain[0] + functional.conv2d(together, decoder.fuse.weight, decoder.fuse.bias)
     torch.testing.assert_close(levels[0].resized(), expected, atol=1e-5, rtol=1e-5)
+
+
+@given(
+    before=st.tuples(st.integers(1, 24), st.integers(1, 24)),
+    step=st.tuples(st.integers(1, 8), st.integers(1, 8)),
+    larger=st.tuples(st.integers(0, 1), st.integers(0, 1)),
+)
+@settings(deadline=None, max_examples=60)
+def test_resizing_is_bilinear_at_every_step(
+    before: tuple[int, int], step: tuple[int, int], larger: tuple[int, int]
+) -> None:
+    x = torch.randn(1, 3, before[0] * step[0] + larger[0], before[1] * step[1] + larger[1])
+    expected = functional.interpolate(x, size=before, mode='bilinear', align_corners=False)
+    torch.testing.assert_close(resize(x, before), expected, rtol=1e-5, atol=1e-6)
+
+
+@given(classes=st.integers(2, 7), scale=st.integers(1, 5), seed=st.integers(0, 99))
+@settings(deadline=None, max_examples=30)
+def test_the_winner_is_that_of_the_resized_scores(classes: int, scale: int, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    # Few different values: equal scores are frequent.
+    scores = torch.randint(1, 5, (2, classes, 5, 6), generator=generator).float()
+    size = 5 * scale, 6 * scale
+    labels, confidence, _ = summarise(scores, size)
+    resized = functional.interpolate(scores, size=size, mode='bilinear', align_corners=False)
+    assert torch.equal(labels.long(), resized.max(1).indices)
+    share = resized.amax(1) / resized.sum(1)
+    torch.testing.assert_close(confidence, share.clamp(0.0, 1.0))
 
 
 def test_refined_tokens_start_as_they_are_and_then_see_the_image() -> None:

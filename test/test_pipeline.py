@@ -24,20 +24,31 @@ class Full(NullEngine):
 
     def __call__(self, images: npt.NDArray[np.uint8]) -> NetworkOutput:
         if len(images) > self.room:
-            raise torch.OutOfMemoryError
+            self.fail()
         return super().__call__(images)
 
+    def fail(self) -> None:
+        raise torch.OutOfMemoryError
 
-def pipeline(room: int) -> Pipeline:
-    engine = Full('null', Preprocess(patch=16, short_side=32))
+
+class FullCpu(Full):
+    """Fails as PyTorch does on CPUs."""
+
+    def fail(self) -> None:
+        torch.empty(1 << 50)
+
+
+def pipeline(room: int, kind: type[Full] = Full) -> Pipeline:
+    engine = kind('null', Preprocess(patch=16, short_side=32))
     engine.room = room
     return Pipeline(engine)
 
 
+@pytest.mark.parametrize('kind', [Full, FullCpu])
 def test_a_batch_without_memory_is_halved_once_and_for_good(
-    caplog: pytest.LogCaptureFixture,
+    kind: type[Full], caplog: pytest.LogCaptureFixture
 ) -> None:
-    full = pipeline(room=2)
+    full = pipeline(room=2, kind=kind)
     frames = np.zeros((3, 32, 64, 3), np.uint8)
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
@@ -53,6 +64,17 @@ def test_what_does_not_fit_then_is_refused(room: int, count: int) -> None:
     with pytest.raises(UserError, match='short_side') as caught:
         pipeline(room).infer(np.zeros((count, 32, 64, 3), np.uint8))
     assert caught.value.reason == 'out_of_memory'
+
+
+def test_other_failures_are_not_taken_for_a_lack_of_memory() -> None:
+    class Broken(NullEngine):
+        def __call__(self, images: npt.NDArray[np.uint8]) -> NetworkOutput:
+            raise RuntimeError('wrong shape')
+
+    broken = Pipeline(Broken('null', Preprocess(patch=16, short_side=32)))
+    with pytest.raises(RuntimeError, match='wrong shape'):
+        broken.infer(np.zeros((4, 32, 64, 3), np.uint8))
+    assert broken.max_batch is None
 
 
 def test_parts_are_joined_in_order() -> None:

@@ -37,7 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--batch', default='1', help='frames at once: a number, or a range such as 1-6'
     )
-    parser.add_argument('--precision', default='fp32', help='fp32, bf16 or fp16')
+    parser.add_argument(
+        '--precision',
+        default='fp32',
+        help='fp32, bf16 or fp16; on CPUs fp32, and bf16 where the CPU has units for it',
+    )
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     parser.add_argument(
         '--dry-run',
@@ -83,6 +87,8 @@ def _build(args: argparse.Namespace, request: Request) -> dict[str, Any]:
         'program': str(artefact.program),
         'fingerprint': dict(artefact.fingerprint),
         'build_s': seconds,
+        'ms': artefact.ms,
+        'other_ms': artefact.other_ms,
         'mask_agreement': agreement.mask,
         'depth_error': agreement.depth,
         'max_abs_error': agreement.max_abs_error,
@@ -91,11 +97,13 @@ def _build(args: argparse.Namespace, request: Request) -> dict[str, Any]:
 
 def _dry_run(args: argparse.Namespace, request: Request) -> dict[str, Any]:
     from depthforge_ros.engine.compiled import exported
+    from depthforge_ros.engine.precision import precision
     from depthforge_ros.engine.tensorrt import dry_run, prepare
     from depthforge_ros.engine.torch_engine import load_or_outline
 
     if args.engine != 'tensorrt':
         raise UserError(f'--dry-run is for --engine tensorrt, not {args.engine}; leave it out')
+    precision(request.precision)
     prepare()
     coverage = dry_run(exported(load_or_outline(args.model), request), request)
     print(

@@ -9,16 +9,18 @@ from typing import Any
 
 from depthforge_ros.engine import artefact
 from depthforge_ros.engine.base import Engine, NetworkOutput
-from depthforge_ros.engine.compiled import CompiledEngine, Compiler, open_compiled
+from depthforge_ros.engine.bf16 import Bf16Engine
+from depthforge_ros.engine.compiled import CompiledEngine, Compiler, fitting, open_compiled
 from depthforge_ros.engine.cuda_graph import CudaGraphEngine
 from depthforge_ros.engine.eager import EagerEngine
 from depthforge_ros.engine.inductor import Inductor
 from depthforge_ros.engine.int8 import Int8Engine
 from depthforge_ros.engine.null import NullEngine
 from depthforge_ros.engine.openvino import OpenVino
+from depthforge_ros.engine.precision import has_bf16_units
 from depthforge_ros.engine.sparse_depth import SparseDepthEngine
 from depthforge_ros.engine.tensorrt import TensorRt
-from depthforge_ros.engine.torch_engine import load
+from depthforge_ros.engine.torch_engine import load, Loaded
 from depthforge_ros.errors import UserError
 
 COMPILERS: Mapping[str, Compiler] = {
@@ -39,6 +41,7 @@ def _compiled(name: str) -> Callable[..., Engine]:
 
 ENGINES: Mapping[str, Callable[..., Engine]] = {
     'eager': EagerEngine.load,
+    'bf16': Bf16Engine.load,
     'int8': Int8Engine.load,
     'cuda_graph': CudaGraphEngine.load,
     **{name: _compiled(name) for name in COMPILERS},
@@ -73,16 +76,38 @@ def load_engine(
 
 
 def _choose(model: str, *, device: str, short_side: int | None, threads: int | None) -> Engine:
-    """Take the fastest that is compiled and fits; else what needs no compiling."""
+    """Take what is compiled, fits and was the faster when built; else what needs no compiling."""
     loaded = load(model, device=device, threads=threads)
     is_cuda = loaded.device.type == 'cuda'
-    reason = f'the fastest that is compiled for {loaded.device}'
-    refused = []
+    refused: list[str] = []
     for name in ('tensorrt',) if is_cuda else ('openvino', 'inductor'):
         try:
-            if artefact.stored(model, name):
-                return open_compiled(COMPILERS[name], loaded, short_side=short_side, reason=reason)
+            engine = _worthwhile(COMPILERS[name], loaded, short_side, refused)
         except UserError as error:
             refused.append(str(error))
+        else:
+            if engine is not None:
+                return engine
     reason = '; '.join(refused) or f'none is compiled for {model}, see `depthforge compile`'
-    return (CudaGraphEngine if is_cuda else EagerEngine)(loaded.sized(short_side), reason=reason)
+    if is_cuda:
+        return CudaGraphEngine(loaded.sized(short_side), reason=reason)
+    uncompiled = Bf16Engine if has_bf16_units() else EagerEngine
+    return uncompiled(loaded.sized(short_side), reason=reason)
+
+
+def _worthwhile(
+    compiler: Compiler, loaded: Loaded, short_side: int | None, refused: list[str]
+) -> Engine | None:
+    """Open what fits, unless it is slower than what needs no compiling; tell why not."""
+    if not artefact.stored(loaded.model, compiler.name):
+        return None
+    found, why_not = fitting(compiler, loaded, short_side)
+    refused += [str(error) for error in why_not]
+    if found is None:
+        return None
+    times = f'{found.ms:.0f} ms, and {found.other_ms:.0f} ms without compiling'
+    if found.ms > found.other_ms > 0.0:
+        refused.append(f'{found.program.name} is the slower here: {times}')
+        return None
+    reason = f'compiled for {loaded.device}' + (f': {times}' if found.other_ms else '')
+    return open_compiled(compiler, loaded, short_side=short_side, reason=reason)

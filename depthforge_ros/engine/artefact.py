@@ -20,7 +20,7 @@ from typing import Any
 
 from depthforge_ros.errors import UserError
 
-FORMAT = 'depthforge-engine-1'
+FORMAT = 'depthforge-engine-2'
 ENGINES_VARIABLE = 'DEPTHFORGE_ENGINES'
 
 
@@ -51,6 +51,10 @@ class Artefact:
     """All that the program depends on, by part: weights, code, device, driver, versions."""
     sha256: str
     """Of the program's file."""
+    ms: float = 0.0
+    """Median time of a batch when it was built; 0 is unknown."""
+    other_ms: float = 0.0
+    """Likewise of what needs no compiling on the same device."""
 
     @property
     def description(self) -> Path:
@@ -97,11 +101,20 @@ def stem(model: str, engine: str) -> str:
 
 
 def describe(
-    program: Path, *, model: str, engine: str, request: Request, fingerprint: Mapping[str, str]
+    program: Path,
+    *,
+    model: str,
+    engine: str,
+    request: Request,
+    fingerprint: Mapping[str, str],
+    ms: float,
+    other_ms: float,
 ) -> Artefact:
     """Name and describe a program that was just written, for `store`."""
-    name = f'{stem(model, engine)}{request}.pt2'
-    return Artefact(engines_directory() / name, request, dict(fingerprint), _sha256(program))
+    # Checkpoints of the same name in different folders do not overwrite each other's engines.
+    name = f'{stem(model, engine)}{request}-{fingerprint["weights"][:8]}.pt2'
+    path = engines_directory() / name
+    return Artefact(path, request, dict(fingerprint), _sha256(program), ms, other_ms)
 
 
 def store(program: Path, artefact: Artefact) -> None:
@@ -113,15 +126,16 @@ def store(program: Path, artefact: Artefact) -> None:
     partial.replace(artefact.description)
 
 
-def stored(model: str, engine: str) -> list[Artefact]:
-    """List a model's engines of one kind, the newest first; none is loaded yet."""
+def stored(model: str, engine: str) -> list[Path]:
+    """List the descriptions of a model's engines of one kind, the newest first."""
     folder = engines_directory()
     paths = list(folder.glob(f'{stem(model, engine)}*.json'))
     paths.sort(key=lambda path: path.stat().st_mtime, reverse=True)
-    return [_read(path) for path in paths]
+    return paths
 
 
-def _read(path: Path) -> Artefact:
+def read(path: Path) -> Artefact:
+    """Read a description; nothing is loaded yet. UserError for one that is not to be trusted."""
     for one in (path.parent, path, path.with_suffix('.pt2')):
         _demand_own(one)
     try:
@@ -133,6 +147,8 @@ def _read(path: Path) -> Artefact:
             request=Request(**fields['request']),
             fingerprint=dict(fields['fingerprint']),
             sha256=str(fields['sha256']),
+            ms=float(fields['ms']),
+            other_ms=float(fields['other_ms']),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(

@@ -10,18 +10,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+import copy
 import hashlib
+from importlib import metadata
 import os
 from pathlib import Path
 import shutil
+import statistics
 import tempfile
+import time
 from typing import Protocol
 
 from depthforge_ros.engine import artefact
 from depthforge_ros.engine.agreement import Agreement, compare
 from depthforge_ros.engine.artefact import Artefact, Request
 from depthforge_ros.engine.base import NetworkOutput
-from depthforge_ros.engine.precision import demand_precision, PRECISIONS
+from depthforge_ros.engine.precision import demand_precision, has_bf16_units, precision
 from depthforge_ros.engine.torch_engine import Loaded, Run, to_output, TorchEngine
 from depthforge_ros.errors import one_line, UserError
 from depthforge_ros.frame import rgb_from_file
@@ -37,6 +41,7 @@ from torch.export import Dim, export, ExportedProgram
 PROVING_FRAME = Path('drive/images/000000.jpg')
 PERTURBATION = 0.5
 """Relative; weights this far off must not pass for the right ones."""
+TIMED_RUNS = 3
 
 
 class Compiler(Protocol):
@@ -46,13 +51,17 @@ class Compiler(Protocol):
     def name(self) -> str:
         """Return the name in the engine mapping."""
 
+    @property
+    def lowers(self) -> bool:
+        """Whether it lowers the precision itself, of a program in fp32."""
+
     def versions(self, device: torch.device) -> Mapping[str, str]:
         """Return what its files depend on, by part of the fingerprint."""
 
     def compile(self, program: ExportedProgram, request: Request, path: Path) -> None:
         """Write the compiled program."""
 
-    def load(self, path: Path, device: torch.device) -> Run:
+    def load(self, path: Path, request: Request, device: torch.device) -> Run:
         """Reload what `compile` wrote; nothing is compiled again."""
 
 
@@ -83,23 +92,42 @@ class CompiledEngine(TorchEngine):
 def open_compiled(
     compiler: Compiler, loaded: Loaded, *, short_side: int | None, reason: str = 'asked for'
 ) -> CompiledEngine:
-    """Load the newest stored engine of a model, of a short side in pixels where one is asked."""
-    found = [
-        one
-        for one in artefact.stored(loaded.model, compiler.name)
-        if short_side in (None, min(one.request.height, one.request.width))
-    ]
-    if not found:
+    """
+    Load the newest stored engine that fits, of a short side in pixels where one is asked.
+
+    Raises UserError that says why the newest does not fit, or that there is none.
+    """
+    found, refused = fitting(compiler, loaded, short_side)
+    if found is None and refused:
+        raise refused[0]
+    if found is None:
         size = f' of short side {short_side}' if short_side else ''
         raise UserError(
             f'no {compiler.name} engine{size} is compiled for {loaded.model}; make one with '
             f'`depthforge compile --model {loaded.model} --engine {compiler.name} '
             '--height H --width W`'
         )
-    found[0].demand(fingerprint(compiler, loaded, found[0].request))
-    found[0].demand_whole()
-    run = compiler.load(found[0].program, loaded.device)
-    return CompiledEngine(compiler.name, loaded, run, found[0].request, reason=reason)
+    run = compiler.load(found.program, found.request, loaded.device)
+    return CompiledEngine(compiler.name, loaded, run, found.request, reason=reason)
+
+
+def fitting(
+    compiler: Compiler, loaded: Loaded, short_side: int | None
+) -> tuple[Artefact | None, list[UserError]]:
+    """Find the newest stored engine that fits, and why newer ones do not."""
+    refused = []
+    for path in artefact.stored(loaded.model, compiler.name):
+        try:
+            found = artefact.read(path)
+            if short_side not in (None, min(found.request.height, found.request.width)):
+                continue
+            found.demand(fingerprint(compiler, loaded, found.request))
+            found.demand_whole()
+        except UserError as error:
+            refused.append(error)
+        else:
+            return found, refused
+    return None, refused
 
 
 def fingerprint(compiler: Compiler, loaded: Loaded, request: Request) -> dict[str, str]:
@@ -108,6 +136,7 @@ def fingerprint(compiler: Compiler, loaded: Loaded, request: Request) -> dict[st
         'weights': loaded.fingerprint,
         'shape and precision': str(request),
         'code': _digest_of_code(),
+        'package': metadata.version('depthforge_ros'),
         'torch': torch.__version__,
         **compiler.versions(loaded.device),
     }
@@ -129,16 +158,18 @@ def build(
     demand_precision(request.precision, loaded.device)
     frames = proving_frames(loaded, request)
     reference = to_output(_answer(loaded.answering, frames, loaded))
+    other_ms = _uncompiled_ms(loaded, frames)
     parts = fingerprint(compiler, loaded, request)
     with _scratch(compiler.name) as scratch:
         path = scratch / 'program.pt2'
         report('exporting')
-        program = exported(loaded, request)
+        program = exported(loaded, request, lower=not compiler.lowers)
         report(f'compiling with {compiler.name}; ctrl-C cancels')
         compiler.compile(program, request, path)
         os.chmod(path, 0o600)
         report('reloading and comparing with eager')
-        answer = to_output(_answer(compiler.load(path, loaded.device), frames, loaded))
+        run = compiler.load(path, request, loaded.device)
+        answer = to_output(_answer(run, frames, loaded))
         agreement = compare(answer, reference)
         if not agreement.is_near:
             raise UserError(f'the compiled engine is not stored: {agreement}')
@@ -153,6 +184,8 @@ def build(
             engine=compiler.name,
             request=request,
             fingerprint=parts,
+            ms=_median_ms(run, frames, loaded),
+            other_ms=other_ms,
         )
         artefact.store(path, described)
     return described, agreement
@@ -176,10 +209,11 @@ def _scratch(name: str) -> Iterator[Path]:
         ) from error
 
 
-def exported(loaded: Loaded, request: Request) -> ExportedProgram:
-    """Export the network of the request's precision, with its range of batches."""
+def exported(loaded: Loaded, request: Request, *, lower: bool = True) -> ExportedProgram:
+    """Export the network, `lower` in the request's precision, with its range of batches."""
     preprocess_for(loaded, request)
-    loaded.answering.network.lower(PRECISIONS[request.precision])
+    if lower:
+        loaded.answering.network.lower(precision(request.precision))
     is_ranged = request.max_batch > request.min_batch
     batch = max(2, request.min_batch) if is_ranged else request.min_batch
     example = torch.zeros(
@@ -221,6 +255,26 @@ def _answer(run: Run, frames: npt.NDArray[np.uint8], loaded: Loaded) -> tuple[Te
     return tuple(run(torch.from_numpy(frames).to(loaded.device)))
 
 
+def _uncompiled_ms(loaded: Loaded, frames: npt.NDArray[np.uint8]) -> float:
+    """Time what `auto` takes on this device where nothing is compiled; 0 is unknown."""
+    if loaded.device.type != 'cpu':
+        return 0.0
+    answering = loaded.answering
+    if has_bf16_units():
+        answering = copy.deepcopy(answering)
+        answering.network.lower(torch.bfloat16)
+    return _median_ms(answering, frames, loaded)
+
+
+def _median_ms(run: Run, frames: npt.NDArray[np.uint8], loaded: Loaded) -> float:
+    spent_ms = []
+    for _ in range(1 + TIMED_RUNS):
+        begun_s = time.perf_counter()
+        to_output(_answer(run, frames, loaded))
+        spent_ms.append(1e3 * (time.perf_counter() - begun_s))
+    return statistics.median(spent_ms[1:])
+
+
 @torch.no_grad()
 def _of_wrong_weights(loaded: Loaded, frames: npt.NDArray[np.uint8]) -> NetworkOutput:
     generator = torch.Generator(loaded.device).manual_seed(0)
@@ -231,8 +285,10 @@ def _of_wrong_weights(loaded: Loaded, frames: npt.NDArray[np.uint8]) -> NetworkO
 
 
 def _digest_of_code() -> str:
-    """Hash the sources of the network: other code makes other programs of the same weights."""
+    """Hash the sources: other code makes other programs of the same weights."""
     sha = hashlib.sha256()
-    for path in sorted((Path(__file__).parents[1] / 'model').glob('*.py')):
-        sha.update(path.read_bytes())
+    package = Path(__file__).parents[1]
+    for folder in ('engine', 'model'):
+        for path in sorted((package / folder).glob('*.py')):
+            sha.update(path.read_bytes())
     return sha.hexdigest()[:16]

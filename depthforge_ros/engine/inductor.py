@@ -19,6 +19,7 @@ class Inductor:
     """The compiler."""
 
     name = 'inductor'
+    lowers = False
 
     def versions(self, device: torch.device) -> Mapping[str, str]:
         """Programs are machine code for the vector units of one CPU, or for one kind of GPU."""
@@ -35,8 +36,9 @@ class Inductor:
             program, package_path=str(path), inductor_configs={'freezing': True}
         )
 
-    def load(self, path: Path, device: torch.device) -> Run:
+    def load(self, path: Path, request: Request, device: torch.device) -> Run:
         """Load the package."""
-        del device
-        run: Run = torch._inductor.aoti_load_package(str(path))
+        del request
+        index = -1 if device.index is None else device.index
+        run: Run = torch._inductor.aoti_load_package(str(path), device_index=index)
         return run

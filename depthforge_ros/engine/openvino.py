@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib import metadata
+import json
 from pathlib import Path
 import tempfile
 import zipfile
@@ -18,9 +19,9 @@ from torch import Tensor
 from torch.export import ExportedProgram
 
 FILES = ('model.xml', 'model.bin')
+PRECISION_HINTS = {'fp32': 'f32', 'bf16': 'bf16'}
 OPTIONS = {
     'PERFORMANCE_HINT': 'LATENCY',
-    'INFERENCE_PRECISION_HINT': 'f32',
     # Fused element-wise kernels ("snippets") of 2026.4 compute the refinement gates wrongly.
     'SNIPPETS_MODE': 'DISABLE',
 }
@@ -30,6 +31,7 @@ class OpenVino:
     """The compiler."""
 
     name = 'openvino'
+    lowers = True
 
     def versions(self, device: torch.device) -> Mapping[str, str]:
         """Programs are for one CPU's vector units and one version of OpenVINO."""
@@ -41,7 +43,11 @@ class OpenVino:
             raise UserError(
                 "engine openvino is not installed; pip install 'depthforge_ros[openvino]'"
             ) from error
-        return {'device': torch.backends.cpu.get_cpu_capability(), 'openvino': version}
+        return {
+            'device': torch.backends.cpu.get_cpu_capability(),
+            'openvino': version,
+            'options': json.dumps(OPTIONS),
+        }
 
     def compile(self, program: ExportedProgram, request: Request, path: Path) -> None:
         """
@@ -59,12 +65,16 @@ class OpenVino:
                 for name in FILES:
                     archive.write(f'{folder}/{name}', name)
 
-    def load(self, path: Path, device: torch.device) -> Run:
+    def load(self, path: Path, request: Request, device: torch.device) -> Run:
         """Load the files for as many threads as PyTorch has."""
         import openvino
 
         del device
-        options = {**OPTIONS, 'INFERENCE_NUM_THREADS': torch.get_num_threads()}
+        options = {
+            **OPTIONS,
+            'INFERENCE_PRECISION_HINT': PRECISION_HINTS[request.precision],
+            'INFERENCE_NUM_THREADS': torch.get_num_threads(),
+        }
         core = openvino.Core()
         with zipfile.ZipFile(path) as archive:
             model = core.read_model(*(archive.read(name) for name in FILES))

@@ -16,17 +16,34 @@ PRECISIONS: Mapping[str, torch.dtype] = {
 }
 BF16_CAPABILITY = (8, 0)
 """Ampere."""
+BF16_UNITS = ('avx512_bf16', 'amx_bf16')
+"""What PyTorch calls them on CPUs."""
+
+
+def precision(name: str) -> torch.dtype:
+    """Find a precision by name; UserError for one that is not known."""
+    if name not in PRECISIONS:
+        raise UserError(f'precision {name!r} is not known; choose {", ".join(PRECISIONS)}')
+    return PRECISIONS[name]
 
 
 def demand_precision(name: str, device: torch.device) -> None:
     """Raise UserError for a precision that is not known, or that the chip has no units for."""
-    if name not in PRECISIONS:
-        raise UserError(f'precision {name!r} is not known; choose {", ".join(PRECISIONS)}')
-    if name == 'fp32':
+    wanted = precision(name)
+    if wanted == torch.float32:
         return
     if device.type == 'cpu':
-        raise UserError(f'precision {name} is not for CPUs here; use fp32')
-    if name == 'bf16' and torch.cuda.get_device_capability(device) < BF16_CAPABILITY:
+        if wanted == torch.bfloat16 and has_bf16_units():
+            return
+        units = '' if wanted == torch.float16 else ' without bf16 units, which this one is'
+        raise UserError(f'precision {name} is not for CPUs{units}; use fp32')
+    if wanted == torch.bfloat16 and torch.cuda.get_device_capability(device) < BF16_CAPABILITY:
         raise UserError(
             f'{torch.cuda.get_device_name(device)} has no bf16 units; use --precision fp16'
         )
+
+
+def has_bf16_units() -> bool:
+    """Whether this CPU multiplies bfloat16 in hardware."""
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name) for name in BF16_UNITS)

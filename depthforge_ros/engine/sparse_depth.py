@@ -21,11 +21,11 @@ class SparseDepthEngine:
     """Answers the frames of one camera in their order; another size or `restart` begins anew."""
 
     def __init__(self, engine: Engine, every: int) -> None:
-        """Take over an engine that runs the network operator by operator, eager or int8."""
+        """Take over an engine that runs the network operator by operator: eager, bf16, int8."""
         if not isinstance(engine, TorchEngine) or not isinstance(engine.run, Answering):
             raise UserError(
                 f'depth_every {every} came, but engine {engine.name} computes depth with every '
-                'frame; take engine eager or int8, or depth_every 1'
+                'frame; take engine eager, bf16 or int8, or depth_every 1'
             )
         self.name = engine.name
         self.reason = f'{engine.reason}; depth for one of {every} frames'

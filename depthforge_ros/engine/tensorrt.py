@@ -35,6 +35,7 @@ class TensorRt:
     """The compiler."""
 
     name = 'tensorrt'
+    lowers = False
 
     def versions(self, device: torch.device) -> Mapping[str, str]:
         """Engines are for one GPU, driver and version of everything."""
@@ -64,8 +65,9 @@ class TensorRt:
                 '--engine inductor'
             ) from error
 
-    def load(self, path: Path, device: torch.device) -> Run:
+    def load(self, path: Path, request: Request, device: torch.device) -> Run:
         """Load the program; importing Torch-TensorRT registers what runs its engine."""
+        del request
         _torch_tensorrt()
         run: Run = torch.export.load(path).module().to(device)
         return run

@@ -3,13 +3,39 @@
 """
 Attention between two sets of vectors.
 
-Shapes: B batch, M queries, S positions, D width.
+Shapes: B batch, H heads, M queries, S positions, D width, d width of a head.
 """
 
 from __future__ import annotations
 
+import torch
 from torch import nn, Tensor
 from torch.nn import functional
+
+
+def attend(
+    query_BHMd: Tensor, key_BHSd: Tensor, value_BHSd: Tensor, mask: Tensor | None = None
+) -> Tensor:
+    """
+    Scaled dot-product attention (B, H, M, d), where `mask` (B, 1, M, S) is true.
+
+    In bfloat16 on CPUs as two plain products, which take two thirds of the time of
+    PyTorch's fused form there.
+    """
+    if not _in_products(query_BHMd):
+        return functional.scaled_dot_product_attention(
+            query_BHMd, key_BHSd, value_BHSd, attn_mask=mask
+        )
+    scores = (query_BHMd * query_BHMd.shape[-1] ** -0.5) @ key_BHSd.transpose(-1, -2)
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -torch.inf)
+    return scores.softmax(-1) @ value_BHSd
+
+
+def _in_products(query: Tensor) -> bool:
+    if query.requires_grad or torch.compiler.is_exporting():
+        return False
+    return query.device.type == 'cpu' and query.dtype == torch.bfloat16
 
 
 class CrossAttention(nn.Module):
@@ -33,6 +59,6 @@ class CrossAttention(nn.Module):
             project(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for project, x in ((self.query, query), (self.key, key), (self.value, value))
         )
-        mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        mixed = attend(query, key, value, mask)
         out: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
         return out

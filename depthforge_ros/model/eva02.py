@@ -15,6 +15,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
+from depthforge_ros.model.attention import attend
 from depthforge_ros.model.config import Eva02Config
 from depthforge_ros.model.patch import PatchEmbed, resize_positions
 import torch
@@ -76,7 +77,7 @@ class Attention(nn.Module):
             project(x_BNC).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for project in (self.q_proj, self.k_proj, self.v_proj)
         )
-        mixed = functional.scaled_dot_product_attention(rope.turn(query), rope.turn(key), value)
+        mixed = attend(rope.turn(query), rope.turn(key), value)
         out: Tensor = self.proj(mixed.transpose(1, 2).flatten(2))
         return out
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from depthforge_ros.model.attention import attend
 from depthforge_ros.model.config import VitConfig
 from depthforge_ros.model.patch import PatchEmbed, resize_positions
 import torch
@@ -35,7 +36,7 @@ class Attention(nn.Module):
         batch, tokens, width = x_BNC.shape
         qkv = self.qkv(x_BNC).view(batch, tokens, 3, self.heads, width // self.heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
-        mixed = functional.scaled_dot_product_attention(query, key, value)
+        mixed = attend(query, key, value)
         out: Tensor = self.proj(mixed.transpose(1, 2).reshape(batch, tokens, width))
         return out
 
