@@ -21,16 +21,16 @@ from depthforge_ros.model.registry import MODELS, outline
 RESULTS = Path('benchmarks/results/tensorrt_dry_run.json')
 HEIGHT, WIDTH = 512, 1024
 """Pixels; rounded down to whole patches."""
-BATCHES = ('1', '1-6')
 
 
 def main() -> int:
-    """Write the rows; 1 if any model is not one engine as a whole."""
+    """Write the rows, in place of those there for the same model; 1 if any is not one engine."""
     args = _arguments()
-    rows: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = json.loads(args.json.read_text()) if args.json.exists() else []
     for model in args.models:
-        for batch in BATCHES:
-            rows.append(dry_run(model, batch, args.precision))
+        for batch in args.batches:
+            others = [row for row in rows if (row['model'], row['batch']) != (model, batch)]
+            rows = sorted([*others, dry_run(model, batch, args.precision)], key=_order)
             # After every row: the large models take minutes.
             args.json.write_text(json.dumps(rows, indent=1) + '\n')
     is_whole = all(row['converted'] == row['operators'] and row['engines'] == 1 for row in rows)
@@ -53,11 +53,16 @@ def dry_run(model: str, batch: str, precision: str) -> dict[str, Any]:
     return row
 
 
+def _order(row: dict[str, Any]) -> tuple[int, str]:
+    return list(MODELS).index(row['model']), row['batch']
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     parser.add_argument('--models', nargs='+', choices=MODELS, default=list(MODELS))
+    parser.add_argument('--batches', nargs='+', default=['1', '1-6'], help='numbers or ranges')
     parser.add_argument('--precision', default='fp16', help='fp32, bf16 or fp16')
     parser.add_argument('--json', type=Path, default=RESULTS, help='where the rows go')
     return parser.parse_args()

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 import json
 import os
@@ -146,6 +146,23 @@ def test_an_engine_of_other_weights_is_refused(compiled: str) -> None:
         network.head.classify.bias.add_(1.0)
     save_checkpoint(Path(compiled), network, label_space=CAMVID, provenance={'data': 'none'})
     assert 'weights was' in refusal(compiled)
+
+
+def test_an_engine_proves_itself_when_it_is_loaded(
+    compiled: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Off(Interpreted):
+        def load(self, path: Path, request: Request, device: torch.device) -> Run:
+            run = super().load(path, request, device)
+
+            def off(images: torch.Tensor) -> Sequence[torch.Tensor]:
+                labels, *others = run(images)
+                return [labels + 1, *others]
+
+            return off
+
+    with pytest.raises(UserError, match=r'does not answer as it did .* % of the pixels agree'):
+        open_compiled(Off(), load(compiled, device='cpu'), short_side=None)
 
 
 @pytest.mark.parametrize('damage', ['truncated', 'foreign', 'missing'])

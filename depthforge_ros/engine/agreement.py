@@ -5,9 +5,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
 
 from depthforge_ros.engine.base import NetworkOutput
 import numpy as np
+import numpy.typing as npt
 
 MIN_MASK_AGREEMENT = 0.995
 MAX_DEPTH_ERROR = 0.02
@@ -37,7 +40,29 @@ class Agreement:
         )
 
 
-def compare(answer: NetworkOutput, reference: NetworkOutput) -> Agreement:
+class Proof(NamedTuple):
+    """What an answer is compared with."""
+
+    labels: npt.NDArray[np.uint8]
+    """(B, h, w), train id."""
+    inverse_depth: npt.NDArray[np.float32]
+    """(B, h, w)."""
+
+
+def write_proof(path: Path, reference: NetworkOutput) -> None:
+    """Keep an answer for comparisons to come."""
+    np.savez_compressed(
+        path, labels=reference.labels, inverse_depth=reference.inverse_depth.astype(np.float32)
+    )
+
+
+def read_proof(path: Path) -> Proof:
+    """Read what `write_proof` wrote."""
+    with np.load(path, allow_pickle=False) as file:
+        return Proof(file['labels'], file['inverse_depth'])
+
+
+def compare(answer: NetworkOutput, reference: NetworkOutput | Proof) -> Agreement:
     """Compare answers to one batch; numbers that are not finite are infinitely far."""
     error = np.abs(answer.inverse_depth.astype(np.float64) - reference.inverse_depth)
     error = np.where(np.isfinite(error), error, np.inf)

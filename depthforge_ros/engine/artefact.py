@@ -3,7 +3,8 @@
 """
 Compiled engines on disk: written whole or not at all, loaded only where everything fits.
 
-A program lies beside a description of the same name (.json) with its checksum and fingerprint.
+A program lies beside what eager answered to its proving frame (.npz), and a description (.json)
+with the checksum of both and the fingerprint.
 Loading a program runs its code, so files that others could have written are refused.
 """
 
@@ -50,11 +51,16 @@ class Artefact:
     fingerprint: Mapping[str, str]
     """All that the program depends on, by part: weights, code, device, driver, versions."""
     sha256: str
-    """Of the program's file."""
+    """Of the program's file and its proof's."""
     ms: float = 0.0
     """Median time of a batch when it was built; 0 is unknown."""
     other_ms: float = 0.0
     """Likewise of what needs no compiling on the same device."""
+
+    @property
+    def proof(self) -> Path:
+        """Path of what eager answered to the proving frame, see `agreement.write_proof`."""
+        return self.program.with_suffix('.npz')
 
     @property
     def description(self) -> Path:
@@ -78,8 +84,8 @@ class Artefact:
 
     def demand_whole(self) -> None:
         """Raise UserError unless the program is the file that was written."""
-        found = _sha256(self.program) if self.program.is_file() else 'no file'
-        if found != self.sha256:
+        files = self.program, self.proof
+        if not all(path.is_file() for path in files) or _sha256(*files) != self.sha256:
             raise UserError(
                 f'compiled engine {self.program} is damaged or not the one that was compiled; '
                 'compile it again (`depthforge compile`)'
@@ -102,6 +108,7 @@ def stem(model: str, engine: str) -> str:
 
 def describe(
     program: Path,
+    proof: Path,
     *,
     model: str,
     engine: str,
@@ -114,14 +121,15 @@ def describe(
     # Checkpoints of the same name in different folders do not overwrite each other's engines.
     name = f'{stem(model, engine)}{request}-{fingerprint["weights"][:8]}.pt2'
     path = engines_directory() / name
-    return Artefact(path, request, dict(fingerprint), _sha256(program), ms, other_ms)
+    return Artefact(path, request, dict(fingerprint), _sha256(program, proof), ms, other_ms)
 
 
-def store(program: Path, artefact: Artefact) -> None:
-    """Move a program in place, then its description: a half-done store does not fit together."""
+def store(program: Path, proof: Path, artefact: Artefact) -> None:
+    """Move all in place, the description last: a half-done store does not fit together."""
     fields = {'format': FORMAT, **asdict(artefact), 'program': artefact.program.name}
     partial = artefact.description.with_suffix('.partial')
     program.replace(artefact.program)
+    proof.replace(artefact.proof)
     partial.write_text(json.dumps(fields, indent=1) + '\n', encoding='utf-8')
     partial.replace(artefact.description)
 
@@ -136,7 +144,7 @@ def stored(model: str, engine: str) -> list[Path]:
 
 def read(path: Path) -> Artefact:
     """Read a description; nothing is loaded yet. UserError for one that is not to be trusted."""
-    for one in (path.parent, path, path.with_suffix('.pt2')):
+    for one in (path.parent, path, path.with_suffix('.pt2'), path.with_suffix('.npz')):
         _demand_own(one)
     try:
         fields: dict[str, Any] = json.loads(path.read_text(encoding='utf-8'))
@@ -169,9 +177,10 @@ def _demand_own(path: Path) -> None:
         )
 
 
-def _sha256(path: Path) -> str:
-    with path.open('rb') as file:
-        sha = hashlib.sha256()
-        while block := file.read(1 << 20):
-            sha.update(block)
+def _sha256(*paths: Path) -> str:
+    sha = hashlib.sha256()
+    for path in paths:
+        with path.open('rb') as file:
+            while block := file.read(1 << 20):
+                sha.update(block)
     return sha.hexdigest()

@@ -22,7 +22,7 @@ import time
 from typing import Protocol
 
 from depthforge_ros.engine import artefact
-from depthforge_ros.engine.agreement import Agreement, compare
+from depthforge_ros.engine.agreement import Agreement, compare, read_proof, write_proof
 from depthforge_ros.engine.artefact import Artefact, Request
 from depthforge_ros.engine.base import NetworkOutput
 from depthforge_ros.engine.precision import demand_precision, has_bf16_units, precision
@@ -95,7 +95,8 @@ def open_compiled(
     """
     Load the newest stored engine that fits, of a short side in pixels where one is asked.
 
-    Raises UserError that says why the newest does not fit, or that there is none.
+    Raises UserError that says why the newest does not fit, that there is none, or that what was
+    loaded does not answer the proving frame as eager did when it was built.
     """
     found, refused = fitting(compiler, loaded, short_side)
     if found is None and refused:
@@ -108,6 +109,13 @@ def open_compiled(
             '--height H --width W`'
         )
     run = compiler.load(found.program, found.request, loaded.device)
+    answer = to_output(_answer(run, proving_frames(loaded, found.request), loaded))
+    agreement = compare(answer, read_proof(found.proof))
+    if not agreement.is_near:
+        raise UserError(
+            f'compiled engine {found.program.name} does not answer as it did when it was built: '
+            f'{agreement}; compile it again (`depthforge compile`)'
+        )
     return CompiledEngine(compiler.name, loaded, run, found.request, reason=reason)
 
 
@@ -178,8 +186,12 @@ def build(
                 'the compiled engine is not stored: wrong weights would pass its self-check too, '
                 'which thus proves nothing; train the model further'
             )
+        proof = scratch / 'proof.npz'
+        write_proof(proof, reference)
+        os.chmod(proof, 0o600)
         described = artefact.describe(
             path,
+            proof,
             model=loaded.model,
             engine=compiler.name,
             request=request,
@@ -187,7 +199,7 @@ def build(
             ms=_median_ms(run, frames, loaded),
             other_ms=other_ms,
         )
-        artefact.store(path, described)
+        artefact.store(path, proof, described)
     return described, agreement
 
 

@@ -77,7 +77,7 @@ def load(model: str, *, device: str, threads: int | None = None) -> Loaded:
 
 
 def load_or_outline(model: str, *, device: str = 'cpu') -> Loaded:
-    """Load as `load`; a named model without a checkpoint gets random weights, 19 classes."""
+    """Load as `load`; a named model without a checkpoint gets one set of random weights."""
     try:
         find_checkpoint(model)
     except UserError:
@@ -85,7 +85,10 @@ def load_or_outline(model: str, *, device: str = 'cpu') -> Loaded:
             raise
     else:
         return load(model, device=device)
-    network = DepthForge(PRESETS[model], len(CITYSCAPES)).fold().to(device_of(device))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = DepthForge(PRESETS[model], len(CITYSCAPES))
+    network.fold().to(device_of(device))
     return Loaded.of(network, model=model, label_space=CITYSCAPES, fingerprint='random')
 
 
