@@ -70,9 +70,11 @@ def _open(model: str, name: str, dataset: Dataset) -> Engine:
     geometry = loaded.preprocess.geometry(height, width)
     if name == WINDOWS:
         return sliding_engine(loaded, window=geometry.height, batch=2)
-    if name in COMPILERS:
-        build(COMPILERS[name], loaded, Request(geometry.height, geometry.width))
-    return load_engine(model, engine=name, device='cpu')
+    engine, _, precision = name.partition(':')
+    if engine in COMPILERS:
+        size = geometry.height, geometry.width
+        build(COMPILERS[engine], loaded, Request(*size, precision=precision or 'fp32'))
+    return load_engine(model, engine=engine, device='cpu')
 
 
 def _write(args: argparse.Namespace, rows: list[dict[str, Any]]) -> None:
@@ -93,7 +95,7 @@ def _arguments() -> argparse.Namespace:
         description=__doc__.partition('\n\n')[0],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    choices = ['eager', 'int8', 'openvino', 'inductor', WINDOWS]
+    choices = ['eager', 'bf16', 'int8', 'openvino', 'openvino:bf16', 'inductor', WINDOWS]
     parser.add_argument('--engines', nargs='+', choices=choices, default=choices,
                         help='the first is what prices are measured from')  # fmt: skip
     parser.add_argument('--model', default='depthforge_tiny', help='name of a model')

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,6 +16,9 @@ from depthforge_ros.labels import colorize, LabelSpace, UNLABELLED
 from depthforge_ros.preprocess import Geometry
 import numpy as np
 import numpy.typing as npt
+
+Memory = Callable[[str, tuple[int, int], npt.DTypeLike], npt.NDArray[Any]]
+"""Gives the plane of a name memory (H, W), which it may give to that plane of the next frame."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,8 @@ class Result:
     confidence_floor: float
     """Pixels whose confidence is below it are unlabelled."""
     at_network: bool
+    memory: Memory | None = None
+    """For planes of the camera's size."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -54,34 +60,43 @@ class Result:
         if self.confidence_floor > 0.0:
             is_doubtful = self.output.confidence[self.index] < self.confidence_floor
             labels = np.where(is_doubtful, np.uint8(UNLABELLED), labels)
-        return self._resize(labels, cv2.INTER_NEAREST)
+        return self._resize('labels', labels, cv2.INTER_NEAREST)
 
     @cached_property
     def confidence(self) -> npt.NDArray[np.float32]:
         """(H, W), share of the winning class in [0, 1]."""
-        return self._resize(self.output.confidence[self.index], cv2.INTER_LINEAR)
+        return self._smooth('confidence')
 
     @cached_property
     def entropy(self) -> npt.NDArray[np.float32]:
         """(H, W), nats / ln(classes), [0, 1]."""
-        return self._resize(self.output.entropy[self.index], cv2.INTER_LINEAR)
+        return self._smooth('entropy')
 
     @cached_property
     def inverse_depth(self) -> npt.NDArray[np.float32]:
         """(H, W), relative inverse depth: larger is nearer, no unit."""
-        return self._resize(self.output.inverse_depth[self.index], cv2.INTER_LINEAR)
+        return self._smooth('inverse_depth')
 
     def complete(self) -> Result:
         """Make all planes; returns itself."""
         _ = self.labels, self.confidence, self.entropy, self.inverse_depth
         return self
 
-    def _resize(self, plane: npt.NDArray[Any], interpolation: int) -> npt.NDArray[Any]:
+    def _smooth(self, name: str) -> npt.NDArray[np.float32]:
+        return self._resize(name, getattr(self.output, name)[self.index], cv2.INTER_LINEAR)
+
+    def _resize(self, name: str, plane: npt.NDArray[Any], interpolation: int) -> npt.NDArray[Any]:
         content = plane[: self.geometry.content_height, : self.geometry.content_width]
         if content.shape == self.size:
             return np.ascontiguousarray(content)
-        height, width = self.size
-        return np.asarray(cv2.resize(content, (width, height), interpolation=interpolation))
+        resized = (self.memory or _new)(name, self.size, plane.dtype)
+        cv2.resize(content, self.size[::-1], dst=resized, interpolation=interpolation)
+        return resized
+
+
+def _new(name: str, size: tuple[int, int], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    del name
+    return np.empty(size, dtype)
 
 
 def to_camera(
@@ -91,6 +106,7 @@ def to_camera(
     *,
     confidence_floor: float = 0.0,
     at_network: bool = False,
+    memory: Memory | None = None,
 ) -> Result:
     """
     Take frame `index` of a batch back to the camera's image.
@@ -104,7 +120,7 @@ def to_camera(
                 'precision',
                 reason='not_finite',
             )
-    return Result(output, geometry, index, confidence_floor, at_network)
+    return Result(output, geometry, index, confidence_floor, at_network, memory)
 
 
 def overlay(

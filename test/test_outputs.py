@@ -13,12 +13,16 @@ import cv2
 from depthforge_ros import postprocess
 from depthforge_ros.labels import CAMVID
 from depthforge_ros.ros import label_info
+from depthforge_ros.ros.messages import Canvas, image_message
 from depthforge_ros.ros.outputs import BUILDERS
 from depthforge_ros.ros.topics import OUTPUTS
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from node_support import count, identity, make_image, MASK, node_in_process
 import numpy as np
 import pytest
 from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
 
 POLICY = Path(__file__).resolve().parents[1] / 'config' / 'sros2_policy.xml'
 
@@ -28,11 +32,11 @@ def test_every_output_has_a_builder() -> None:
 
 
 def test_planes_are_made_only_for_subscribers(peer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[int] = []
+    made: list[str] = []
     resize = postprocess.Result._resize
 
     def counted(*arguments: Any) -> Any:
-        made.append(arguments[2])
+        made.append(arguments[1])
         return resize(*arguments)
 
     with node_in_process() as node:
@@ -45,11 +49,28 @@ def test_planes_are_made_only_for_subscribers(peer: Any, monkeypatch: pytest.Mon
         peer.subscribe(CompressedImage, f'{MASK}/compressed', seen_by=node)
         publisher.publish(make_image(2))
         peer.spin_until(lambda: count(node).published == 2)
-        assert made == [cv2.INTER_NEAREST]
+        assert made == ['labels']
         peer.subscribe(Image, '/depthforge/depth/relative', seen_by=node)
         publisher.publish(make_image(3))
         peer.spin_until(lambda: count(node).published == 3)
-    assert made == [cv2.INTER_NEAREST, cv2.INTER_NEAREST, cv2.INTER_LINEAR]
+    assert made == ['labels', 'labels', 'inverse_depth']
+
+
+@given(sizes=st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=2, max_size=5))
+@settings(deadline=None, max_examples=30)
+def test_planes_of_a_canvas_become_messages_without_a_copy(sizes: list[tuple[int, int]]) -> None:
+    canvas = Canvas()
+    for number, size in enumerate(sizes):
+        plane = canvas('depth', size, np.float32)
+        other = canvas('labels', size, np.uint8)
+        plane[:], other[:] = number, number
+        message = image_message(Header(), encoding='32FC1', pixels=plane, canvas=canvas)
+        sent = np.frombuffer(message.data, np.float32).reshape(message.height, message.width)
+        assert np.array_equal(sent, plane)
+        assert np.shares_memory(sent, plane)
+        assert canvas('depth', size, np.float32) is plane
+        copied = image_message(Header(), encoding='mono8', pixels=other.copy(), canvas=canvas)
+        assert not np.shares_memory(np.frombuffer(copied.data, np.uint8), other)
 
 
 def test_compressed_mask_is_the_mask(peer: Any) -> None:

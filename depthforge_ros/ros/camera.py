@@ -14,6 +14,7 @@ from depthforge_ros.errors import one_line, UserError
 from depthforge_ros.labels import LabelSpace
 from depthforge_ros.postprocess import Result
 from depthforge_ros.ros.label_info import create_label_info, label_info_message
+from depthforge_ros.ros.messages import Canvas
 from depthforge_ros.ros.metric import MetricDepth
 from depthforge_ros.ros.outputs import Answer, BUILDERS
 from depthforge_ros.ros.parameters import NodeConfig
@@ -63,6 +64,7 @@ class Camera:
         self._put = put
         self._due_s = 0.0
         """perf_counter() before which no frame is taken, with a limited rate."""
+        self.canvas = Canvas()
         self._subscriptions: list[Any] = []
         self._publishers: dict[str, Any] = {}
         self._label_info: Any = None
@@ -120,7 +122,7 @@ class Camera:
         metric = self.metric.measure(header, rgb, result)
         measured_s = time.perf_counter()
         alpha = self.config.overlay_alpha
-        answer = Answer(header, rgb, result, self._label_space, alpha, metric)
+        answer = Answer(header, rgb, result, self._label_space, alpha, self.canvas, metric)
         for name, publisher in publishers.items():
             if publisher.get_subscription_count():
                 message = BUILDERS[name][1](answer)

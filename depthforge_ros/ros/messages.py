@@ -18,15 +18,45 @@ FIELD_TYPES = {'f': PointField.FLOAT32, 'B': PointField.UINT8, 'I': PointField.F
 MILLIMETRES_PER_M = 1000.0
 
 
-def image_message(header: Any, *, encoding: str, pixels: npt.NDArray[Any]) -> Any:
-    """Fill an Image with (H, W) or (H, W, C) pixels; stamp and frame are those of `header`."""
+class Canvas:
+    """Memory of one camera's planes: a message takes them as they are, the next frame again."""
+
+    def __init__(self) -> None:
+        self._planes: dict[str, tuple[array.array[int], npt.NDArray[Any]]] = {}
+
+    def __call__(self, name: str, size: tuple[int, int], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+        """Give memory (H, W), see `postprocess.Memory`."""
+        if name in self._planes:
+            plane = self._planes[name][1]
+            if (plane.shape, plane.dtype) == (size, dtype):
+                return plane
+        octets = array.array('B', bytes(size[0] * size[1] * np.dtype(dtype).itemsize))
+        plane = np.frombuffer(octets, dtype).reshape(size)
+        self._planes[name] = octets, plane
+        return plane
+
+    def octets(self, pixels: npt.NDArray[Any]) -> array.array[int] | None:
+        """Find what lies behind a plane of this canvas; the message is published at once."""
+        return next((octets for octets, plane in self._planes.values() if plane is pixels), None)
+
+
+def image_message(
+    header: Any, *, encoding: str, pixels: npt.NDArray[Any], canvas: Canvas | None = None
+) -> Any:
+    """
+    Fill an Image with (H, W) or (H, W, C) pixels; stamp and frame are those of `header`.
+
+    Pixels that are a plane of `canvas` are not copied.
+    """
+    octets = canvas and canvas.octets(pixels)
     pixels = np.ascontiguousarray(pixels)
-    message = Image(header=header)
+    # With its fields checked a message takes an array as it is, and copies it otherwise.
+    message = Image(header=header, check_fields=True)
     message.height, message.width = pixels.shape[:2]
     message.encoding = encoding
     message.is_bigendian = int(sys.byteorder == 'big')
     message.step = pixels.strides[0]
-    message.data = _octets(pixels)
+    message.data = octets or _octets(pixels)
     return message
 
 
@@ -46,6 +76,7 @@ def cloud_message(header: Any, points: npt.NDArray[np.void]) -> Any:
     fields: Mapping[str, Any] = points.dtype.fields or {}
     message = PointCloud2(
         header=header,
+        check_fields=True,
         height=rows,
         width=columns,
         is_bigendian=False,

@@ -14,6 +14,7 @@ from depthforge_ros.labels import LabelSpace
 from depthforge_ros.postprocess import overlay, Result
 from depthforge_ros.ros.camera_info import camera_info_message
 from depthforge_ros.ros.messages import (
+    Canvas,
     cloud_message,
     confidence_message,
     image_message,
@@ -38,18 +39,21 @@ class Answer:
     result: Result
     label_space: LabelSpace
     overlay_alpha: float
+    canvas: Canvas
+    """Of the planes of `result`."""
     metric: MetricFrame | None = None
     """None where no scale is known."""
 
 
 def _mask(answer: Answer) -> Any:
-    return image_message(answer.header, encoding='mono8', pixels=answer.result.labels)
+    return image_message(
+        answer.header, encoding='mono8', pixels=answer.result.labels, canvas=answer.canvas
+    )
 
 
 def _mask_png(answer: Answer) -> Any:
     """Compress without loss, in the format string of image_transport; JPEG would mix the ids."""
     png = cv2.imencode('.png', answer.result.labels, FAST_PNG)[1]
-    # Only an array of the right type is taken without a look at every byte.
     return CompressedImage(
         header=answer.header,
         format='mono8; png compressed mono8',
@@ -67,13 +71,17 @@ def _confidence(answer: Answer) -> Any:
 
 
 def _entropy(answer: Answer) -> Any:
-    return image_message(answer.header, encoding='32FC1', pixels=answer.result.entropy)
+    return image_message(
+        answer.header, encoding='32FC1', pixels=answer.result.entropy, canvas=answer.canvas
+    )
 
 
 def _depth(answer: Answer) -> Any:
     if answer.result.depth_age:
         return None
-    return image_message(answer.header, encoding='32FC1', pixels=answer.result.inverse_depth)
+    return image_message(
+        answer.header, encoding='32FC1', pixels=answer.result.inverse_depth, canvas=answer.canvas
+    )
 
 
 def _metric_depth(answer: Answer) -> Any:

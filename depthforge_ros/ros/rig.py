@@ -192,6 +192,7 @@ class Rig:
                     index,
                     confidence_floor=floor,
                     at_network=self._at_network,
+                    memory=one.camera.canvas,
                 )
                 one.camera.monitor.update(output, index)
                 stages_ms = {**one.stages_ms, 'inference': inference_ms}
