@@ -204,6 +204,23 @@ def test_views_keep_labels_on_their_pixels() -> None:
         ({'phases': [{'train': 'tail', 'iterations': 1}]}, ['tail', 'head']),
         ({'sources': [{'kind': 'camvod'}]}, ['camvod', 'camvid']),
         ({'foundation': 'none.safetensors'}, ['none.safetensors']),
+        ({'model': {'shrt_side': 56}}, ['fit.yaml', 'shrt_side', 'did you mean short_side?']),
+        ({'model': {'head': {'widht': 32}}}, ['HeadConfig', 'widht', 'did you mean width?']),
+        ({'model': {'head': 4}}, ['HeadConfig is 4', 'width']),
+        ({'model': 3}, ['NetworkConfig is 3', 'taps']),
+        ({'augment': {'scale': [1.0]}}, ['fit.yaml: augment: scale', 'expected 2 values']),
+        ({'augment': None}, ['augment is None', 'mapping']),
+        ({'phases': [{'train': 'all', 'iterations': 'abc'}]}, ["iterations is 'abc'", 'int']),
+        ({'phases': [{'train': 'all', 'iterations': 2.5}]}, ['iterations is 2.5', 'int']),
+        ({'loss': {'points': None}}, ['loss: points is None', 'int']),
+        ({'tensorboard': 'abc'}, ["tensorboard is 'abc'", 'bool']),
+        ({'sources': 5}, ['sources is 5', 'list']),
+        ({'sources': []}, ['sources', 'empty']),
+        ({'phases': []}, ['phases', 'empty']),
+        (
+            {'rare_classes': True, 'phases': [{'train': 'all', 'iterations': 1, 'batch': 1}]},
+            ['rare_classes', 'batch of 1'],
+        ),
     ],
 )
 def test_wrong_configurations_end_with_one_line(
@@ -213,8 +230,19 @@ def test_wrong_configurations_end_with_one_line(
     words: list[str],
 ) -> None:
     assert main(['fit', str(configuration(tmp_path, **changes))]) == 2
-    error = capsys.readouterr().err.strip().splitlines()[-1]
+    (error,) = capsys.readouterr().err.strip().splitlines()
     assert all(word in error for word in words), error
+
+
+def test_a_broken_file_ends_with_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / 'fit.yaml'
+    path.write_text('output: [run,\nmodel: 3\n')
+    assert main(['fit', str(path)]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert 'fit.yaml is no YAML' in line
+    assert 'line 3, column 1' in line
 
 
 def test_labels_of_another_size_are_refused(tmp_path: Path) -> None:
