@@ -13,7 +13,7 @@ from unittest import mock
 
 import cv2
 from depthforge_ros.model.network import DepthForge
-from depthforge_trainer import processes
+from depthforge_trainer import processes, train
 from depthforge_trainer.cli import main
 from depthforge_trainer.config import FitConfig, Phase, read_config
 from depthforge_trainer.datasets import DATASETS
@@ -146,17 +146,22 @@ def test_bfloat16_trains(tmp_path: Path) -> None:
 
 def test_tensorboard_shows_the_run_and_targets_are_judged(tmp_path: Path) -> None:
     accumulator = pytest.importorskip('tensorboard.backend.event_processing.event_accumulator')
+    pytest.importorskip('imagecorruptions')
     data = str(tmp_path / 'data')
     changes: dict[str, object] = {
         'phases': [{'train': kind, 'iterations': 2, 'batch': 1} for kind in ('all', 'head')],
         'tensorboard': True,
         'validation': [{'kind': 'camvid', 'root': data, 'count': 1}],
-        'targets': [{'kind': 'camvid', 'root': data, 'exclude': '0*'}],
+        'targets': [
+            {'kind': 'camvid', 'root': data, 'exclude': '0*'},
+            {'kind': 'camvid', 'root': data, 'count': 1, 'corruption': 'fog', 'severity': 4},
+        ],
     }
     assert main(['fit', str(configuration(tmp_path, **changes))]) == 0
-    header, target = (tmp_path / 'run' / 'targets.csv').read_text().splitlines()
-    assert header == 'name,kind,root,split,exclude,miou'
-    assert target.startswith(f',camvid,{data},,0*,')
+    header, target, foggy = (tmp_path / 'run' / 'targets.csv').read_text().splitlines()
+    assert header == 'name,kind,root,split,exclude,corruption,severity,miou'
+    assert target.startswith(f',camvid,{data},,0*,,0,')
+    assert foggy.startswith(f',camvid,{data},,,fog,4,')
     events = accumulator.EventAccumulator(str(tmp_path / 'run' / 'tensorboard')).Reload()
     assert [event.step for event in events.Scalars('loss')] == [1, 2, 3, 4]
     logged = [event.value for event in events.Scalars('loss')]
@@ -249,6 +254,33 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_files(
     monkeypatch.undo()
     assert main(['fit', str(path), '--resume']) == 0
     assert len(losses(tmp_path / 'run')) == 4
+
+
+def test_a_first_loss_that_is_not_finite_keeps_nothing_and_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Training, 'forward', lambda self, batch: torch.tensor(float('nan')))
+    assert main(['fit', str(configuration(tmp_path))]) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert 'after iteration 0 of phase 0' in error
+    assert 'no state before it' in error
+    assert not list((tmp_path / 'run').glob('*.safetensors'))
+
+
+def test_a_run_that_is_stopped_at_its_first_save_does_not_look_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    path = configuration(tmp_path, phases=[{'train': 'all', 'iterations': 2, 'batch': 1}])
+    monkeypatch.setattr(train, 'save', stop)
+    assert main(['fit', str(path)]) == 130
+    run = tmp_path / 'run'
+    assert [one.name for one in run.glob('*.safetensors')] == ['state.safetensors']
+    monkeypatch.undo()
+    assert main(['fit', str(path), '--resume']) == 0
+    assert [one.name for one in run.glob('*.safetensors')] == ['last.safetensors']
 
 
 def test_a_label_of_no_class_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
