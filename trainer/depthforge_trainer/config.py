@@ -65,7 +65,7 @@ class FitConfig:
     sources: tuple[Source, ...]
     phases: tuple[Phase, ...]
     label_space: str = 'camvid'
-    """Classes of the network: `camvid` (11) or `cityscapes` (19)."""
+    """Classes of the network: `camvid` (11), `camvid_32` (31 and void) or `cityscapes` (19)."""
     validation: tuple[Source, ...] = ()
     """Whole labelled images; the checkpoint with the best mIoU on them is kept as best."""
     targets: tuple[Source, ...] = ()
