@@ -188,6 +188,15 @@ def test_configuration_that_ships_is_valid(path: Path) -> None:
             assert source.split in (DATASETS[source.kind].splits or ('',))
 
 
+def test_camvid_by_day_is_judged_on_dusk_kitti_and_corrupted_days() -> None:
+    targets = read_config(TRAINER / 'configs' / 'small_camvid_day.yaml', FitConfig).targets
+    assert {target.name.split('/')[0] for target in targets} == {'dusk', 'kitti', 'corrupted'}
+    assert len({target.corruption for target in targets if target.corruption}) == 6
+    # What corrupts is an extra of the trainer too.
+    extras = (TRAINER / 'pyproject.toml').read_text().partition('optional-dependencies')[2]
+    assert "corruptions = ['depthforge_ros[corruptions]']" in extras
+
+
 def losses(folder: Path) -> list[float]:
     with (folder / 'log.csv').open(newline='') as file:
         return [float(row['loss']) for row in csv.DictReader(file)]
