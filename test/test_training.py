@@ -9,16 +9,18 @@ import os
 from pathlib import Path
 import subprocess
 import sys
+import threading
 from unittest import mock
 
 import cv2
+from depthforge_ros.errors import UserError
 from depthforge_ros.model.network import DepthForge
 from depthforge_trainer import processes, train
 from depthforge_trainer.cli import main
 from depthforge_trainer.config import FitConfig, Phase, read_config
 from depthforge_trainer.datasets import DATASETS
 from depthforge_trainer.distill import DistillConfig
-from depthforge_trainer.features import Batch
+from depthforge_trainer.features import ahead, Batch
 from depthforge_trainer.losses import LossWeights
 from depthforge_trainer.optimizer import build_optimizer
 from depthforge_trainer.processes import recompute_activations
@@ -170,6 +172,26 @@ def test_tensorboard_shows_the_run_and_targets_are_judged(tmp_path: Path) -> Non
     pictures = events.Images('prediction/0')
     assert [event.step for event in pictures] == [2, 4]
     assert (pictures[0].width, pictures[0].height) == (300, 80)
+
+
+def test_batches_are_drawn_ahead_in_their_order() -> None:
+    later = threading.Event()
+
+    def draw(step: int) -> Batch:
+        if step == 3:
+            later.wait(20.0)
+        if step == 7:
+            later.set()
+        if step == 9:
+            raise UserError('broken file')
+        return Batch(torch.zeros(0), torch.zeros(0), [], [str(step)], [step])
+
+    batches = ahead(draw, range(3, 12))
+    assert next(batches).seeds == [3]
+    assert later.is_set()
+    assert [next(batches).seeds[0] for _ in range(5)] == [4, 5, 6, 7, 8]
+    with pytest.raises(UserError, match='broken file'):
+        next(batches)
 
 
 CONFIGS = sorted((TRAINER / 'configs').glob('*.yaml'))

@@ -18,7 +18,15 @@ from depthforge_ros.model.network import DepthForge
 from depthforge_ros.model.patch import to_map
 from depthforge_trainer.config import FitConfig
 from depthforge_trainer.data import Loader, loaders, Source
-from depthforge_trainer.features import Batch, Batches, build_cache, Cache, drawn, Share
+from depthforge_trainer.features import (
+    ahead,
+    Batch,
+    Batches,
+    build_cache,
+    Cache,
+    drawn,
+    Share,
+)
 from depthforge_trainer.log import Log
 from depthforge_trainer.losses import auxiliary_loss, LossWeights, set_loss
 from depthforge_trainer.networks import build_network, save
@@ -159,21 +167,20 @@ class Trainer:
         self.training.phase = phase.train
         module = self.fabric.setup_module(self.training)
         rates = [group['lr'] for group in optimizer.param_groups]
-        batches = self._batches(index)
         start = time.perf_counter() - place.seconds
+        steps = range(place.step + 1, phase.iterations + 1)
         progress = tqdm(
-            range(place.step + 1, phase.iterations + 1),
+            steps,
             desc=f'train {phase.train}',
             initial=place.step,
             total=phase.iterations,
             mininterval=5.0,
             disable=not self.fabric.is_global_zero,
         )
-        for step in progress:
+        for step, batch in zip(progress, ahead(self._batches(index), steps), strict=True):
             share = SCHEDULES[phase.schedule](step / phase.iterations)
             for group, peak in zip(optimizer.param_groups, rates, strict=True):
                 group['lr'] = peak * share
-            batch = batches(step)
             loss = self._step(module, optimizer, batch)
             if not math.isfinite(loss):
                 self._stop(loss, batch, place, optimizer)
