@@ -69,9 +69,11 @@ def test_estimate_command_scales_what_it_measured(
 def test_estimates_that_are_told_are_of_the_configurations_that_ship(large: FitConfig) -> None:
     told = json.loads((CONFIGS.parents[1] / 'benchmarks/results/estimate_large.json').read_text())
     assert told.keys() == {'large_gtav', 'large_cityscapes'}
+    page = (CONFIGS.parents[1] / 'docs' / 'training.md').read_text()
     cost = count(large, large.phases[0])
     for one in told.values():
         (phase,) = one['phases']
+        assert all(f'{hours} h |' in page for hours in phase['hours'].values())
         assert phase['tflop_per_iteration'] == pytest.approx(cost.operations / 1e12, rel=0.01)
         assert phase['activations_gib'] == pytest.approx(cost.activation_bytes / 2**30, rel=0.01)
         assert phase['weights_gib'] == pytest.approx(cost.weight_bytes / 2**30, rel=0.01)

@@ -219,6 +219,13 @@ def test_camvid_by_day_is_judged_on_dusk_kitti_and_corrupted_days() -> None:
     assert "corruptions = ['depthforge_ros[corruptions]']" in extras
 
 
+def test_every_configuration_that_ships_is_told_of() -> None:
+    page = (TRAINER.parent / 'docs' / 'training.md').read_text()
+    for path in CONFIGS:
+        name, _, number = path.stem.rpartition('_')
+        assert f'`{path.stem}`' in page or (number.isdigit() and f'`{name}' in page), path.stem
+
+
 def losses(folder: Path) -> list[float]:
     with (folder / 'log.csv').open(newline='') as file:
         return [float(row['loss']) for row in csv.DictReader(file)]
