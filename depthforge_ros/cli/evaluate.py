@@ -125,7 +125,8 @@ def add_bag_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_target(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--label-space', choices=LABEL_SPACES,
                         help="classes to judge in, by default the coarser of the truth's and "
-                        "the model's; camvid maps Cityscapes' 19 to its 11")  # fmt: skip
+                        "the model's; camvid maps Cityscapes' 19 and CamVid's 32 to its 11"
+                        )  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:
