@@ -1,7 +1,7 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
 """
-mIoU of the shipped checkpoints on seen and unseen domains, as a table and as JSON.
+mIoU and calibration of the shipped checkpoints on seen and unseen domains: a table and JSON.
 
 Run from the repository root: python benchmarks/accuracy.py --shared ../shared
 """
@@ -101,7 +101,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     lines = ['| IoU in % | ' + ' | '.join(heads) + ' |', '|---' * (len(rows) + 1) + '|']
     for name in CAMVID.classes:
         lines.append(f'| {name} | ' + ' | '.join(_cell(r['per_class'][name]) for r in rows) + ' |')
-    for name in ('miou', 'pixel_accuracy', 'images', 'short_side'):
+    for name in ('miou', 'pixel_accuracy', 'ece', 'images', 'short_side'):
         lines.append(f'| **{name}** | ' + ' | '.join(_cell(row[name]) for row in rows) + ' |')
     return '\n'.join(lines)
 

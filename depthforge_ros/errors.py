@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one exception that a user's input can cause."""
 
+from collections.abc import Iterable
+import difflib
+
 
 class UserError(ValueError):
     """
@@ -20,3 +23,10 @@ def one_line(error: BaseException) -> str:
     """Say what went wrong; errors that are not the user's carry their type."""
     text = str(error) if isinstance(error, UserError) else f'{type(error).__name__}: {error}'
     return ' '.join(text.split())
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Say which known name was probably meant, or list them all."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, 1)
+    return f'did you mean {near[0]}?' if near else f'known: {", ".join(names)}'

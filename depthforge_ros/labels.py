@@ -89,11 +89,45 @@ CAMVID = LabelSpace(
     ),
 )  # fmt: skip
 
-LABEL_SPACES: Mapping[str, LabelSpace] = {space.name: space for space in (CAMVID, CITYSCAPES)}
+CAMVID_32 = LabelSpace(
+    name='camvid_32',
+    classes=(
+        'Animal', 'Archway', 'Bicyclist', 'Bridge', 'Building', 'Car', 'CartLuggagePram', 'Child',
+        'Column_Pole', 'Fence', 'LaneMkgsDriv', 'LaneMkgsNonDriv', 'Misc_Text',
+        'MotorcycleScooter', 'OtherMoving', 'ParkingBlock', 'Pedestrian', 'Road', 'RoadShoulder',
+        'Sidewalk', 'SignSymbol', 'Sky', 'SUVPickupTruck', 'TrafficCone', 'TrafficLight', 'Train',
+        'Tree', 'Truck_Bus', 'Tunnel', 'VegetationMisc', 'Wall',
+    ),
+    colors=(
+        (64, 128, 64), (192, 0, 128), (0, 128, 192), (0, 128, 64), (128, 0, 0), (64, 0, 128),
+        (64, 0, 192), (192, 128, 64), (192, 192, 128), (64, 64, 128), (128, 0, 192), (192, 0, 64),
+        (128, 128, 64), (192, 0, 192), (128, 64, 64), (64, 192, 128), (64, 64, 0), (128, 64, 128),
+        (128, 128, 192), (0, 0, 192), (192, 128, 128), (128, 128, 128), (64, 128, 192),
+        (0, 0, 64), (0, 64, 64), (192, 64, 128), (128, 128, 0), (192, 128, 192), (64, 0, 64),
+        (192, 192, 0), (64, 192, 0),
+    ),
+)  # fmt: skip
+"""All that CamVid publishes, in its order; the 32nd, Void (black), is no class."""
+
+LABEL_SPACES: Mapping[str, LabelSpace] = {
+    space.name: space for space in (CAMVID, CAMVID_32, CITYSCAPES)
+}
 
 CAMVID_FROM_CITYSCAPES = np.full(256, UNLABELLED, np.uint8)
 """Look-up table uint8 (256,): CamVid id of a Cityscapes train id."""
 CAMVID_FROM_CITYSCAPES[:19] = (3, 4, 1, 1, 7, 2, 6, 6, 5, 5, 0, 9, 10, 8, 8, 8, 8, 10, 10)
+
+CAMVID_FROM_CAMVID_32 = np.full(256, UNLABELLED, np.uint8)
+"""Likewise of one of CamVid's 32, as SegNet groups them (arXiv 1511.00561)."""
+CAMVID_FROM_CAMVID_32[:31] = (
+    9, 1, 10, 1, 1, 8, 9, 9, 2, 7, 3, 3, 6, 10, 8, 4, 9, 3, 4, 4, 6, 0, 8, 2, 6, 8, 5, 8, 1, 5, 1,
+)  # fmt: skip
+
+COARSER: Mapping[tuple[str, str], npt.NDArray[np.uint8]] = {
+    ('cityscapes', 'camvid'): CAMVID_FROM_CITYSCAPES,
+    ('camvid_32', 'camvid'): CAMVID_FROM_CAMVID_32,
+}
+"""Names of a label space and of one that it can be mapped to -> look-up table."""
 
 
 def colorize(labels: npt.NDArray[np.uint8], space: LabelSpace) -> npt.NDArray[np.uint8]:

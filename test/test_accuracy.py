@@ -4,18 +4,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
+import runpy
 
 from depthforge_ros.engine import load_engine
 from depthforge_ros.evaluation.datasets import DatasetChoice, open_dataset
 from depthforge_ros.evaluation.images import evaluate_images
 from depthforge_ros.frame import rgb_from_file
+from depthforge_ros.labels import CAMVID
 from depthforge_ros.pipeline import Pipeline
 from depthforge_ros.resources import share_directory
 import numpy as np
 import pytest
 
+ROOT = Path(__file__).resolve().parents[1]
+MODELS = ROOT / 'models'
 SHARED = Path(os.environ.get('DEPTHFORGE_SHARED') or Path(__file__).parents[2] / 'shared')
 needs_shared = pytest.mark.skipif(
     not (SHARED / 'data').is_dir(), reason='the real driving data is not beside the checkout'
@@ -62,3 +67,17 @@ def test_bundled_depth_agrees_with_its_teacher(monkeypatch: pytest.MonkeyPatch) 
         rgb = rgb_from_file(SHARED / f'data/kitti_drive/images/{index:06d}.jpg')
         ours, teacher = (net(rgb)[0].inverse_depth.ravel() for net in (tiny, small))
         assert np.corrcoef(ours, teacher)[0, 1] > PEARSON
+
+
+def test_table_of_the_benchmark_has_the_calibration_error() -> None:
+    figures = {'model': 'm', 'set': 's', 'per_class': dict.fromkeys(CAMVID.classes, 5.0),
+               'miou': 5.0, 'pixel_accuracy': 7.0, 'ece': 2.5, 'images': 3,
+               'short_side': 8}  # fmt: skip
+    table = runpy.run_path(str(ROOT / 'benchmarks' / 'accuracy.py'))['table']([figures])
+    assert '| **ece** | 2.5 |' in table.splitlines()
+
+
+@pytest.mark.parametrize('path', sorted(MODELS.glob('*.safetensors')), ids=lambda path: path.stem)
+def test_model_card_has_the_checksum_of_its_checkpoint(path: Path) -> None:
+    checksum = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert f'| sha256 | `{checksum}` |' in path.with_suffix('.md').read_text().splitlines()

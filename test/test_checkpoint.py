@@ -43,6 +43,21 @@ def metadata(path: Path) -> dict[str, str]:
         return dict(file.metadata())
 
 
+class OnDevice(torch.Tensor):
+    """Stands in for a tensor on a GPU, which numpy cannot read."""
+
+    def cpu(self) -> torch.Tensor:  # type: ignore[override]
+        return self.as_subclass(torch.Tensor)
+
+    def numpy(self, **_: object) -> np.ndarray:  # type: ignore[override]
+        raise TypeError('not on the CPU')
+
+
+def test_digest_does_not_depend_on_the_device() -> None:
+    value = torch.randn(3, 4)
+    assert digest({'a': value.as_subclass(OnDevice)}) == digest({'a': value})
+
+
 def test_a_saved_network_comes_back(tmp_path: Path) -> None:
     path = tmp_path / 'a.safetensors'
     network = mini_checkpoint(path)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import cv2
 from depthforge_ros.errors import UserError
-from depthforge_ros.labels import CAMVID, CITYSCAPES
+from depthforge_ros.labels import CAMVID, CAMVID_32, CAMVID_FROM_CAMVID_32, CITYSCAPES
 from depthforge_trainer.check import check
 from depthforge_trainer.cli import main
 from depthforge_trainer.data import loaders, Source
@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 import pytest
+from test_trainer import configuration
 
 Values = npt.NDArray[np.uint8]
 Writer = Callable[[Path, Values], None]
@@ -42,12 +43,16 @@ def red_16bit_png(path: Path, values: Values) -> None:
 
 
 def coloured_png(path: Path, values: Values) -> None:
-    colours = {0: (128, 64, 128), 1: (64, 192, 128), 2: (128, 0, 0), 3: (0, 0, 0)}
+    colours = {0: (128, 64, 128), 1: (0, 0, 192), 2: (128, 0, 0), 3: (0, 0, 0)}
     rgb = np.array([colours[index] for index in range(4)], np.uint8)[values]
     cv2.imwrite(str(path), rgb[..., ::-1])
 
 
-ROAD_SIDEWALK_BUILDING = ('road', 'sidewalk', 'building')
+ROAD_SIDEWALK_BUILDING = {
+    'camvid': ('road', 'pavement', 'building'),
+    'camvid_32': ('Road', 'Sidewalk', 'Building'),
+    'cityscapes': ('road', 'sidewalk', 'building'),
+}
 LAYOUTS: dict[str, tuple[str, str, str, Writer, tuple[int, ...]]] = {
     # Split, image, labels, their format, the values of road, sidewalk, building, unlabelled.
     'cityscapes': (
@@ -101,7 +106,7 @@ def test_every_labelled_data_set_has_a_layout_here() -> None:
 def test_layout_is_found_and_mapped(name: str, tmp_path: Path) -> None:
     split = write(name, tmp_path)
     space = DATASETS[name].space
-    names = ROAD_SIDEWALK_BUILDING if space is CITYSCAPES else ('road', 'pavement', 'building')
+    names = ROAD_SIDEWALK_BUILDING[space.name]
     findings = check(name, tmp_path, split)
     assert (findings.images, findings.labels, findings.faults) == (1, 1, ())
     found = {cls: count for cls, count in findings.pixels.items() if count}
@@ -109,6 +114,8 @@ def test_layout_is_found_and_mapped(name: str, tmp_path: Path) -> None:
     assert findings.unlabelled == 12
     (load,) = loaders(Source(name, str(tmp_path), split=split, count=1))
     assert load().labels[0, 0] == CAMVID.classes.index('road')
+    (load,) = loaders(Source(name, str(tmp_path), split=split, count=1), space)
+    assert load().labels[0, 0] == space.classes.index(names[0])
 
 
 @pytest.mark.parametrize('name', sorted(set(LAYOUTS) - {'camvid_32', 'street'}))
@@ -126,6 +133,22 @@ def test_colours_outside_camvid_are_refused(tmp_path: Path) -> None:
     labels = tmp_path / 'LabeledApproved_full' / 'a_L.png'
     cv2.imwrite(str(labels), np.full((10, 12, 3), 1, np.uint8))
     assert 'a_L.png' in check('camvid_32', tmp_path).faults[0]
+
+
+def test_the_32_classes_of_camvid_are_grouped_into_its_11() -> None:
+    groups: dict[str, set[str]] = {}
+    for name, train_id in zip(CAMVID_32.classes, CAMVID_FROM_CAMVID_32, strict=False):
+        groups.setdefault(CAMVID.classes[train_id], set()).add(name)
+    assert groups.keys() == set(CAMVID.classes)
+    assert groups['road'] == {'Road', 'LaneMkgsDriv', 'LaneMkgsNonDriv'}
+    assert groups['pavement'] == {'Sidewalk', 'ParkingBlock', 'RoadShoulder'}
+    assert groups['bicyclist'] == {'Bicyclist', 'MotorcycleScooter'}
+    assert groups['building'] == {'Building', 'Archway', 'Bridge', 'Tunnel', 'Wall'}
+    # A class that gives its name to a group has its colour.
+    for ours, theirs in (('sky', 'Sky'), ('tree', 'Tree'), ('car', 'Car'), ('fence', 'Fence')):
+        index = CAMVID.classes.index(ours), CAMVID_32.classes.index(theirs)
+        assert CAMVID.colors[index[0]] == CAMVID_32.colors[index[1]]
+    assert len(set(CAMVID_32.colors) | {(0, 0, 0)}) == 32
 
 
 def test_mapped_classes_are_19_each_once_at_least() -> None:
@@ -147,6 +170,32 @@ def test_check_command_counts_and_says_what_is_wrong(
     cv2.imwrite(str(tmp_path / 'images' / 'b.jpg'), np.zeros((10, 12, 3), np.uint8))
     assert main(['check', 'camvid', '--root', str(tmp_path)]) == 2
     assert 'b.png is missing' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('name', ['camvid', 'cityscapes', 'acdc', 'camvid_32'])
+def test_labels_without_an_image_are_faults(name: str, tmp_path: Path) -> None:
+    split = write(name, tmp_path)
+    labels = tmp_path / LAYOUTS[name][2]
+    end = DATASETS[name].labels_end
+    # What is published beside the labels is no label file.
+    if end != '.png':
+        (labels.parent / 'ulm_1_gtFine_color.png').touch()
+    alone = labels.with_name(f'alone{end}')
+    alone.write_bytes(labels.read_bytes())
+    findings = check(name, tmp_path, split)
+    assert findings.faults == (f'{alone} has no image',)
+    assert findings.labels == 1
+
+
+def test_a_missing_label_file_stops_a_run_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = configuration(tmp_path)
+    (tmp_path / 'data' / 'labels' / '2.png').unlink()
+    assert main(['fit', str(path)]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert '1 label files' in line
+    assert '2.png' in line
 
 
 @pytest.mark.parametrize(

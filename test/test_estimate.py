@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 from depthforge_trainer.cli import main
@@ -50,9 +51,29 @@ def test_estimate_command_scales_what_it_measured(
         text.replace('  short_side: 512\naugment', f'  short_side: 512\n  {head}\naugment')
     )
     torch.manual_seed(0)
-    assert main(['estimate', str(path), '--matrix-tflops', '100']) == 0
+    figures = tmp_path / 'figures.json'
+    common = ['estimate', str(path), '--matrix-tflops']
+    assert main([*common, '100', '--json', str(figures)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith('measured here')
-    hours = [float(line.split()[-2]) for line in lines if line.endswith(' h')]
-    assert hours[0] == pytest.approx(8 * hours[1], abs=0.5)
-    assert main(['estimate', str(path), '--matrix-tflops', '0']) == 2
+    assert lines[1].startswith('measured here')
+    assert '160000 views on 8, 32 per iteration' in lines[-1]
+    one = json.loads(figures.read_text())['fit']
+    (phase,) = one['phases']
+    rate = one['measured']['share'] * one['matrix_tflops'] * 3600.0
+    hours = phase['iterations'] * phase['tflop_per_iteration'] / rate
+    assert phase['hours']['1'] == pytest.approx(hours, rel=0.02)
+    assert phase['hours']['8'] == pytest.approx(hours / 8.0, abs=0.01)
+    assert main([*common, '0']) == 2
+
+
+def test_estimates_that_are_told_are_of_the_configurations_that_ship(large: FitConfig) -> None:
+    told = json.loads((CONFIGS.parents[1] / 'benchmarks/results/estimate_large.json').read_text())
+    assert told.keys() == {'large_gtav', 'large_cityscapes'}
+    page = (CONFIGS.parents[1] / 'docs' / 'training.md').read_text()
+    cost = count(large, large.phases[0])
+    for one in told.values():
+        (phase,) = one['phases']
+        assert all(f'{hours} h |' in page for hours in phase['hours'].values())
+        assert phase['tflop_per_iteration'] == pytest.approx(cost.operations / 1e12, rel=0.01)
+        assert phase['activations_gib'] == pytest.approx(cost.activation_bytes / 2**30, rel=0.01)
+        assert phase['weights_gib'] == pytest.approx(cost.weight_bytes / 2**30, rel=0.01)

@@ -15,6 +15,7 @@ from depthforge_ros.engine import load_engine
 from depthforge_ros.evaluation.corruptions import corruptions, NAMES
 from depthforge_ros.evaluation.datasets import DatasetChoice, open_dataset
 from depthforge_ros.evaluation.images import evaluate_images
+from depthforge_ros.labels import CAMVID
 from depthforge_ros.pipeline import Pipeline
 import numpy as np
 import pytest
@@ -70,6 +71,31 @@ def test_report_shows_all_plots(folder: Path, tmp_path: Path) -> None:
     assert 'src="http' not in text
 
 
+def test_domains_have_figures_of_their_own(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # The second image is all wrong but for its last rows.
+    labels = cv2.imread(str(folder / 'labels' / '1.png'), cv2.IMREAD_UNCHANGED)
+    right = np.roll(labels, SIDE // 4, 0)
+    right[: SIDE // 2] = (right[: SIDE // 2] + 2) % 11
+    cv2.imwrite(str(folder / 'labels' / '1.png'), right)
+    page, path = tmp_path / 'page.html', tmp_path / 'figures.json'
+    more = ['--domain', 'first=0*', '--domain', 'second=1*', '--domain', 'both=*.png']
+    assert main(command(folder, *more, '--json', str(path), '--report', str(page))) == 0
+    figures = json.loads(path.read_text())
+    domains = figures['domains']
+    assert list(domains) == ['first', 'second', 'both']
+    assert [one['images'] for one in domains.values()] == [1, 1, 2]
+    assert domains['first']['pixel_accuracy'] == 75.0
+    assert domains['second']['pixel_accuracy'] == 50.0
+    assert domains['both'] == {key: figures[key] for key in domains['both']}
+    printed = capsys.readouterr().out
+    for name, one in domains.items():
+        row = [name, str(one['images']), f'{one["miou"]:.2f}', f'{one["ece"]:.2f}']
+        assert row in [line.split()[:4] for line in printed.splitlines()]
+        assert f'>{one["miou"]:.2f}</td>' in page.read_text()
+
+
 def test_corruptions_give_a_row_each(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -89,6 +115,7 @@ def test_corruptions_give_a_row_each(
         (name, severity) for name in NAMES for severity in range(1, 6)
     ]
     assert len({noise for *_, noise in seen}) == 1
+    assert set(rows[0]['per_class']) == set(CAMVID.classes)
 
 
 def test_a_real_corruption_changes_the_image() -> None:
@@ -107,6 +134,10 @@ def test_a_real_corruption_changes_the_image() -> None:
         (['--corruption', 'fog', '--severity', '6'], 'choose 1 (weak) to 5 (strong)'),
         (['--severity', '2'], 'without --corruption'),
         (['--corruption', 'fog', '--report', 'x.html'], 'leave --corruption out'),
+        (['--domain', 'day'], 'NAME=GLOB'),
+        (['--domain', 'day=z*'], "matches 'z*' of the domain 'day'"),
+        (['--domain', 'day=0*', '--domain', 'day=1*'], 'each name once'),
+        (['--domain', 'day=*', '--corruption', 'fog'], 'choose by --match'),
         (['--corruption', 'fog'], "pip install 'depthforge_ros[corruptions]'"),
     ],
 )

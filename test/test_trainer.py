@@ -1,11 +1,10 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The trainer: its loss against the published formulas, and whole runs in miniature."""
+"""The trainer: whole runs in miniature."""
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from pathlib import Path
 import shutil
 
@@ -13,14 +12,12 @@ import cv2
 from depthforge_ros.errors import UserError
 from depthforge_ros.model.checkpoint import load_network, read_checkpoint
 from depthforge_ros.model.config import Eva02Config, VitConfig
-from depthforge_ros.model.mask2former import HeadOutput, LayerPrediction
 from depthforge_ros.model.parts import write_part
 from depthforge_ros.model.vit import VisionTransformer
 from depthforge_trainer.augment import Augment, view
 from depthforge_trainer.cli import main
 from depthforge_trainer.config import FitConfig, read_config
 from depthforge_trainer.data import loaders, Sample, Source
-from depthforge_trainer.losses import _Truth, LossWeights, match, set_loss
 from depthforge_trainer.slicing import slice_encoder
 from networks import MINI, mini_checkpoint, mini_network
 import numpy as np
@@ -31,62 +28,6 @@ from torch.optim.swa_utils import AveragedModel
 import yaml
 
 EVA02 = Eva02Config(width=48, depth=4, heads=4, position_grid=5)
-
-
-def perfect_output(labels: torch.Tensor) -> HeadOutput:
-    """Make queries that say what the labels say: query k is class k, or nothing if k is absent."""
-    present = labels.unique().tolist()
-    masks = torch.nn.functional.one_hot(labels.long(), 4).permute(0, 3, 1, 2).float()
-    features = (masks - 0.5) * 40.0
-    classes = torch.full((len(labels), 6, 5), -20.0)
-    for query in range(6):
-        classes[:, query, query if query in present else 4] = 20.0
-    embed = torch.zeros(len(labels), 6, 4)
-    embed[:, :4] = torch.eye(4)
-    return HeadOutput([LayerPrediction(classes, embed)], features)
-
-
-def test_loss_is_small_for_the_truth_and_large_for_anything_else() -> None:
-    labels = torch.zeros(2, 32, 32, dtype=torch.uint8)
-    labels[:, 16:] = 1
-    labels[:, :, 20:] = 3
-    weights = LossWeights(semantic=1.0, points=512)
-    good = float(set_loss(perfect_output(labels), labels, weights, range(len(labels))))
-    bad = float(set_loss(perfect_output(labels.flip(1)), labels, weights, range(len(labels))))
-    assert good < 0.2 < 5.0 < bad
-
-
-def test_unlabelled_pixels_do_not_count() -> None:
-    labels = torch.zeros(1, 32, 32, dtype=torch.uint8)
-    labels[:, 16:] = 1
-    hidden = labels.clone()
-    hidden[:, :, 16:] = 255
-    output = perfect_output(labels)
-    output.mask_features_BDhw[..., 17:] *= -1.0
-    weights = LossWeights(semantic=1.0, points=2048)
-    assert float(set_loss(output, hidden, weights, (0,))) < 0.2
-    assert float(set_loss(output, labels, weights, range(len(labels)))) > 1.0
-
-
-def test_matching_is_the_cheapest_of_all_assignments() -> None:
-    torch.manual_seed(1)
-    classes, masks = torch.randn(4, 4), torch.randn(4, 50)
-    truth = _Truth(torch.tensor([0, 2]), (torch.rand(2, 50) > 0.5).float())
-    known, weights = torch.ones(50), LossWeights()
-
-    def cost(query: int, target: int) -> float:
-        share = masks[query].sigmoid()
-        bce = torch.nn.functional.binary_cross_entropy(share, truth.masks_GP[target])
-        dice = 1 - (2 * (share * truth.masks_GP[target]).sum() + 1) / (
-            share.sum() + truth.masks_GP[target].sum() + 1
-        )
-        chance = classes[query].softmax(-1)[truth.classes_G[target]]
-        return float(-2 * chance + 5 * bce + 5 * dice)
-
-    best = min(itertools.permutations(range(4), 2), key=lambda p: cost(p[0], 0) + cost(p[1], 1))
-    query, target = match(classes, masks, truth, known, weights)
-    found = dict(zip(target.tolist(), query.tolist(), strict=True))
-    assert (found[0], found[1]) == best
 
 
 def test_slicing_to_the_full_width_changes_nothing() -> None:
@@ -263,6 +204,23 @@ def test_views_keep_labels_on_their_pixels() -> None:
         ({'phases': [{'train': 'tail', 'iterations': 1}]}, ['tail', 'head']),
         ({'sources': [{'kind': 'camvod'}]}, ['camvod', 'camvid']),
         ({'foundation': 'none.safetensors'}, ['none.safetensors']),
+        ({'model': {'shrt_side': 56}}, ['fit.yaml', 'shrt_side', 'did you mean short_side?']),
+        ({'model': {'head': {'widht': 32}}}, ['HeadConfig', 'widht', 'did you mean width?']),
+        ({'model': {'head': 4}}, ['HeadConfig is 4', 'width']),
+        ({'model': 3}, ['NetworkConfig is 3', 'taps']),
+        ({'augment': {'scale': [1.0]}}, ['fit.yaml: augment: scale', 'expected 2 values']),
+        ({'augment': None}, ['augment is None', 'mapping']),
+        ({'phases': [{'train': 'all', 'iterations': 'abc'}]}, ["iterations is 'abc'", 'int']),
+        ({'phases': [{'train': 'all', 'iterations': 2.5}]}, ['iterations is 2.5', 'int']),
+        ({'loss': {'points': None}}, ['loss: points is None', 'int']),
+        ({'tensorboard': 'abc'}, ["tensorboard is 'abc'", 'bool']),
+        ({'sources': 5}, ['sources is 5', 'list']),
+        ({'sources': []}, ['sources', 'empty']),
+        ({'phases': []}, ['phases', 'empty']),
+        (
+            {'rare_classes': True, 'phases': [{'train': 'all', 'iterations': 1, 'batch': 1}]},
+            ['rare_classes', 'batch of 1'],
+        ),
     ],
 )
 def test_wrong_configurations_end_with_one_line(
@@ -272,8 +230,19 @@ def test_wrong_configurations_end_with_one_line(
     words: list[str],
 ) -> None:
     assert main(['fit', str(configuration(tmp_path, **changes))]) == 2
-    error = capsys.readouterr().err.strip().splitlines()[-1]
+    (error,) = capsys.readouterr().err.strip().splitlines()
     assert all(word in error for word in words), error
+
+
+def test_a_broken_file_ends_with_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / 'fit.yaml'
+    path.write_text('output: [run,\nmodel: 3\n')
+    assert main(['fit', str(path)]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert 'fit.yaml is no YAML' in line
+    assert 'line 3, column 1' in line
 
 
 def test_labels_of_another_size_are_refused(tmp_path: Path) -> None:

@@ -66,6 +66,9 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
                         help='of the corruption, by default each')  # fmt: skip
     parser.add_argument('--report', type=Path, metavar='FILE.html',
                         help='write a page: IoU per class, confusion, calibration')  # fmt: skip
+    parser.add_argument('--domain', action='append', default=[], metavar='NAME=GLOB',
+                        help='figures of the files named so too, as a row of a table; may be '
+                        'repeated')  # fmt: skip
     parser.add_argument('--window', type=int, metavar='PIXELS',
                         help='answer by the mean over square windows of the network input, which '
                         'overlap by a third, instead of by the whole image')  # fmt: skip
@@ -122,7 +125,8 @@ def add_bag_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_target(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--label-space', choices=LABEL_SPACES,
                         help="classes to judge in, by default the coarser of the truth's and "
-                        "the model's; camvid maps Cityscapes' 19 to its 11")  # fmt: skip
+                        "the model's; camvid maps Cityscapes' 19 and CamVid's 32 to its 11"
+                        )  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:
@@ -134,7 +138,11 @@ def run(args: argparse.Namespace) -> int:
 def _run_images(args: argparse.Namespace) -> int:
     from depthforge_ros.evaluation.corruptions import corruptions
     from depthforge_ros.evaluation.datasets import DatasetChoice, open_dataset
-    from depthforge_ros.evaluation.images import evaluate_corruptions, evaluate_images
+    from depthforge_ros.evaluation.images import (
+        domain_rows,
+        evaluate_corruptions,
+        evaluate_images,
+    )
     from depthforge_ros.evaluation.images_report import write_images_report
 
     choice = DatasetChoice(
@@ -145,6 +153,7 @@ def _run_images(args: argparse.Namespace) -> int:
         raise UserError(f'severity {args.severity} came without --corruption; say which')
     if args.report and args.corruption:
         raise UserError('--report shows images as they are; leave --corruption out')
+    domains = _domains(args)
     changes = corruptions(args.corruption, args.severity) if args.corruption else ()
     pipeline = _sliding(args) if args.window else _pipeline(args, args.model)
     target = _space(args.label_space)
@@ -153,14 +162,29 @@ def _run_images(args: argparse.Namespace) -> int:
         figures = evaluate_corruptions(pipeline, dataset, changes, target=target, report=print)
         print(f'{"mean":<20} {figures["miou"]:7.2f} {figures["ece"]:7.2f}')
     else:
-        figures = evaluate_images(pipeline, dataset, target=target)
+        figures = evaluate_images(pipeline, dataset, target=target, domains=domains)
         _print_classes(figures)
         print(f'{"ECE":<16} {figures["ece"]:7.2f}')
+        for line in domain_rows(figures):
+            print(f'{line[0]:<16} ' + ' '.join(f'{cell:>14}' for cell in line[1:]))
     print(f'{"images":<16} {figures["images"]:7d}')
     if args.report:
         write_images_report(args.report, figures, title=f'{args.model} on {args.dataset}')
     write_json(args.json, figures)
     return 0
+
+
+def _domains(args: argparse.Namespace) -> dict[str, str]:
+    """Return globs of file names by the domains' names."""
+    domains = {}
+    for text in args.domain:
+        name, _, glob = text.partition('=')
+        if not name or not glob or name in domains:
+            raise UserError(f'--domain {text!r} came; give NAME=GLOB, each name once')
+        domains[name] = glob
+    if domains and args.corruption:
+        raise UserError('--domain is of images as they are; with --corruption, choose by --match')
+    return domains
 
 
 def _sliding(args: argparse.Namespace) -> Pipeline:

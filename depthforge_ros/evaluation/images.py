@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from fnmatch import fnmatch
 from statistics import mean
+from types import MappingProxyType
 from typing import Any
 
 from depthforge_ros.errors import UserError
@@ -17,12 +19,37 @@ from depthforge_ros.evaluation.sums import expected_calibration_error, Sums
 from depthforge_ros.frame import rgb_from_file
 from depthforge_ros.labels import LabelSpace, UNLABELLED
 from depthforge_ros.pipeline import Pipeline
+from depthforge_ros.postprocess import Result
 import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
 Rgb = npt.NDArray[np.uint8]
+Labels = npt.NDArray[np.uint8]
 CONFIDENCE_LEVELS = 255
+
+
+class _Tally:
+    """Adds up what is right over images."""
+
+    def __init__(self, *, truth: LabelSpace, predicted: LabelSpace, target: LabelSpace) -> None:
+        self.score = SegmentationScore(truth=truth, predicted=predicted, target=target)
+        self.sums = Sums.zeros(len(target), len(target))
+        self._images = 0
+
+    def add(self, truth: Labels, result: Result) -> None:
+        """Count one image, whose truth is uint8 (H, W)."""
+        self.score.add(truth=truth, predicted=result.labels)
+        truth, mask = self.score.in_target(truth=truth, predicted=result.labels)
+        judged = (truth < len(self.score.space)) & (mask != UNLABELLED)
+        confidence = np.rint(result.confidence[judged] * CONFIDENCE_LEVELS).astype(np.uint8)
+        self.sums.add_calibration(confidence, truth[judged] == mask[judged])
+        self._images += 1
+
+    def figures(self) -> dict[str, Any]:
+        """Return `miou`, `per_class`, `pixel_accuracy` and `ece` in percent, and `images`."""
+        ece = percent(expected_calibration_error(self.sums.calibration))
+        return {**self.score.figures(), 'ece': ece, 'images': self._images}
 
 
 def evaluate_images(
@@ -31,38 +58,63 @@ def evaluate_images(
     *,
     target: LabelSpace | None = None,
     change: Callable[[Rgb, int], Rgb] = lambda rgb, index: rgb,
+    domains: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """
     Run the model over a dataset, on what `change` makes of each image and its index.
 
     Returns `miou`, `per_class`, `pixel_accuracy` and `ece` in percent, `images`, and for plots
     `classes`, `confusion` (K, K + 1) and `calibration` (10, 3), see `Sums`. `target` defaults to
-    the coarser of both label spaces.
+    the coarser of both label spaces. `domains` are globs of file names by name; the first five of
+    each are returned under `domains`.
     """
+    _check_domains(domains, dataset)
     predicted = pipeline.engine.label_space
     space = target or common_space(dataset.label_space, predicted)
-    score = SegmentationScore(truth=dataset.label_space, predicted=predicted, target=space)
-    sums = Sums.zeros(len(space), len(space))
+    whole, *parts = (
+        _Tally(truth=dataset.label_space, predicted=predicted, target=space)
+        for _ in range(1 + len(domains))
+    )
     progress = tqdm(dataset.pairs, desc='evaluate', unit='image')
     for index, (image, labels) in enumerate(progress):
         result, _ = pipeline(change(rgb_from_file(image), index))
+        shown = zip(parts, domains.values(), strict=True)
         try:
             truth = read_labels(labels, dataset.label_space)
-            score.add(truth=truth, predicted=result.labels)
-            truth, mask = score.in_target(truth=truth, predicted=result.labels)
+            for tally in (whole, *(part for part, glob in shown if fnmatch(image.name, glob))):
+                tally.add(truth, result)
         except UserError as error:
             raise UserError(f'{image}: {error}') from error
-        judged = (truth < len(space)) & (mask != UNLABELLED)
-        confidence = np.rint(result.confidence[judged] * CONFIDENCE_LEVELS).astype(np.uint8)
-        sums.add_calibration(confidence, truth[judged] == mask[judged])
-    return {
-        **score.figures(),
-        'ece': percent(expected_calibration_error(sums.calibration)),
-        'images': len(dataset.pairs),
+    figures = {
+        **whole.figures(),
         'classes': list(space.classes),
-        'confusion': score.confusion.tolist(),
-        'calibration': sums.calibration.tolist(),
+        'confusion': whole.score.confusion.tolist(),
+        'calibration': whole.sums.calibration.tolist(),
     }
+    if domains:
+        named = zip(domains, parts, strict=True)
+        figures['domains'] = {name: part.figures() for name, part in named}
+    return figures
+
+
+def _check_domains(domains: Mapping[str, str], dataset: Dataset) -> None:
+    for name, glob in domains.items():
+        if not any(fnmatch(image.name, glob) for image, _ in dataset.pairs):
+            raise UserError(f'no image that is judged matches {glob!r} of the domain {name!r}')
+
+
+def domain_rows(figures: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """Lay out the figures of domains as a table with a head; empty without domains."""
+    domains = figures.get('domains', {})
+    rows = [
+        (name, str(one['images']), *(_cell(one[key]) for key in ('miou', 'ece', 'pixel_accuracy')))
+        for name, one in domains.items()
+    ]
+    return [('domain', 'images', 'mIoU', 'ECE', 'pixel accuracy'), *rows] if rows else []
+
+
+def _cell(value: float | None) -> str:
+    return '-' if value is None else f'{value:.2f}'
 
 
 def evaluate_corruptions(
@@ -76,8 +128,8 @@ def evaluate_corruptions(
     """
     Run the model over a dataset once for each corruption.
 
-    Returns the mean `miou` and `ece` in percent, `images`, and under `corruptions` both of each,
-    with its `name` and `severity`.
+    Returns the mean `miou` and `ece` in percent, `images`, and under `corruptions` both of each
+    with its `per_class`, `name` and `severity`.
     """
     rows = []
     for one in corruptions:
@@ -86,8 +138,7 @@ def evaluate_corruptions(
             {
                 'name': one.name,
                 'severity': one.severity,
-                'miou': figures['miou'],
-                'ece': figures['ece'],
+                **{key: figures[key] for key in ('miou', 'ece', 'per_class')},
             }
         )
         report(f'{one.name:<18} {one.severity} {figures["miou"]:7.2f} {figures["ece"]:7.2f}')

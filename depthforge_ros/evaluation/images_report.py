@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from depthforge_ros.evaluation.images import domain_rows
 from depthforge_ros.evaluation.report_plots import calibration, class_bars, confusion
 import plotly.graph_objects as go
 
@@ -18,6 +19,7 @@ PAGE = """<!doctype html>
 <body style="font-family: system-ui, sans-serif; max-width: 1100px; margin: 24px auto">
 <h1>{title}</h1>
 <p>{summary}</p>
+{domains}
 {plots}
 </body></html>
 """
@@ -39,6 +41,7 @@ def write_images_report(path: Path, figures: Mapping[str, Any], *, title: str) -
         title=escape(title),
         summary=f'{figures["images"]} images, mIoU {figures["miou"]} %, pixel accuracy '
         f'{figures["pixel_accuracy"]} %, expected calibration error {figures["ece"]} %.',
+        domains=_table(domain_rows(figures)),
         plots='\n'.join(
             plot.to_html(full_html=False, include_plotlyjs=rank == 0)
             for rank, plot in enumerate(known)
@@ -46,3 +49,11 @@ def write_images_report(path: Path, figures: Mapping[str, Any], *, title: str) -
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding='utf-8')
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    lines = (
+        ''.join(f'<td style="padding-right: 2em">{escape(cell)}</td>' for cell in row)
+        for row in rows
+    )
+    return '<table>' + ''.join(f'<tr>{line}</tr>' for line in lines) + '</table>'

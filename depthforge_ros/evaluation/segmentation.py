@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from depthforge_ros.errors import UserError
-from depthforge_ros.labels import CAMVID_FROM_CITYSCAPES, LabelSpace
+from depthforge_ros.labels import COARSER, LabelSpace
 from depthforge_ros.metrics import confusion_matrix, iou_per_class, mean_iou, pixel_accuracy
 import numpy as np
 import numpy.typing as npt
@@ -17,11 +17,11 @@ def mapping(source: LabelSpace, target: LabelSpace) -> npt.NDArray[np.uint8]:
     """Look-up table uint8 (256,) of the target's ids; UserError where classes cannot be mapped."""
     if source == target:
         return np.arange(256, dtype=np.uint8)
-    if (source.name, target.name) == ('cityscapes', 'camvid'):
-        return CAMVID_FROM_CITYSCAPES
+    if (source.name, target.name) in COARSER:
+        return COARSER[source.name, target.name]
     raise UserError(
-        f"the classes of {source.name} cannot be mapped to {target.name}'s; cityscapes can be "
-        'mapped to camvid by --label-space camvid'
+        f"the classes of {source.name} cannot be mapped to {target.name}'s; cityscapes and "
+        'camvid_32 can be mapped to camvid by --label-space camvid'
     )
 
 

@@ -64,7 +64,7 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
     for name in sorted(tensors):
         sha.update(name.encode())
         # Adding zero makes minus zeros plain, which compare equal but differ in bits.
-        sha.update((tensors[name].detach().half() + 0.0).contiguous().numpy().tobytes())
+        sha.update((tensors[name].detach().cpu().half() + 0.0).contiguous().numpy().tobytes())
     return sha.hexdigest()
 
 

@@ -9,7 +9,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
-from depthforge_ros.errors import UserError
+from depthforge_ros.errors import nearest, UserError
 
 
 @dataclass(frozen=True)
@@ -234,11 +234,11 @@ def _visual(fields: Mapping[str, Any]) -> VitConfig | Eva02Config:
 
 def _known(cls: type, fields: Mapping[str, Any]) -> dict[str, Any]:
     names = [entry.name for entry in dataclasses.fields(cls)]
-    unknown = sorted(set(fields) - set(names))
-    if unknown:
-        raise UserError(
-            f'{cls.__name__} has no field {", ".join(unknown)}; known: {", ".join(names)}'
-        )
+    if not isinstance(fields, Mapping):
+        raise UserError(f'{cls.__name__} is {fields!r}; expected fields: {", ".join(names)}')
+    for name in fields:
+        if name not in names:
+            raise UserError(f'{cls.__name__} has no field {name!r}; {nearest(str(name), names)}')
     return dict(fields)
 
 

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from depthforge_ros.errors import UserError
 from depthforge_ros.labels import UNLABELLED
 from depthforge_trainer.data import Loader
 from depthforge_trainer.datasets import DATASETS
+from depthforge_trainer.datasets.base import DataSet, Pair
 import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
@@ -51,9 +52,9 @@ def check(name: str, root: Path, split: str = '') -> Findings:
         raise UserError(f'dataset {name!r} is not known; choose one of {", ".join(DATASETS)}')
     dataset = DATASETS[name]
     counts: npt.NDArray[np.int64] = np.zeros(256, np.int64)
-    faults = []
     readable = 0
     pairs = dataset.pairs(root, split)
+    faults = [f'{path} has no image' for path in _labels_alone(dataset, pairs)]
     for pair in tqdm(pairs, desc='check', unit='image', mininterval=5.0):
         try:
             labels = Loader(pair, dataset, dataset.space)().labels
@@ -70,3 +71,11 @@ def check(name: str, root: Path, split: str = '') -> Findings:
         unlabelled=int(counts[UNLABELLED]),
         faults=tuple(faults),
     )
+
+
+def _labels_alone(dataset: DataSet, pairs: Sequence[Pair]) -> list[Path]:
+    """Find the label files without an image in the folders of the others."""
+    known = {pair.labels for pair in pairs if pair.labels is not None}
+    folders = {path.parent for path in known}
+    found = {path for folder in folders for path in folder.glob(f'*{dataset.labels_end}')}
+    return sorted(found - known)

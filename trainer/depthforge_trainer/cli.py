@@ -11,6 +11,9 @@ import sys
 
 from depthforge_ros.errors import UserError
 
+PROCESSES = (1, 8)
+"""That `estimate` tells the hours of."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a subcommand; wrong input prints one line and returns 2."""
@@ -41,11 +44,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     command.add_argument('--split', default='', help='e.g. train, or night/val of acdc')
     text = 'memory and hours of a run, from counted operations and steps measured small'
     command = commands.add_parser('estimate', help=text, description=text)
-    command.add_argument('config', type=Path, help='YAML file of fit')
+    command.add_argument('config', type=Path, nargs='+', help='YAML files of fit')
     command.add_argument(
         '--matrix-tflops', type=float, required=True,
         help='matrix rate of the device in the precision of the run, TFLOP/s as you measured it',
     )  # fmt: skip
+    command.add_argument('--json', type=Path, metavar='FILE', help='write the figures there')
     args = parser.parse_args(argv)
     try:
         if args.command == 'estimate':
@@ -70,11 +74,17 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _estimate(args: argparse.Namespace) -> int:
+    from depthforge_ros.cli.common import write_json
     from depthforge_trainer.config import FitConfig, read_config
-    from depthforge_trainer.estimate import estimate
+    from depthforge_trainer.estimate import estimate, lines
 
-    config = read_config(args.config, FitConfig)
-    print('\n'.join(estimate(config, matrix_tflops=args.matrix_tflops, processes=(1, 8))))
+    figures = {}
+    for path in args.config:
+        config = read_config(path, FitConfig)
+        one = estimate(config, matrix_tflops=args.matrix_tflops, processes=PROCESSES)
+        figures[path.stem] = one
+        print('\n'.join((str(path), *lines(one))))
+    write_json(args.json, figures)
     return 0
 
 

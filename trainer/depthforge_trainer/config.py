@@ -4,15 +4,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import dataclasses
 from dataclasses import dataclass, field
-import difflib
 from pathlib import Path
-import types
 import typing
 from typing import Any
 
-from depthforge_ros.errors import UserError
+from depthforge_ros.errors import nearest, UserError
 from depthforge_ros.labels import LABEL_SPACES, LabelSpace
 from depthforge_ros.model.config import NetworkConfig
 from depthforge_trainer.augment import Augment
@@ -66,7 +65,7 @@ class FitConfig:
     sources: tuple[Source, ...]
     phases: tuple[Phase, ...]
     label_space: str = 'camvid'
-    """Classes of the network: `camvid` (11) or `cityscapes` (19)."""
+    """Classes of the network: `camvid` (11), `camvid_32` (31 and void) or `cityscapes` (19)."""
     validation: tuple[Source, ...] = ()
     """Whole labelled images; the checkpoint with the best mIoU on them is kept as best."""
     targets: tuple[Source, ...] = ()
@@ -96,7 +95,7 @@ class FitConfig:
     cache: str = ''
     """Folder of these features; in `output` if none is named."""
     rare_classes: bool = False
-    """Half of each batch by rare class sampling; with cached views only."""
+    """Half of each batch, which is at least 2, by rare class sampling; with cached views only."""
     augment: Augment = field(default_factory=Augment)
     loss: LossWeights = field(default_factory=LossWeights)
     weight_decay: float = 0.05
@@ -118,6 +117,13 @@ class FitConfig:
             raise UserError(
                 f'label_space {self.label_space!r} came; choose one of {", ".join(LABEL_SPACES)}'
             )
+        if not self.sources or not self.phases:
+            raise UserError('sources or phases are empty; name at least one of each')
+        if self.rare_classes and min(phase.batch for phase in self.phases) < 2:
+            raise UserError(
+                'rare_classes came with a batch of 1, of which no half can be drawn so; make the '
+                'batch at least 2, or leave rare_classes out'
+            )
 
     @property
     def classes(self) -> LabelSpace:
@@ -129,9 +135,10 @@ def read_config(path: Path, kind: type[T]) -> T:
     """Read a YAML file as `kind`; unknown keys are refused with the nearest known one."""
     if not path.is_file():
         raise UserError(f'{path} does not exist; give the path of a YAML training configuration')
-    fields = yaml.safe_load(path.read_text())
-    if not isinstance(fields, dict):
-        raise UserError(f'{path} holds {type(fields).__name__}, expected a mapping of options')
+    try:
+        fields = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f'{path} is no YAML: {" ".join(str(error).split())}; mend it') from error
     config: T = build_config(kind, fields, str(path))
     return config
 
@@ -139,23 +146,56 @@ def read_config(path: Path, kind: type[T]) -> T:
 def build_config(kind: Any, value: Any, where: str) -> Any:
     """Turn plain YAML values into the annotated type; errors begin with `where`."""
     if kind is NetworkConfig:
+        return _build_network(value, where)
+    if typing.get_origin(kind) is tuple:
+        return _build_tuple(typing.get_args(kind), value, where)
+    if dataclasses.is_dataclass(kind):
+        return _build_fields(kind, value, where)
+    if kind in (bool, int, float, str):
+        return _build_plain(kind, value, where)
+    if typing.get_origin(kind) is dict and not isinstance(value, dict):
+        raise UserError(f'{where} is {value!r}; expected a mapping')
+    return value
+
+
+def _build_network(value: Any, where: str) -> NetworkConfig:
+    try:
         return NetworkConfig.from_json(value)
-    origin = typing.get_origin(kind)
-    if origin is tuple:
-        inner = typing.get_args(kind)
-        kinds = [inner[0]] * len(value) if inner[-1] is Ellipsis else list(inner)
-        return tuple(build_config(k, v, where) for k, v in zip(kinds, value, strict=True))
-    if not dataclasses.is_dataclass(kind) or isinstance(kind, types.GenericAlias):
-        return kind(value) if kind in (int, float, str) and not isinstance(value, bool) else value
+    except (TypeError, ValueError) as error:
+        raise UserError(f'{where}: {error}') from error
+
+
+def _build_tuple(kinds: Sequence[Any], value: Any, where: str) -> tuple[Any, ...]:
+    if not isinstance(value, (list, tuple)):
+        raise UserError(f'{where} is {value!r}; expected a list')
+    if kinds[-1] is Ellipsis:
+        kinds = [kinds[0]] * len(value)
+    if len(kinds) != len(value):
+        raise UserError(f'{where} is {value!r}; expected {len(kinds)} values')
+    return tuple(build_config(k, v, where) for k, v in zip(kinds, value, strict=True))
+
+
+def _build_fields(kind: Any, value: Any, where: str) -> Any:
+    if not isinstance(value, dict):
+        raise UserError(f'{where} is {value!r}; expected a mapping of options')
     hints = typing.get_type_hints(kind)
-    type_name = getattr(kind, '__name__', str(kind))
     for name in value:
         if name not in hints:
-            near = difflib.get_close_matches(name, hints, 1)
-            hint = f'did you mean {near[0]}?' if near else f'known: {", ".join(hints)}'
-            raise UserError(f'{where}: {type_name} has no key {name!r}; {hint}')
+            hint = nearest(str(name), hints)
+            raise UserError(f'{where}: {kind.__name__} has no key {name!r}; {hint}')
+    fields = {name: build_config(hints[name], v, f'{where}: {name}') for name, v in value.items()}
     try:
-        fields = {name: build_config(hints[name], v, where) for name, v in value.items()}
-        return kind(**fields)  # type: ignore[operator]
+        return kind(**fields)
     except TypeError as error:
         raise UserError(f'{where}: {error}') from error
+
+
+def _build_plain(kind: Any, value: Any, where: str) -> Any:
+    """Numbers may come as text, which 1e-4 is to YAML."""
+    allowed = (bool,) if kind is bool else (int, float, str)
+    try:
+        if type(value) in allowed and (kind is not int or float(value).is_integer()):
+            return kind(value)
+    except ValueError:
+        pass
+    raise UserError(f'{where} is {value!r}; expected {kind.__name__}')

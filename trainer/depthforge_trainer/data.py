@@ -11,13 +11,7 @@ from pathlib import Path
 import cv2
 from depthforge_ros.errors import UserError
 from depthforge_ros.evaluation.corruptions import ALL, Corruption, corruptions
-from depthforge_ros.labels import (
-    CAMVID,
-    CAMVID_FROM_CITYSCAPES,
-    CITYSCAPES,
-    LabelSpace,
-    UNLABELLED,
-)
+from depthforge_ros.labels import CAMVID, COARSER, LabelSpace, UNLABELLED
 from depthforge_trainer import street
 from depthforge_trainer.datasets import DATASETS
 from depthforge_trainer.datasets.base import DataSet, Labels, Pair
@@ -104,7 +98,8 @@ class Loader:
             return Sample(self.image.stem, rgb, np.full(rgb.shape[:2], UNLABELLED, np.uint8))
         labels = self.dataset.read_labels(self.pair.labels, rgb.shape[:2])
         if self.dataset.space is not self.space:
-            labels = np.asarray(CAMVID_FROM_CITYSCAPES[labels], np.uint8)
+            table = COARSER[self.dataset.space.name, self.space.name]
+            labels = np.asarray(table[labels], np.uint8)
         return Sample(self.image.stem, rgb, labels)
 
 
@@ -124,11 +119,7 @@ def loaders(source: Source, space: LabelSpace = CAMVID) -> list[Loader]:
     if not pairs:
         raise UserError(f'no images in {root} are left by exclude {source.exclude!r}; change it')
     labelled = pairs[0].labels is not None
-    if labelled and (dataset.space, space) not in (
-        (CAMVID, CAMVID),
-        (CITYSCAPES, CITYSCAPES),
-        (CITYSCAPES, CAMVID),
-    ):
+    if labelled and dataset.space != space and (dataset.space.name, space.name) not in COARSER:
         raise UserError(
             f'{source.kind} has the classes of {dataset.space.name}, which cannot be mapped to '
             f'{space.name}; choose another label_space or leave it out'

@@ -16,6 +16,7 @@ import math
 from pathlib import Path
 import time
 
+from depthforge_ros.errors import UserError
 from depthforge_ros.labels import CAMVID
 from depthforge_ros.model.checkpoint import (
     describe_checkpoint,
@@ -68,6 +69,10 @@ class DistillConfig:
     seed: int = 0
     threads: int = 2
     data_licence: str = ''
+
+    def __post_init__(self) -> None:
+        if not self.sources:
+            raise UserError('sources are empty; name at least one')
 
 
 class Student(nn.Module):

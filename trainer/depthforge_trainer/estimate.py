@@ -11,10 +11,11 @@ small run reaches is then taken to hold for the target too, whose matrix rate th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 import statistics
 import time
+from typing import Any
 
 from depthforge_ros.errors import UserError
 from depthforge_ros.model.config import NetworkConfig, VitConfig
@@ -62,31 +63,69 @@ class Measured:
         return self.step_rate / self.matrix_rate
 
 
-def estimate(config: FitConfig, *, matrix_tflops: float, processes: Sequence[int]) -> list[str]:
-    """Say per process memory, and hours on so many processes of a device of that matrix rate."""
+def estimate(
+    config: FitConfig, *, matrix_tflops: float, processes: Sequence[int]
+) -> dict[str, Any]:
+    """
+    Estimate memory per process, and hours on so many processes of a device of that matrix rate.
+
+    Returns what was `measured` here, the `matrix_tflops` that are assumed, and for each of the
+    `phases` the cost of an iteration and `hours` by number of processes: for the views that one
+    process would see, which several see in fewer iterations.
+    """
     if matrix_tflops <= 0.0:
         raise UserError(f'matrix rate {matrix_tflops} TFLOP/s came; give what your device reaches')
     measured = measure(config)
-    lines = [
-        f'measured here, small and in float32: {measured.step_rate / 1e9:.1f} of '
-        f'{measured.matrix_rate / 1e9:.1f} GFLOP/s, {100.0 * measured.share:.0f} %',
-        f'assumed of the device: the same share of {matrix_tflops:g} TFLOP/s; data and '
-        'communication take no time',
-    ]
-    for index, phase in enumerate(config.phases):
+    rate = measured.share * matrix_tflops * 1e12
+    phases = []
+    for phase in config.phases:
         cost = count(config, phase)
-        seconds = phase.iterations * cost.operations / (measured.share * matrix_tflops * 1e12)
-        lines.append(
-            f'phase {index}, {phase.train}: {cost.operations / 1e12:.2f} TFLOP per iteration and '
-            f'process, weights and moments {cost.weight_bytes / 2**30:.1f} GiB, activations '
-            f'{cost.activation_bytes / 2**30:.1f} GiB'
+        hours = phase.iterations * cost.operations / rate / 3600.0
+        phases.append(
+            {
+                'train': phase.train,
+                'iterations': phase.iterations,
+                'batch': phase.batch,
+                'tflop_per_iteration': round(cost.operations / 1e12, 2),
+                'weights_gib': round(cost.weight_bytes / 2**30, 2),
+                'activations_gib': round(cost.activation_bytes / 2**30, 2),
+                'hours': {str(number): round(hours / number, 2) for number in processes},
+            }
         )
-        lines += [
-            f'  {phase.iterations * phase.batch} views on {number}: '
-            f'{seconds / number / 3600.0:.1f} h'
-            for number in processes
-        ]
-    return lines
+    return {
+        'measured': {
+            'step_gflops': round(measured.step_rate / 1e9, 1),
+            'matrix_gflops': round(measured.matrix_rate / 1e9, 1),
+            'share': round(measured.share, 3),
+        },
+        'matrix_tflops': matrix_tflops,
+        'phases': phases,
+    }
+
+
+def lines(figures: Mapping[str, Any]) -> Iterator[str]:
+    """Say what `estimate` gave."""
+    measured = figures['measured']
+    yield (
+        f'measured here, small and in float32: {measured["step_gflops"]} of '
+        f'{measured["matrix_gflops"]} GFLOP/s, {100.0 * measured["share"]:.0f} %'
+    )
+    yield (
+        f'assumed of the device: the same share of {figures["matrix_tflops"]:g} TFLOP/s; data and '
+        'communication take no time'
+    )
+    for index, phase in enumerate(figures['phases']):
+        yield (
+            f'phase {index}, {phase["train"]}: {phase["tflop_per_iteration"]} TFLOP per iteration '
+            f'and process, weights and moments {phase["weights_gib"]} GiB, activations '
+            f'{phase["activations_gib"]} GiB'
+        )
+        for number, hours in phase['hours'].items():
+            views = int(number) * phase['batch']
+            yield (
+                f'  {phase["iterations"] * phase["batch"]} views on {number}, {views} per '
+                f'iteration: {hours} h'
+            )
 
 
 def count(config: FitConfig, phase: Phase) -> Cost:

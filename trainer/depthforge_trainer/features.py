@@ -8,7 +8,9 @@ Shapes: V views, L blocks, N patches, C encoder width.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 import json
 from pathlib import Path
@@ -29,6 +31,8 @@ from tqdm import tqdm
 RARE_PIXELS = 100
 """A view shows a class of which it has so many pixels."""
 RARE_TEMPERATURE = 0.1
+AHEAD = 4
+"""Batches that are drawn before their turn, each by a thread."""
 
 
 class Batch(NamedTuple):
@@ -66,6 +70,18 @@ class Share:
         """One per view: the same for a view whichever process takes it."""
         places = range(self.size * self.rank, self.size * (self.rank + 1))
         return [np.random.default_rng((seed, step, place)) for place in places]
+
+
+def ahead(batches: Batches, steps: Iterable[int]) -> Iterator[Batch]:
+    """Give the batches of the steps; threads draw them while those before are trained on."""
+    waiting: deque[Future[Batch]] = deque()
+    with ThreadPoolExecutor(AHEAD) as pool:
+        for step in steps:
+            waiting.append(pool.submit(batches, step))
+            if len(waiting) > AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def drawn(samples: Sequence[Loader], augment: Augment, *, share: Share, seed: int) -> Batches:

@@ -3,6 +3,11 @@
 """
 Mask2Former's set loss (arXiv 2112.01527), computed at sampled points.
 
+Other than there, the points are drawn half anywhere and half in favour of rare classes, not by the
+uncertainty of each mask, and serve the matching too; the loss is the mean over the decoder layers,
+not their sum; unlabelled pixels count in no term. Like there, all processes share what the terms
+are divided by, so that their mean gradient is that of the whole batch.
+
 Shapes: B batch, M queries, K classes, D head width, P points, G classes present in one image.
 """
 
@@ -10,13 +15,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from depthforge_ros.labels import UNLABELLED
 from depthforge_ros.model.mask2former import HeadOutput, LayerPrediction
 from scipy.optimize import linear_sum_assignment
 import torch
-from torch import Tensor
+from torch import distributed, Tensor
 from torch.nn import functional
+
+LEAST = 1e-6
+"""Of a divisor: where nothing is counted, the sum above it is 0."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +43,24 @@ class LossWeights:
     """Of the cross-entropy of a linear classifier on the visual encoder's maps, which only the
     training has; it trains a visual encoder, where that is trained."""
     points: int = 12544
+
+
+class Terms(NamedTuple):
+    """Of one decoder layer, before they are weighted."""
+
+    classes: Tensor
+    mask: Tensor
+    dice: Tensor
+    semantic: Tensor
+
+
+class Counts(NamedTuple):
+    """What the terms are divided by: means over the processes of what their batches hold."""
+
+    masks: Tensor
+    queries: Tensor
+    points: Tensor
+    """Labelled ones."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +81,15 @@ def set_loss(
     features = functional.grid_sample(output.mask_features_BDhw, grid, align_corners=False)
     features_BDP = features.squeeze(-1)
     truths = [_truth(labels_P) for labels_P in labels_BP]
+    batch, queries = output.layers[0].class_logits_BMK.shape[:2]
+    masks = sum(min(queries, len(truth.classes_G)) for truth in truths)
+    known = (labels_BP != UNLABELLED).sum()
+    counts = Counts(*_over_processes(known.new_tensor([masks, batch * queries, int(known)])))
     total = features_BDP.new_zeros(())
     for layer in output.layers:
-        total = total + _layer_loss(layer, features_BDP, labels_BP, truths, weights)
+        terms = layer_terms(layer, features_BDP, labels_BP, truths, weights, counts)
+        total = total + weights.classes * terms.classes + weights.mask * terms.mask
+        total = total + weights.dice * terms.dice + weights.semantic * terms.semantic
     return total / len(output.layers)
 
 
@@ -67,7 +100,16 @@ def auxiliary_loss(logits_BKhw: Tensor, labels_BHW: Tensor) -> Tensor:
         logits_BKhw, size=labels.shape[1:], mode='bilinear', align_corners=False
     )
     total = functional.cross_entropy(logits, labels, ignore_index=UNLABELLED, reduction='sum')
-    return total / (labels != UNLABELLED).sum().clamp_min(1)
+    return total / _over_processes((labels != UNLABELLED).sum()).clamp_min(LEAST)
+
+
+def _over_processes(counts: Tensor) -> Tensor:
+    """Mean over the processes."""
+    if not distributed.is_initialized():
+        return counts
+    counts = counts.clone()
+    distributed.all_reduce(counts)
+    return counts / distributed.get_world_size()
 
 
 def _draw_points(labels_BHW: Tensor, count: int, seeds: Sequence[int]) -> Tensor:
@@ -105,13 +147,15 @@ def _truth(labels_P: Tensor) -> _Truth:
     return _Truth(classes, (labels_P[None] == classes[:, None]).float())
 
 
-def _layer_loss(
+def layer_terms(
     layer: LayerPrediction,
     features_BDP: Tensor,
     labels_BP: Tensor,
     truths: list[_Truth],
     weights: LossWeights,
-) -> Tensor:
+    counts: Counts,
+) -> Terms:
+    """Match the queries of a layer and compute its terms."""
     logits_BMP = layer.mask_embed_BMD @ features_BDP
     known_BP = (labels_BP != UNLABELLED).float()
     classes = layer.class_logits_BMK.shape[-1] - 1
@@ -132,17 +176,22 @@ def _layer_loss(
     class_weights = torch.ones(classes + 1, device=labels_BP.device)
     class_weights[-1] = weights.no_object
     class_loss = functional.cross_entropy(
-        layer.class_logits_BMK.flatten(0, 1), targets.flatten(), class_weights
+        layer.class_logits_BMK.flatten(0, 1), targets.flatten(), class_weights, reduction='sum'
     )
     logits, masks, known = (torch.cat(parts) for parts in zip(*mask_terms, strict=True))
-    count = max(1, len(logits))
     bce = functional.binary_cross_entropy_with_logits(logits, masks, reduction='none')
-    mask_loss = ((bce * known).sum(1) / known.sum(1).clamp_min(1.0)).sum() / count
-    dice_loss = _dice(logits.sigmoid() * known, masks * known).sum() / count
-    loss = weights.classes * class_loss + weights.mask * mask_loss + weights.dice * dice_loss
+    mask_loss = ((bce * known).sum(1) / known.sum(1).clamp_min(1.0)).sum()
+    dice_loss = _dice(logits.sigmoid() * known, masks * known).sum()
+    semantic = logits.new_zeros(())
     if weights.semantic:
-        loss = loss + weights.semantic * _semantic(layer.class_logits_BMK, logits_BMP, labels_BP)
-    return loss
+        semantic = _semantic(layer.class_logits_BMK, logits_BMP, labels_BP)
+    nothing = counts.queries - counts.masks
+    return Terms(
+        class_loss / (counts.masks + weights.no_object * nothing),
+        mask_loss / counts.masks.clamp_min(LEAST),
+        dice_loss / counts.masks.clamp_min(LEAST),
+        semantic / counts.points.clamp_min(LEAST),
+    )
 
 
 def _dice(shares: Tensor, masks: Tensor) -> Tensor:
@@ -151,10 +200,11 @@ def _dice(shares: Tensor, masks: Tensor) -> Tensor:
 
 
 def _semantic(class_logits_BMK: Tensor, logits_BMP: Tensor, labels_BP: Tensor) -> Tensor:
-    """Cross-entropy of the normalised semantic scores."""
+    """Cross-entropy of the normalised semantic scores, summed over the labelled points."""
     scores_BKP = class_logits_BMK.softmax(-1)[..., :-1].transpose(1, 2) @ logits_BMP.sigmoid()
     shares = scores_BKP / scores_BKP.sum(1, keepdim=True).clamp_min(1e-6)
-    return functional.nll_loss(shares.clamp_min(1e-6).log(), labels_BP, ignore_index=UNLABELLED)
+    logs = shares.clamp_min(1e-6).log()
+    return functional.nll_loss(logs, labels_BP, ignore_index=UNLABELLED, reduction='sum')
 
 
 @torch.no_grad()

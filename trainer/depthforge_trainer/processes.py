@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import partial
 import os
 
@@ -16,6 +17,8 @@ import torch
 from torch.utils.checkpoint import checkpoint
 
 PRECISIONS = ('32-true', 'bf16-mixed')
+PATIENCE = timedelta(days=1)
+"""How long processes wait for the first one, which alone validates and makes caches."""
 
 
 def launch(precision: str) -> Fabric:
@@ -33,7 +36,9 @@ def launch(precision: str) -> Fabric:
         devices=local,
         num_nodes=nodes,
         # A phase may leave parts of the network out of its loss.
-        strategy='auto' if local * nodes == 1 else DDPStrategy(find_unused_parameters=True),
+        strategy='auto'
+        if local * nodes == 1
+        else DDPStrategy(find_unused_parameters=True, timeout=PATIENCE),
         precision=precision,  # type: ignore[arg-type]
     )
     fabric.launch()

@@ -57,7 +57,8 @@ def save_state(
                 tensors[f'{moment}.{name}'] = optimizer.state[parameter][moment]
     partial = folder / f'{STATE}.partial'
     save_file(
-        {name: value.detach().clone().contiguous() for name, value in tensors.items()},
+        # Copies, for tensors may share memory, and not on a GPU, whose memory may be full.
+        {name: value.to('cpu', copy=True).contiguous() for name, value in tensors.items()},
         partial,
         metadata={'config': _text(config), 'place': json.dumps(dataclasses.asdict(place))},
     )

@@ -9,7 +9,6 @@ import csv
 from dataclasses import replace
 import math
 from pathlib import Path
-import shutil
 import time
 
 from depthforge_ros.errors import UserError
@@ -19,7 +18,15 @@ from depthforge_ros.model.network import DepthForge
 from depthforge_ros.model.patch import to_map
 from depthforge_trainer.config import FitConfig
 from depthforge_trainer.data import Loader, loaders, Source
-from depthforge_trainer.features import Batch, Batches, build_cache, Cache, drawn, Share
+from depthforge_trainer.features import (
+    ahead,
+    Batch,
+    Batches,
+    build_cache,
+    Cache,
+    drawn,
+    Share,
+)
 from depthforge_trainer.log import Log
 from depthforge_trainer.losses import auxiliary_loss, LossWeights, set_loss
 from depthforge_trainer.networks import build_network, save
@@ -37,8 +44,12 @@ from tqdm import tqdm
 
 LAST = 'last.safetensors'
 """The averaged network after the last save."""
+BEST = 'best.safetensors'
+"""The averaged network that was best on the validation images."""
 TARGETS = 'targets.csv'
 """What a run writes about the domains it never saw, when it is done."""
+TARGET_COLUMNS = ('name', 'kind', 'root', 'split', 'exclude', 'corruption', 'severity')
+"""Of a source; the mIoU follows. The severity of what is not corrupted is 0."""
 
 
 class Training(nn.Module):
@@ -129,6 +140,8 @@ class Trainer:
                 moments = {}
                 place = replace(place, phase=index + 1, step=0)
         if self.fabric.is_global_zero:
+            # A run that was stopped after its last state has not written it yet.
+            save(self.last, _network_of(self.average), self.config, seconds=place.seconds)
             self._judge_targets()
             (self.output / STATE).unlink(missing_ok=True)
         self.fabric.barrier()
@@ -136,12 +149,12 @@ class Trainer:
 
     def _judge_targets(self) -> None:
         network = _network_of(self.average)
-        rows: list[tuple[object, ...]] = [('name', 'kind', 'root', 'split', 'exclude', 'miou')]
+        rows: list[tuple[object, ...]] = [(*TARGET_COLUMNS, 'miou')]
         for source, samples in zip(self.config.targets, self.targets, strict=True):
             with self.fabric.autocast():
                 miou = validate(network, samples, self.config.classes, self.frozen)
-            where = (source.name, source.kind, source.root, source.split, source.exclude)
-            rows.append((*where, f'{miou:.2f}'))
+            which = source if source.corruption else replace(source, severity=0)
+            rows.append((*(getattr(which, name) for name in TARGET_COLUMNS), f'{miou:.2f}'))
         if self.targets:
             with (self.output / TARGETS).open('w', newline='') as file:
                 csv.writer(file).writerows(rows)
@@ -154,21 +167,20 @@ class Trainer:
         self.training.phase = phase.train
         module = self.fabric.setup_module(self.training)
         rates = [group['lr'] for group in optimizer.param_groups]
-        batches = self._batches(index)
         start = time.perf_counter() - place.seconds
+        steps = range(place.step + 1, phase.iterations + 1)
         progress = tqdm(
-            range(place.step + 1, phase.iterations + 1),
+            steps,
             desc=f'train {phase.train}',
             initial=place.step,
             total=phase.iterations,
             mininterval=5.0,
             disable=not self.fabric.is_global_zero,
         )
-        for step in progress:
+        for step, batch in zip(progress, ahead(self._batches(index), steps), strict=True):
             share = SCHEDULES[phase.schedule](step / phase.iterations)
             for group, peak in zip(optimizer.param_groups, rates, strict=True):
                 group['lr'] = peak * share
-            batch = batches(step)
             loss = self._step(module, optimizer, batch)
             if not math.isfinite(loss):
                 self._stop(loss, batch, place, optimizer)
@@ -202,33 +214,32 @@ class Trainer:
         """Name the batch whose loss or gradient is not finite; the state before it is kept."""
         if place.step and self.fabric.is_global_zero:
             self._write(place, optimizer)
+        kept = 'there is no state before it'
+        if place.step or place.phase:
+            kept = f'the state before it is kept in {self.output}'
         raise UserError(
             f'the loss or its gradient became {loss} after iteration {place.step} of phase '
-            f'{place.phase}, on {", ".join(batch.files)}; the state before it is kept in '
-            f'{self.output}: look at these files, or lower the learning rate'
+            f'{place.phase}, on {", ".join(batch.files)}; {kept}: look at these files, or lower '
+            'the learning rate'
         )
 
-    def _write(self, place: Place, optimizer: torch.optim.Optimizer) -> DepthForge:
-        """Write the averaged network, which it returns, and the state."""
-        network = _network_of(self.average)
-        save(self.last, network, self.config, seconds=place.seconds)
+    def _write(self, place: Place, optimizer: torch.optim.Optimizer) -> None:
+        """Write the state, then the averaged network, which alone would look like a run's end."""
         save_state(self.output, self.config, place, self.training, self.average, optimizer)
-        return network
+        save(self.last, _network_of(self.average), self.config, seconds=place.seconds)
 
     def _save(self, place: Place, optimizer: torch.optim.Optimizer, log: Log) -> Place:
         """Write the run's state; keep the network if it is the best so far."""
         if self.fabric.is_global_zero:
-            network = self._write(place, optimizer)
+            network = _network_of(self.average)
             if self.validation:
                 with self.fabric.autocast():
                     miou = validate(network, self.validation, self.config.classes)
                 log.validation(place, miou)
                 if miou > place.best_miou:
                     place = replace(place, best_miou=miou)
-                    shutil.copyfile(self.last, self.output / 'best.safetensors')
-                    save_state(
-                        self.output, self.config, place, self.training, self.average, optimizer
-                    )
+                    save(self.output / BEST, network, self.config, seconds=place.seconds)
+            self._write(place, optimizer)
             if log.wants_pictures:
                 shown = self.validation or self.samples
                 log.pictures(place, picture(network, shown, self.config.classes))

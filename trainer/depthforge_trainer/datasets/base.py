@@ -50,6 +50,8 @@ class DataSet:
     """Empty where there are none."""
     read: Callable[[Path], npt.NDArray[Any]] = read_8bit
     """Label file to stored values (H, W)."""
+    labels_end: str = '.png'
+    """How the names of label files end, among other files in their folders."""
 
     def pairs(self, root: Path, split: str) -> list[Pair]:
         """Find the files; UserError for an unknown split or an empty one."""

@@ -18,4 +18,6 @@ def _find(root: Path, split: str) -> list[Pair]:
     return pairs
 
 
-CITYSCAPES = DataSet(SPACE, _find, LABEL_IDS, splits=('train', 'val'))
+CITYSCAPES = DataSet(
+    SPACE, _find, LABEL_IDS, splits=('train', 'val'), labels_end='_gtFine_labelIds.png'
+)
