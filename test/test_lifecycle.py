@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import gc
+from pathlib import Path
 import signal
 import time
 from typing import Any
@@ -134,6 +135,23 @@ def test_failed_configure_can_be_mended(peer: Any) -> None:
         assert get_state(peer) == State.PRIMARY_STATE_UNCONFIGURED
         assert node.set_parameters([Parameter('engine', value='null')])[0].successful
         assert change_state(peer, Transition.TRANSITION_CONFIGURE)
+
+
+@pytest.mark.parametrize(
+    ('files', 'reason'), [((), 'none is compiled'), (('json', 'pt2'), 'does not describe')]
+)
+def test_a_refused_engine_is_told(
+    peer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: tuple[str, ...], reason: str
+) -> None:
+    monkeypatch.setenv('DEPTHFORGE_ENGINES', str(tmp_path))
+    for suffix in files:
+        (tmp_path / f'depthforge_tiny-openvino-x.{suffix}').write_text('{}')
+    with node_in_process(engine='auto', device='cpu', threads=1) as node:
+        reports = peer.subscribe(DiagnosticArray, '/diagnostics', seen_by=node)
+        peer.spin_until(lambda: reports)
+    assert reason in latest(reports)['engine_reason']
+    is_warned = 'stored engine is not used' in reports[0].status[0].message
+    assert is_warned == bool(files)
 
 
 def test_parameters_are_checked_when_set() -> None:

@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 from depthforge_ros.domain import DomainStatistics
-from depthforge_ros.engine import Engine, load_engine
+from depthforge_ros.engine import COMPILERS, Engine, load_engine
 from depthforge_ros.errors import one_line, UserError
 from depthforge_ros.model.registry import find_checkpoint
 from depthforge_ros.pipeline import Pipeline, release_memory
@@ -28,6 +28,8 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 WARM_UP_SIZE = (480, 640, 3)
+NONE_COMPILED = 'none is compiled'
+"""Beginning of the reason of `auto` where no engine is stored for the model."""
 EXIT_USER_ERROR = 2
 
 
@@ -42,6 +44,7 @@ class DepthforgeNode(LifecycleNode):
         self._config = parameters.read(self)
         self._rig: Rig | None = None
         self._identity: dict[str, str] = {}
+        self._engine_refusal = ''
         self._active_since_s: float | None = None
         self._diagnostics: Any = None
         self._timer: Any = None
@@ -127,8 +130,10 @@ class DepthforgeNode(LifecycleNode):
         self._identity = {
             'model': engine.model,
             'engine': engine.name,
+            'engine_reason': engine.reason,
             'fingerprint': engine.fingerprint,
         }
+        self._engine_refusal = _refusal(config.engine, engine)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         # A steady clock: the report of a stall must not wait for simulated time.
         self._timer = self.create_timer(
@@ -193,6 +198,7 @@ class DepthforgeNode(LifecycleNode):
             domain=camera.monitor.figures(),
             metric=camera.metric.status,
             max_batch=self._rig.max_batch,
+            engine_refusal=self._engine_refusal,
         )
         return camera_status(
             camera.statistics.snapshot(),
@@ -253,6 +259,12 @@ def main(args: Sequence[str] | None = None) -> int:
             node.close()
         rclpy.try_shutdown()
     return 0
+
+
+def _refusal(asked: str, engine: Engine) -> str:
+    """Say why `auto` left an engine aside that is stored; empty where it did not."""
+    is_fallback = asked == 'auto' and engine.name not in COMPILERS
+    return engine.reason if is_fallback and not engine.reason.startswith(NONE_COMPILED) else ''
 
 
 def _refuse(error: Exception) -> int:

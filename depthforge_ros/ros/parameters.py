@@ -157,7 +157,7 @@ class NodeConfig:
         1.0, 'Time between two messages on /diagnostics, seconds.', within=(0.05, 60.0)
     )
     stall_after_s: float = _parameter(
-        2.0,
+        1.0,
         'A frame in work for longer is an error, a topic without images a warning, seconds.',
         within=(0.05, 3600.0),
         runtime=True,
