@@ -35,6 +35,8 @@ class Condition:
     """Frames at once since the memory ran out; None while that did not happen."""
     engine_refusal: str = ''
     """Why an engine that is stored for this model does not run."""
+    failure: str = ''
+    """Why the last transition failed."""
 
 
 def camera_status(
@@ -61,12 +63,22 @@ def camera_status(
     )
 
 
+def idle_status(failure: str, *, name: str) -> Any:
+    """Say of a node that is not configured why it is not, if a transition failed."""
+    level, message = _idle(failure, 'not configured')
+    return DiagnosticStatus(level=level, name=name, message=message)
+
+
+def _idle(failure: str, state: str) -> tuple[bytes, str]:
+    return (DiagnosticStatus.ERROR, failure) if failure else (DiagnosticStatus.OK, state)
+
+
 def _judge(
     snapshot: Snapshot, condition: Condition, limits: NodeConfig, *, topic: str
 ) -> tuple[bytes, str]:
     """Return the level and, in one line, all that is wrong at that level."""
     if condition.active_for_s is None:
-        return DiagnosticStatus.OK, 'not active'
+        return _idle(condition.failure, 'not active')
     if errors := list(_errors(snapshot, condition, limits)):
         return DiagnosticStatus.ERROR, '; '.join(errors)
     if warnings := list(_warnings(snapshot, condition, limits, topic)):

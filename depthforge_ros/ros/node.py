@@ -16,7 +16,7 @@ from depthforge_ros.model.registry import find_checkpoint
 from depthforge_ros.pipeline import Pipeline, release_memory
 from depthforge_ros.ros import parameters
 from depthforge_ros.ros.camera import Camera
-from depthforge_ros.ros.diagnostics import camera_status, Condition
+from depthforge_ros.ros.diagnostics import camera_status, Condition, idle_status
 from depthforge_ros.ros.rig import Rig
 from diagnostic_msgs.msg import DiagnosticArray
 import numpy as np
@@ -46,9 +46,14 @@ class DepthforgeNode(LifecycleNode):
         self._identity: dict[str, str] = {}
         self._engine_refusal = ''
         self._active_since_s: float | None = None
-        self._diagnostics: Any = None
-        self._timer: Any = None
         self._failure = ''
+        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        # A steady clock: the report of a stall must not wait for simulated time.
+        self._timer = self.create_timer(
+            self._config.diagnostics_period_s,
+            self._report,
+            clock=Clock(clock_type=ClockType.STEADY_TIME),
+        )
 
     def start(self) -> None:
         """Configure and activate, if `autostart` says so; raises UserError on failure."""
@@ -79,14 +84,14 @@ class DepthforgeNode(LifecycleNode):
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Unsubscribe, let the frame in work be answered, and disable the publishers."""
-        self._stop()
-        return super().on_deactivate(state)
+        outcome = self._attempt('deactivate', self._stop)
+        super().on_deactivate(state)
+        return outcome
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free the engine and the publishers."""
         del state
-        self._free()
-        return TransitionCallbackReturn.SUCCESS
+        return self._attempt('cleanup', self._free)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop and free from any state."""
@@ -100,7 +105,8 @@ class DepthforgeNode(LifecycleNode):
         return self.on_shutdown(state)
 
     def _attempt(self, name: str, action: Callable[[], None]) -> TransitionCallbackReturn:
-        """Run a transition that may fail: the reason is logged in one line and kept."""
+        """Run a transition that may fail: the reason is logged, and told on /diagnostics."""
+        self._failure = ''
         try:
             action()
         except Exception as error:  # rclpy would swallow it without a word
@@ -134,13 +140,8 @@ class DepthforgeNode(LifecycleNode):
             'fingerprint': engine.fingerprint,
         }
         self._engine_refusal = _refusal(config.engine, engine)
-        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        # A steady clock: the report of a stall must not wait for simulated time.
-        self._timer = self.create_timer(
-            config.diagnostics_period_s,
-            self._report,
-            clock=Clock(clock_type=ClockType.STEADY_TIME),
-        )
+        self._timer.timer_period_ns = int(config.diagnostics_period_s * 1e9)
+        self._timer.reset()
         self.get_logger().info(
             f'model {engine.model} is ready on engine {engine.name} ({engine.reason})'
         )
@@ -172,10 +173,6 @@ class DepthforgeNode(LifecycleNode):
             self._rig.stop()
 
     def _free(self) -> None:
-        if self._timer is not None:
-            self.destroy_timer(self._timer)
-            self.destroy_publisher(self._diagnostics)
-            self._timer = self._diagnostics = None
         if self._rig is not None:
             self._rig.destroy()
             self._rig = None
@@ -183,8 +180,10 @@ class DepthforgeNode(LifecycleNode):
 
     def _report(self) -> None:
         if self._rig is None:
-            return
-        message = DiagnosticArray(status=[self._status(one) for one in self._rig.cameras])
+            statuses = [idle_status(self._failure, name=self.get_fully_qualified_name())]
+        else:
+            statuses = [self._status(one) for one in self._rig.cameras]
+        message = DiagnosticArray(status=statuses)
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)
 
@@ -199,6 +198,7 @@ class DepthforgeNode(LifecycleNode):
             metric=camera.metric.status,
             max_batch=self._rig.max_batch,
             engine_refusal=self._engine_refusal,
+            failure=self._failure,
         )
         return camera_status(
             camera.statistics.snapshot(),
