@@ -9,7 +9,6 @@ from pathlib import Path
 import signal
 import subprocess
 import sys
-import time
 from typing import Any
 import weakref
 
@@ -298,15 +297,3 @@ def test_parameters_are_described() -> None:
         assert parameters.read(node) == parameters.NodeConfig(
             engine='null', diagnostics_period_s=0.1, autostart=False
         )
-
-
-@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize('after_s', [0.3, 1.5, 6.0])
-def test_signals_end_the_executable_well_at_any_moment(
-    start_node: Any, number: int, after_s: float
-) -> None:
-    with start_node('-p', 'engine:=null') as process:
-        time.sleep(after_s)
-        code, errors = process.end(number)
-    assert code == 0, errors
-    assert 'Traceback' not in errors

@@ -24,7 +24,7 @@ from rcl_interfaces.msg import SetParametersResult
 import rclpy
 from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import ROSInterruptException
-from rclpy.executors import ExternalShutdownException
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 WARM_UP_SIZE = (480, 640, 3)
@@ -236,8 +236,12 @@ class DepthforgeNode(LifecycleNode):
             self._rig.reconfigure(self._config)
 
 
-def main(args: Sequence[str] | None = None) -> int:
-    """Run the node until it is interrupted; 0 then, 2 where it could not start."""
+def main(args: Sequence[str] | None = None, *, on_ready: Callable[[], None] = lambda: None) -> int:
+    """
+    Run the node until it is interrupted; 0 then, 2 where it could not start.
+
+    `on_ready` is called once it has started, and a signal no longer finds it loading.
+    """
     try:
         rclpy.init(args=None if args is None else list(args))
     except RuntimeError as error:
@@ -247,7 +251,10 @@ def main(args: Sequence[str] | None = None) -> int:
     try:
         node = DepthforgeNode()
         node.start()
-        rclpy.spin(node)
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        on_ready()
+        executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException, ROSInterruptException):
         pass
     except Exception as error:
