@@ -39,9 +39,10 @@ class DepthforgeNode(LifecycleNode):
     def __init__(self, **options: Any) -> None:
         super().__init__('depthforge', **options)
         parameters.declare(self)
+        self._config = parameters.read(self)
+        parameters.declare_own(self, self._config.cameras)
         self.add_on_set_parameters_callback(self._check_parameters)
         self.add_post_set_parameters_callback(self._apply_parameters)
-        self._config = parameters.read(self)
         self._rig: Rig | None = None
         self._identity: dict[str, str] = {}
         self._engine_refusal = ''
@@ -231,9 +232,12 @@ class DepthforgeNode(LifecycleNode):
 
     def _apply_parameters(self, changed: list[Any]) -> None:
         """Take over all changes at once; the frame in work keeps what it began with."""
-        if self._rig is not None and any(parameters.is_ours(one.name) for one in changed):
+        names = {one.name for one in changed}
+        if self._rig is not None and any(map(parameters.is_ours, names)):
             self._config = parameters.read(self)
             self._rig.reconfigure(self._config)
+        elif 'cameras' in names:
+            parameters.declare_own(self, parameters.read(self).cameras)
 
 
 def main(args: Sequence[str] | None = None, *, on_ready: Callable[[], None] = lambda: None) -> int:
