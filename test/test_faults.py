@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from pathlib import Path
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any
 
 from lifecycle_msgs.msg import State
 from node_support import count, FaultyEngine, make_image, MASK, node_in_process
+import pytest
 from sensor_msgs.msg import Image
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -33,6 +35,34 @@ def test_short_soak_keeps_its_promises(tmp_path: Path) -> None:
         assert (part['bursts'], part['sent']) == (1, 1200)
         assert part['published'] > 0
         assert set(part['dropped_by_reason']) - {'replaced'}
+
+
+@pytest.mark.parametrize(
+    ('change', 'words'),
+    [
+        ({}, ''),
+        ({'received': 9}, 'sent = received'),
+        ({'masks': 5}, '6 frames count as published, 5 masks came'),
+        ({'recovery_ms_max': 1100.0}, 'answered 1100.0 ms after'),
+        ({'memory_growth': 0.011}, 'memory grew by 1.1%'),
+        ({'dropped_by_reason': {'internal_error': 4}}, 'more frames were dropped'),
+        ({'exit_s': 2.1}, 'after 2.1 s'),
+    ],
+)
+def test_broken_promises_are_found(
+    monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], words: str
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / 'benchmarks'))
+    kept = {
+        'sent': 10, 'received': 10, 'published': 6, 'dropped': 4, 'masks': 6,
+        'dropped_by_reason': {'internal_error': 3, 'replaced': 1},
+        'sent_by_kind': {'good': 7, 'engine_raises': 3},
+        'recovery_ms_max': 100.0, 'memory_growth': 0.009,
+        'signal': 'SIGINT', 'exit_code': 0, 'exit_s': 0.2,
+    }  # fmt: skip
+    found = list(importlib.import_module('soak').broken_promises({**kept, **change}))
+    assert len(found) == bool(words)
+    assert all(words in one for one in found)
 
 
 def test_engine_that_fails_is_counted_by_reason(peer: Any, engine: FaultyEngine) -> None:
