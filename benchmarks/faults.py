@@ -24,14 +24,17 @@ ENGINE_FAULTS = {'engine_nan': 11, 'engine_memory': 12, 'engine_raises': 13, 'en
 """Grey level of the images on which the engine fails so."""
 GOOD = 200
 
-RAW_FAULTS = (
-    *('wrong_step', 'wrong_length', 'no_data', 'zero_size', 'unknown_encoding', 'huge_size'),
+COMMON_FAULTS = (
     *('size_change', 'stamp_backwards', 'stamp_zero', 'stamp_future', 'stamp_duplicate'),
     *('engine_nan', 'engine_memory', 'engine_raises'),
 )
+RAW_FAULTS = (
+    *('wrong_step', 'wrong_length', 'no_data', 'zero_size', 'unknown_encoding', 'huge_size'),
+    *COMMON_FAULTS,
+)
 COMPRESSED_FAULTS = (
     *('truncated_jpeg', 'bomb_png', 'bomb_jpeg', 'no_data', 'random_bytes', 'damaged_jpeg'),
-    *('size_change', 'stamp_backwards', 'engine_nan', 'engine_memory', 'engine_raises'),
+    *COMMON_FAULTS,
 )
 
 

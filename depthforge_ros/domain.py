@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 import json
+import math
 from pathlib import Path
 import threading
 
@@ -88,7 +89,7 @@ class DomainMonitor:
         self._figures: dict[str, float] = {}
 
     def update(self, output: NetworkOutput, index: int) -> None:
-        """Take in frame `index` of a batch."""
+        """Take in frame `index` of a batch; a figure that is not finite leaves the last value."""
         new = {
             'mean_confidence': float(output.confidence[index].mean()),
             'mean_entropy': float(output.entropy[index].mean()),
@@ -96,9 +97,10 @@ class DomainMonitor:
         if self._statistics is not None and output.features is not None:
             new['domain_shift'] = self._statistics.distance(output.features[index])
         with self._lock:
-            self._figures = {
+            self._figures |= {
                 name: value + (1.0 - SMOOTHING) * (self._figures.get(name, value) - value)
                 for name, value in new.items()
+                if math.isfinite(value)
             }
 
     def figures(self) -> dict[str, float]:

@@ -51,11 +51,11 @@ class Recording:
         self._write(topic, COMPRESSED, frame, {'format': suffix[1:], 'data': data.reshape(-1)})
 
     def diagnostics(self, frame: int, topic: str, values: dict[str, str]) -> None:
-        """Write what the node says of the camera of a topic, 50 ms after a frame."""
+        """Write what the node says of a topic's camera, 50 ms after a frame; of none without."""
         types = self._store.types
         pairs = [
             types['diagnostic_msgs/msg/KeyValue'](key=key, value=value)
-            for key, value in {'topic': topic, **values}.items()
+            for key, value in {**({'topic': topic} if topic else {}), **values}.items()
         ]
         status = types['diagnostic_msgs/msg/DiagnosticStatus'](
             level=0, name=f'depthforge: {topic}', message='', hardware_id='', values=pairs

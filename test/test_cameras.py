@@ -16,7 +16,9 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from hypothesis import given
 from hypothesis import strategies as st
 from node_support import FaultyEngine, identity, make_image, node_in_process, reliable
+import numpy as np
 import pytest
+from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 
 NAMES = ['front', 'left', 'right']
@@ -107,6 +109,58 @@ def test_rate_is_limited_and_counted(peer: Any) -> None:
         peer.spin_until(lambda: masks)
         final = counts(node)['']
     assert (final.published, final.dropped) == (1, {'rate_limited': 2})
+
+
+def test_rate_of_one_camera_is_limited_at_runtime(peer: Any) -> None:
+    names = ['front', 'left']
+    with node_in_process(**reliable(*names)) as node:
+        publishers = [peer.publisher(Image, f'/{name}/image', seen_by=node) for name in names]
+        assert node.set_parameters([Parameter('left.max_rate_hz', value=0.01)])[0].successful
+        for number in range(1, 4):
+            for publisher in publishers:
+                publisher.publish(make_image(number))
+            peer.spin_until(
+                lambda: all(one.received == number for one in counts(node).values())  # noqa: B023
+            )
+        assert counts(node)['left'].dropped == {'rate_limited': 2}
+        assert 'rate_limited' not in counts(node)['front'].dropped
+        outcome = node.set_parameters([Parameter('left.max_rate_hz', value=-1.0)])[0]
+    assert (outcome.successful, 'left.max_rate_hz' in outcome.reason) == (False, True)
+
+
+def test_what_a_camera_has_of_its_own_can_be_set_before_configure() -> None:
+    def outcome(name: str, value: Any) -> bool:
+        return bool(node.set_parameters([Parameter(name, value=value)])[0].successful)
+
+    with node_in_process(autostart=False, cameras=['front']) as node:
+        assert outcome('front.camera_height_m', 1.5)
+        assert not node.has_parameter('left.camera_height_m')
+        assert outcome('cameras', ['front', 'left'])
+        assert outcome('left.camera_height_m', 2.0)
+        node.trigger_configure()
+        heights = [camera.metric.config.camera_height_m for camera in node._rig.cameras]
+    assert heights == [1.5, 2.0]
+
+
+def test_a_frame_keeps_the_parameters_that_it_began_with(peer: Any, engine: FaultyEngine) -> None:
+    with node_in_process(confidence_floor=0.0, overlay_alpha=1.0) as node:
+        masks = peer.subscribe(Image, '/depthforge/segmentation/mask', seen_by=node)
+        overlays = peer.subscribe(Image, '/depthforge/segmentation/overlay', seen_by=node)
+        publisher = peer.publisher(Image, '/image', seen_by=node)
+        publisher.publish(make_image(14))
+        peer.spin_until(lambda: node._rig.busy_s > 0.0)
+        changes = {'confidence_floor': 1.0, 'overlay_alpha': 0.0}
+        given = [Parameter(name, value=value) for name, value in changes.items()]
+        assert node.set_parameters_atomically(given).successful
+        engine.released.set()
+        publisher.publish(make_image(99))
+        peer.spin_until(lambda: len(masks) == len(overlays) == 2)
+    old, new = (np.asarray(mask.data) for mask in masks)
+    assert (old != 255).all()
+    assert (new == 255).mean() > 0.9
+    old, new = (np.asarray(overlay.data) for overlay in overlays)
+    assert (old != 14).all()
+    assert (new == 99).all()
 
 
 @pytest.mark.parametrize(

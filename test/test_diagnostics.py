@@ -5,13 +5,18 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
+import time
 from typing import Any
 
 from depthforge_ros.ros.diagnostics import camera_status, Condition
 from depthforge_ros.ros.parameters import NodeConfig
 from depthforge_ros.ros.statistics import Statistics
 from diagnostic_msgs.msg import DiagnosticStatus
+from hypothesis import given
+from hypothesis import strategies as st
 import pytest
+import yaml
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 HEALTHY = Condition(active_for_s=9.0, busy_s=0.0, is_working=True, domain={'domain_shift': 1.0})
@@ -54,6 +59,7 @@ def test_a_healthy_camera_is_ok(healthy: Statistics) -> None:
         ({'is_working': False}, ERROR, 'worker has ended'),
         ({'domain': {'domain_shift': 2.0}}, WARN, 'max_domain_shift is 1.5'),
         ({'max_batch': 3}, WARN, 'at most 3 at once'),
+        ({'engine_refusal': 'torch was 1'}, WARN, 'stored engine is not used: torch was 1'),
         ({'active_for_s': None, 'busy_s': 3.0}, OK, 'not active'),
     ],
 )
@@ -97,6 +103,40 @@ def test_a_camera_whose_every_frame_is_bad_is_an_error() -> None:
     statistics.received()
     statistics.dropped('bad_length')
     assert status_of(statistics).level == ERROR
+
+
+def test_a_slow_engine_that_always_fails_is_an_error() -> None:
+    statistics = Statistics()
+    for reason in ('replaced', 'replaced', 'internal_error'):
+        statistics.received()
+        statistics.dropped(reason)
+    status = status_of(statistics)
+    assert (status.level, 'internal_error' in status.message) == (ERROR, True)
+
+
+@pytest.mark.parametrize('name', ['', 'depthforge.yaml', 'six_cameras.yaml'])
+@given(phase=st.floats(0.001, 1.0))
+def test_what_stalls_is_told_within_two_periods(name: str, phase: float) -> None:
+    path = Path(__file__).parents[1] / 'config' / name
+    values = yaml.safe_load(path.read_text())['/**']['ros__parameters'] if name else {}
+    keys = ('diagnostics_period_s', 'stall_after_s')
+    limits = NodeConfig(**{key: values[key] for key in keys if name})
+    # The second report after the stall, which begins somewhere between two.
+    stalled_s = (phase + 1.0) * limits.diagnostics_period_s
+    stalled = dataclasses.replace(HEALTHY, busy_s=stalled_s)
+    assert status_of(Statistics(), stalled, limits).level == ERROR
+    silent = dataclasses.replace(HEALTHY, active_for_s=stalled_s)
+    assert 'no image' in status_of(Statistics(), silent, limits).message
+
+
+def test_rate_falls_once_the_next_answer_is_overdue(monkeypatch: pytest.MonkeyPatch) -> None:
+    statistics = Statistics()
+    for number in range(41):
+        monkeypatch.setattr(time, 'monotonic', lambda: 100.0 + 0.1 * number)  # noqa: B023
+        statistics.published({'latency': 20.0})
+    for later_s, rate_hz in ((0.0, 10.0), (0.1, 10.0), (0.9, 41 / 4.9), (6.0, 0.0)):
+        monkeypatch.setattr(time, 'monotonic', lambda: 104.0 + later_s)  # noqa: B023
+        assert statistics.snapshot().output_rate_hz == pytest.approx(rate_hz)
 
 
 def test_frames_without_a_stamp_have_no_age() -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 import numpy as np
 import pytest
+import yaml
 
+ROOT = Path(__file__).parents[1]
 SHARED = Path(os.environ.get('DEPTHFORGE_SHARED') or Path(__file__).parents[2] / 'shared')
 needs_shared = pytest.mark.skipif(
     not (SHARED / 'data').is_dir(), reason='the real driving data is not beside the checkout'
@@ -50,6 +53,25 @@ def test_monitor_smooths_and_reports_what_it_knows() -> None:
         features = np.array([[value]], np.float32)
         monitor.update(NetworkOutput(labels, plane, plane, plane, features), 0)
         assert monitor.figures()['domain_shift'] == pytest.approx(expected)
+
+
+def test_a_frame_that_is_not_finite_does_not_stay() -> None:
+    plane = np.full((1, 2, 2), 0.5, np.float32)
+    monitor = DomainMonitor(statistics_of([[0.0], [2.0]]))
+    for value in (1.0, np.nan, np.inf, 1.0):
+        features = np.array([[value]], np.float32)
+        monitor.update(NetworkOutput(plane.astype(np.uint8), plane, plane, plane, features), 0)
+        assert monitor.figures()['domain_shift'] == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize('name', ['depthforge', 'six_cameras', 'cpu'])
+def test_configured_limit_lies_between_day_and_dusk(name: str) -> None:
+    text = (ROOT / 'config' / f'{name}.yaml').read_text()
+    values = yaml.safe_load(text)['/**']['ros__parameters']
+    assert values['model'] == MODEL
+    measured = json.loads((ROOT / 'benchmarks/results/domain_shift_tiny.json').read_text())
+    dusk = measured['kinds']['dusk']['domain_shift']
+    assert measured['val_domain_shift']['p99'] < values['max_domain_shift'] < dusk['p1']
 
 
 def test_statistics_survive_the_file(tmp_path: Path) -> None:

@@ -113,6 +113,7 @@ def test_what_the_node_said_of_a_camera_is_taken_from_its_diagnostics(tmp_path: 
                         'dropped.replaced': '1'}  # fmt: skip
                 bag.diagnostics(frame, '/camera/image', said)
                 bag.diagnostics(frame, '/other/image', {'domain_shift': '9', 'model': 'mine'})
+        bag.diagnostics(4, '', {})  # of a node that was cleaned up
     figures = judge(tmp_path, tmp_path / 'bag', '--mask-labels', 'camvid')
     assert figures['dropped_by_reason'] == {'replaced': 1}
     assert figures['model'] == 'mine'

@@ -3,12 +3,14 @@
 """
 Launch and configuration files against the node's real parameters and topics.
 
-ROS's `launch` exists for no plain Python, so stand-ins record what the files ask of it.
+ROS's `launch` exists for no plain Python, so stand-ins record what the files ask of it; where it
+is installed, `test_launch_for_real.py` runs them.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 import runpy
 import sys
@@ -16,6 +18,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 import xml.etree.ElementTree as ET
 
+from depthforge_ros import ros
 from depthforge_ros.cli.compile import add_arguments
 from depthforge_ros.engine import ENGINES
 from depthforge_ros.ros.parameters import check, is_ours, NodeConfig
@@ -25,6 +28,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 MASK = '/depthforge/segmentation/mask'
+FILES = ('depthforge.launch.py', 'replay.launch.py', 'six_cameras.launch.py')
 TOPICS = {topic.replace('~', '/depthforge') for topic in OUTPUTS.values()}
 
 
@@ -37,7 +41,7 @@ class Action:
 
 
 @pytest.fixture(autouse=True)
-def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
+def stand_ins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     names = {
         'launch': ['LaunchDescription'],
         'launch.actions': [
@@ -53,6 +57,10 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
         for name in classes:
             setattr(module, name, type(name, (Action,), {}))
         monkeypatch.setitem(sys.modules, module_name, module)
+    yield
+    # What it made of the stand-ins is of no use to others.
+    sys.modules.pop('depthforge_ros.ros.launching', None)
+    vars(ros).pop('launching', None)
 
 
 def load(name: str) -> tuple[dict[str, Action], Any]:
@@ -63,7 +71,7 @@ def load(name: str) -> tuple[dict[str, Action], Any]:
     defaults = {
         key: argument.named['default_value']
         for key, argument in declared.items()
-        if 'default_value' in argument.named
+        if argument.named['default_value'] is not None
     }
 
     def start(**given: str) -> list[Action]:
@@ -77,9 +85,7 @@ def parameters_of(path: Path | str) -> dict[str, Any]:
     return dict(yaml.safe_load(Path(path).read_text())['/**']['ros__parameters'])
 
 
-@pytest.mark.parametrize(
-    'name', ['depthforge.launch.py', 'replay.launch.py', 'six_cameras.launch.py']
-)
+@pytest.mark.parametrize('name', FILES)
 def test_every_argument_is_described(name: str) -> None:
     declared, _ = load(name)
     assert declared
@@ -107,20 +113,23 @@ def test_node_is_started_with_what_was_given() -> None:
     assert overrides == {'use_sim_time': False, 'engine': 'null'}
 
 
-def test_engine_is_only_built() -> None:
-    _, start = load('depthforge.launch.py')
+@pytest.mark.parametrize(
+    ('name', 'batch'), [('depthforge.launch.py', '1-1'), ('six_cameras.launch.py', '1-6')]
+)
+def test_engine_is_only_built(name: str, batch: str) -> None:
+    _, start = load(name)
     (build,) = start(build_only='true', model='depthforge_small', build_size='504x1022')
     command = build.named['cmd']
     assert command[:5] == ['ros2', 'run', 'depthforge_ros', 'depthforge', 'compile']
     parser = argparse.ArgumentParser()
     add_arguments(parser)
     args = parser.parse_args(command[5:])
-    assert (args.model, args.engine, args.height, args.width) == (
-        'depthforge_small', 'tensorrt', 504, 1022,
+    assert (args.model, args.engine, args.height, args.width, args.batch) == (
+        'depthforge_small', 'tensorrt', 504, 1022, batch,
     )  # fmt: skip
 
 
-@pytest.mark.parametrize('name', ['depthforge.launch.py', 'six_cameras.launch.py'])
+@pytest.mark.parametrize('name', FILES)
 def test_all_engines_can_be_chosen(name: str) -> None:
     declared, _ = load(name)
     assert set(declared['engine'].named['choices']) == {'', 'auto', *ENGINES}
@@ -167,6 +176,26 @@ def test_replay_plays_into_the_node_and_records_it() -> None:
     (play,) = wait.named['actions']
     assert play.named['cmd'][:4] == ['ros2', 'bag', 'play', 'in']
     assert play.named['cmd'][-2:] == ['--rate', '2.0']
+
+
+def test_replay_has_the_arguments_of_the_node() -> None:
+    declared, start = load('replay.launch.py')
+    of_the_node, _ = load('depthforge.launch.py')
+    # Nothing is built there, and the time is always the bag's.
+    assert set(of_the_node) - set(declared) == {'build_only', 'build_size', 'use_sim_time'}
+    node, rviz, record, *_ = start(
+        bag='in', output='out', namespace='car', camera_info_topic='/info', model='mine',
+        engine='eager', rviz='true', log_level='debug',
+    )  # fmt: skip
+    assert (node.named['namespace'], node.named['arguments'][-1]) == ('car', 'debug')
+    assert ('camera_info', '/info') in node.named['remappings']
+    overrides = node.named['parameters'][1]
+    assert (overrides['model'], overrides['engine']) == ('mine', 'eager')
+    mask = f'/car{MASK}'
+    assert overrides[f'qos_overrides.{mask}.publisher.depth'] > 1
+    assert mask in record.named['cmd']
+    assert (MASK, mask) in rviz.named['remappings']
+    assert rviz.named['parameters'] == [{'use_sim_time': True}]
 
 
 @pytest.mark.parametrize('name', ['depthforge.yaml', 'cpu.yaml', 'six_cameras.yaml'])

@@ -5,14 +5,18 @@
 from __future__ import annotations
 
 import gc
+from pathlib import Path
 import signal
-import time
+import subprocess
+import sys
 from typing import Any
 import weakref
 
+from depthforge_ros.ros import node as node_module
 from depthforge_ros.ros import parameters
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import State, Transition
+import node_support
 from node_support import (
     change_state,
     count,
@@ -27,6 +31,13 @@ import numpy as np
 import pytest
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
+
+TRANSITIONS = {
+    'configure': Transition.TRANSITION_CONFIGURE,
+    'activate': Transition.TRANSITION_ACTIVATE,
+    'deactivate': Transition.TRANSITION_DEACTIVATE,
+    'cleanup': Transition.TRANSITION_CLEANUP,
+}
 
 
 def test_lifecycle_goes_down_and_up_again(peer: Any) -> None:
@@ -128,12 +139,110 @@ def test_autostart_can_be_left_to_a_manager(peer: Any) -> None:
         assert get_state(peer) == State.PRIMARY_STATE_INACTIVE
 
 
-def test_failed_configure_can_be_mended(peer: Any) -> None:
+def told(peer: Any, reports: list[Any], words: str) -> bytes:
+    """Wait until the diagnostics say so, and return their level."""
+    peer.spin_until(lambda: reports and words in reports[-1].status[0].message)
+    return bytes(reports[-1].status[0].level)
+
+
+def test_failed_configure_is_told_and_can_be_mended(peer: Any) -> None:
     with node_in_process(autostart=False, engine='warp') as node:
+        reports = peer.subscribe(DiagnosticArray, '/diagnostics', seen_by=node)
+        assert told(peer, reports, 'not configured') == DiagnosticStatus.OK
         assert not change_state(peer, Transition.TRANSITION_CONFIGURE)
         assert get_state(peer) == State.PRIMARY_STATE_UNCONFIGURED
+        assert told(peer, reports, "engine 'warp' is not known") == DiagnosticStatus.ERROR
         assert node.set_parameters([Parameter('engine', value='null')])[0].successful
         assert change_state(peer, Transition.TRANSITION_CONFIGURE)
+        assert told(peer, reports, 'not active') == DiagnosticStatus.OK
+
+
+@pytest.mark.parametrize('transition', list(TRANSITIONS))
+def test_an_unforeseen_error_is_processed_and_told(
+    peer: Any, monkeypatch: pytest.MonkeyPatch, transition: str
+) -> None:
+    passed: list[str] = []
+
+    class Breaking(node_module.DepthforgeNode):  # type: ignore[misc]
+        def on_error(self, state: Any) -> Any:
+            passed.append(self._state_machine.current_state[1])
+            return super().on_error(state)
+
+    monkeypatch.setattr(node_support, 'DepthforgeNode', Breaking)
+    with node_in_process(autostart=False) as node:
+        reports = peer.subscribe(DiagnosticArray, '/diagnostics', seen_by=node)
+        steps = list(TRANSITIONS)
+        for step in steps[: steps.index(transition)]:
+            assert change_state(peer, TRANSITIONS[step])
+        action = {'deactivate': '_stop', 'cleanup': '_free'}.get(transition, f'_{transition}')
+
+        def fail() -> None:
+            delattr(node, action)
+            raise RuntimeError('bad\nluck')
+
+        setattr(node, action, fail)
+        assert not change_state(peer, TRANSITIONS[transition])
+        assert passed == ['errorprocessing']
+        assert get_state(peer) == State.PRIMARY_STATE_UNCONFIGURED
+        assert told(peer, reports, 'RuntimeError: bad luck') == DiagnosticStatus.ERROR
+        assert node._rig is None
+        assert change_state(peer, Transition.TRANSITION_CONFIGURE)
+
+
+CYCLES = """
+from pathlib import Path
+
+from depthforge_ros.allocator import keep_freed_memory
+from depthforge_ros.ros.node import DepthforgeNode
+import rclpy
+from rclpy.parameter import Parameter
+
+def resident_mib():
+    status = Path('/proc/self/status').read_text()
+    return int(status.partition('VmRSS:')[2].split()[0]) / 1024
+
+keep_freed_memory()
+rclpy.init()
+given = {'autostart': False, 'engine': 'eager', 'device': 'cpu', 'threads': 1}
+overrides = [Parameter(name, value=value) for name, value in given.items()]
+node = DepthforgeNode(parameter_overrides=overrides)
+for _ in range(5):
+    node.trigger_configure()
+    configured = resident_mib()
+    node.trigger_cleanup()
+    print(configured, resident_mib())
+"""
+WEIGHTS_MIB = 7_953_874 * 4 / 2**20
+"""Of depthforge_tiny."""
+
+
+def test_cleanup_gives_memory_back() -> None:
+    done = subprocess.run(
+        [sys.executable, '-c', CYCLES], capture_output=True, text=True, check=True
+    )
+    cycles = [tuple(map(float, line.split())) for line in done.stdout.splitlines()]
+    assert len(cycles) == 5
+    # What the first cycle leaves are libraries.
+    for configured, cleaned in cycles[1:]:
+        assert configured - cleaned > WEIGHTS_MIB, cycles
+        assert abs(cleaned - cycles[0][1]) < 0.01 * cleaned, cycles
+
+
+@pytest.mark.parametrize(
+    ('files', 'reason'), [((), 'none is compiled'), (('json', 'pt2'), 'does not describe')]
+)
+def test_a_refused_engine_is_told(
+    peer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: tuple[str, ...], reason: str
+) -> None:
+    monkeypatch.setenv('DEPTHFORGE_ENGINES', str(tmp_path))
+    for suffix in files:
+        (tmp_path / f'depthforge_tiny-openvino-x.{suffix}').write_text('{}')
+    with node_in_process(engine='auto', device='cpu', threads=1) as node:
+        reports = peer.subscribe(DiagnosticArray, '/diagnostics', seen_by=node)
+        peer.spin_until(lambda: reports)
+    assert reason in latest(reports)['engine_reason']
+    is_warned = 'stored engine is not used' in reports[0].status[0].message
+    assert is_warned == bool(files)
 
 
 def test_parameters_are_checked_when_set() -> None:
@@ -188,15 +297,3 @@ def test_parameters_are_described() -> None:
         assert parameters.read(node) == parameters.NodeConfig(
             engine='null', diagnostics_period_s=0.1, autostart=False
         )
-
-
-@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize('after_s', [0.3, 1.5, 6.0])
-def test_signals_end_the_executable_well_at_any_moment(
-    start_node: Any, number: int, after_s: float
-) -> None:
-    with start_node('-p', 'engine:=null') as process:
-        time.sleep(after_s)
-        code, errors = process.end(number)
-    assert code == 0, errors
-    assert 'Traceback' not in errors

@@ -11,8 +11,10 @@ import xml.etree.ElementTree as ET
 
 import cv2
 from depthforge_ros import postprocess
+from depthforge_ros.geometry.camera import Camera
 from depthforge_ros.labels import CAMVID
 from depthforge_ros.ros import label_info
+from depthforge_ros.ros.camera_info import camera_info_message
 from depthforge_ros.ros.messages import Canvas, image_message
 from depthforge_ros.ros.outputs import BUILDERS
 from depthforge_ros.ros.topics import OUTPUTS
@@ -21,7 +23,7 @@ from hypothesis import strategies as st
 from node_support import count, identity, make_image, MASK, node_in_process
 import numpy as np
 import pytest
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 POLICY = Path(__file__).resolve().parents[1] / 'config' / 'sros2_policy.xml'
@@ -31,16 +33,24 @@ def test_every_output_has_a_builder() -> None:
     assert set(BUILDERS) == set(OUTPUTS)
 
 
-def test_planes_are_made_only_for_subscribers(peer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[str] = []
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """List the planes that are made at the camera's size, from now on."""
+    names: list[str] = []
     resize = postprocess.Result._resize
 
-    def counted(*arguments: Any) -> Any:
-        made.append(arguments[1])
-        return resize(*arguments)
+    def counted(result: Any, name: str, *others: Any) -> Any:
+        if not result.at_network:
+            names.append(name)
+        return resize(result, name, *others)
 
+    monkeypatch.setattr(postprocess.Result, '_resize', counted)
+    return names
+
+
+def test_planes_are_made_only_for_subscribers(peer: Any, made: list[str]) -> None:
     with node_in_process() as node:
-        monkeypatch.setattr(postprocess.Result, '_resize', counted)
+        made.clear()  # of the warm-up
         publisher = peer.publisher(Image, '/image', seen_by=node)
         publisher.publish(make_image(1))
         peer.spin_until(lambda: count(node).published == 1)
@@ -71,6 +81,25 @@ def test_planes_of_a_canvas_become_messages_without_a_copy(sizes: list[tuple[int
         assert canvas('depth', size, np.float32) is plane
         copied = image_message(Header(), encoding='mono8', pixels=other.copy(), canvas=canvas)
         assert not np.shares_memory(np.frombuffer(copied.data, np.uint8), other)
+
+
+def test_metres_are_made_only_for_subscribers(peer: Any, made: list[str]) -> None:
+    with node_in_process(camera_height_m=1.5) as node:
+        made.clear()  # of the warm-up
+        metric = node._rig.cameras[0].metric
+        camera = Camera.pinhole(width=64, height=48, fx=50.0, fy=50.0, cx=31.5, cy=0.0)
+        info = peer.publisher(CameraInfo, '/camera_info', seen_by=node)
+        info.publish(camera_info_message(Header(), camera))
+        peer.spin_until(lambda: metric._info is not None)
+        publisher = peer.publisher(Image, '/image', seen_by=node)
+        publisher.publish(make_image(1))
+        peer.spin_until(lambda: count(node).published == 1)
+        assert metric.status.figures['metric_scale'] > 0.0
+        assert made == []
+        peer.subscribe(Image, '/depthforge/depth/image', seen_by=node)
+        publisher.publish(make_image(2))
+        peer.spin_until(lambda: count(node).published == 2)
+    assert sorted(made) == ['inverse_depth', 'labels']
 
 
 def test_compressed_mask_is_the_mask(peer: Any) -> None:

@@ -48,5 +48,5 @@ def _reports(bag: Bag, node: str, topic: str | None) -> Iterator[tuple[int, dict
     for received_ns, message in decoded(bag, DIAGNOSTICS_TOPIC):
         for status in message.status:
             values = {value.key: value.value for value in status.values}
-            if node in status.name and topic in (None, values.get('topic')):
+            if values and node in status.name and topic in (None, values.get('topic')):
                 yield received_ns, values

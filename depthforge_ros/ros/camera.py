@@ -45,7 +45,7 @@ class Camera:
     def __init__(
         self,
         node: Any,
-        config: NodeConfig,
+        config: Callable[[], NodeConfig],
         label_space: LabelSpace,
         domain: DomainStatistics | None,
         *,
@@ -53,13 +53,17 @@ class Camera:
         is_metric: bool,
         put: Callable[[Camera, Frame], Frame | None],
     ) -> None:
-        """`put` hands a frame over and returns the one of this camera that it replaced."""
+        """
+        `config` gives the camera's present configuration.
+
+        `put` hands a frame over and returns the one of this camera that it replaced.
+        """
         self.name = name
-        self.config = config
         self.statistics = Statistics()
         self.monitor = DomainMonitor(domain)
-        self.metric = MetricDepth(config, label_space, is_metric=is_metric)
+        self.metric = MetricDepth(config(), label_space, is_metric=is_metric)
         self._node = node
+        self._config = config
         self._label_space = label_space
         self._put = put
         self._due_s = 0.0
@@ -87,7 +91,7 @@ class Camera:
         """Say what the ids mean, and take frames from now on."""
         if self._label_info is not None:
             self._label_info.publish(label_info_message(self._label_space))
-        self._subscribe(MESSAGE_TYPES[self.config.image_transport], 'image', self._receive)
+        self._subscribe(MESSAGE_TYPES[self._config().image_transport], 'image', self._receive)
         if self.metric.is_wanted:
             self._subscribe(CameraInfo, 'camera_info', self.metric.take_info)
 
@@ -111,6 +115,8 @@ class Camera:
         rgb: Callable[[], npt.NDArray[np.uint8]],
         result: Result,
         stages_ms: Mapping[str, float],
+        *,
+        overlay_alpha: float,
     ) -> None:
         """Publish to those who subscribed, and count the frame with what each stage took."""
         begun_s = time.perf_counter()
@@ -121,8 +127,7 @@ class Camera:
             return
         metric = self.metric.measure(header, rgb, result)
         measured_s = time.perf_counter()
-        alpha = self.config.overlay_alpha
-        answer = Answer(header, rgb, result, self._label_space, alpha, self.canvas, metric)
+        answer = Answer(header, rgb, result, self._label_space, overlay_alpha, self.canvas, metric)
         for name, publisher in publishers.items():
             if publisher.get_subscription_count():
                 message = BUILDERS[name][1](answer)
@@ -165,11 +170,12 @@ class Camera:
 
     def _is_due(self, now_s: float) -> bool:
         """Tell whether the rate limit lets a frame pass; on average it is met exactly."""
-        if not self.config.max_rate_hz:
+        max_rate_hz = self._config().max_rate_hz
+        if not max_rate_hz:
             return True
         if now_s < self._due_s:
             return False
-        period_s = 1.0 / self.config.max_rate_hz
+        period_s = 1.0 / max_rate_hz
         is_late = now_s - self._due_s > period_s
         self._due_s = (now_s if is_late else self._due_s) + period_s
         return True

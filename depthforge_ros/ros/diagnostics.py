@@ -33,6 +33,10 @@ class Condition:
     metric: MetricStatus = field(default_factory=MetricStatus)
     max_batch: int | None = None
     """Frames at once since the memory ran out; None while that did not happen."""
+    engine_refusal: str = ''
+    """Why an engine that is stored for this model does not run."""
+    failure: str = ''
+    """Why the last transition failed."""
 
 
 def camera_status(
@@ -44,7 +48,7 @@ def camera_status(
     topic: str,
     identity: Mapping[str, str],
 ) -> Any:
-    """Judge one camera and list its figures; `identity` holds model, engine and fingerprint."""
+    """Judge one camera and list its figures; `identity` says of model and engine what they are."""
     level, message = _judge(snapshot, condition, limits, topic=topic)
     domain = {key: f'{value:.3f}' for key, value in condition.domain.items()}
     metric = {key: f'{value:.4g}' for key, value in condition.metric.figures.items()}
@@ -59,12 +63,22 @@ def camera_status(
     )
 
 
+def idle_status(failure: str, *, name: str) -> Any:
+    """Say of a node that is not configured why it is not, if a transition failed."""
+    level, message = _idle(failure, 'not configured')
+    return DiagnosticStatus(level=level, name=name, message=message)
+
+
+def _idle(failure: str, state: str) -> tuple[bytes, str]:
+    return (DiagnosticStatus.ERROR, failure) if failure else (DiagnosticStatus.OK, state)
+
+
 def _judge(
     snapshot: Snapshot, condition: Condition, limits: NodeConfig, *, topic: str
 ) -> tuple[bytes, str]:
     """Return the level and, in one line, all that is wrong at that level."""
     if condition.active_for_s is None:
-        return DiagnosticStatus.OK, 'not active'
+        return _idle(condition.failure, 'not active')
     if errors := list(_errors(snapshot, condition, limits)):
         return DiagnosticStatus.ERROR, '; '.join(errors)
     if warnings := list(_warnings(snapshot, condition, limits, topic)):
@@ -78,7 +92,7 @@ def _errors(snapshot: Snapshot, condition: Condition, limits: NodeConfig) -> Ite
     if condition.busy_s > limits.stall_after_s:
         yield f'stalled: one frame has been in work for {condition.busy_s:.1f} s'
     faults = _faults(snapshot)
-    if faults and sum(faults.values()) >= snapshot.recently_received:
+    if faults and not snapshot.recently_published:
         yield f'no frame could be answered: {", ".join(sorted(faults))}'
 
 
@@ -102,6 +116,8 @@ def _warnings(
         yield f'{share:.0%} of the frames dropped, max_drop_share is {limits.max_drop_share:g}'
     if condition.max_batch is not None:
         yield f'the engine ran out of memory; it now takes at most {condition.max_batch} at once'
+    if condition.engine_refusal:
+        yield f'the stored engine is not used: {condition.engine_refusal}'
     if condition.metric.withheld:
         yield f'no metric depth: {condition.metric.withheld}'
     shift = condition.domain.get('domain_shift', 0.0)

@@ -1,6 +1,11 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""One camera's way from relative to metric depth: its camera_info, the scale, and why not."""
+"""
+One camera's way from relative to metric depth: its camera_info, the scale, and why not.
+
+The scale is found on the planes of the network's own size, so that a camera whose metres nobody
+takes costs little.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +48,8 @@ class MetricFrame:
     """Its `Camera.rays`."""
     build: CloudBuilder
     scale: float
-    is_sky: npt.NDArray[np.bool_]
+    sky_id: int
+    """Train id of the sky; -1 where the model has none."""
     rgb: Callable[[], npt.NDArray[np.uint8]]
     result: Result
     config: NodeConfig
@@ -53,7 +59,7 @@ class MetricFrame:
         """(H, W), metres along the optical axis; +Inf for the sky and beyond range."""
         return metric_depth(
             self.result.inverse_depth,
-            self.is_sky,
+            self.result.labels == self.sky_id,
             rays=self.rays,
             scale=self.scale,
             max_range_m=self.config.max_range_m,
@@ -85,6 +91,7 @@ class MetricDepth:
         self._camera: Camera | None = None
         self._of_planes: Camera
         self._rays: npt.NDArray[np.float32]
+        self._network_rays: npt.NDArray[np.float32]
         self._build: CloudBuilder
 
     @property
@@ -102,19 +109,20 @@ class MetricDepth:
         """Return the frame in metres, or None and say why in `status`."""
         if not self.is_wanted or result.depth_age:
             return None
+        small = replace(result, at_network=True)
         try:
             camera = self._calibrated(result)
-            road = self._road(result)
+            road = self._road(small)
             scale = self._scale(road, header.stamp.sec + header.stamp.nanosec * 1e-9)
         except UserError as error:
             self.status = MetricStatus(str(error))
             return None
-        self.status = MetricStatus(scale.refusal, self._figures(road, scale, result))
+        self.status = MetricStatus(scale.refusal, self._figures(road, scale, small))
         if scale.refusal:
             return None
-        is_sky = result.labels == self._ids.get('sky', -1)
+        sky_id = self._ids.get('sky', -1)
         return MetricFrame(
-            camera, self._rays, self._build, scale.scale, is_sky, rgb, result, self.config
+            camera, self._rays, self._build, scale.scale, sky_id, rgb, result, self.config
         )
 
     def _calibrated(self, result: Result) -> Camera:
@@ -134,8 +142,8 @@ class MetricDepth:
         )  # fmt: skip
         if self._camera is None:
             camera = camera_from_message(info, width=width, height=height)
-            self._of_planes = camera.resized(width=result.size[1], height=result.size[0])
-            self._rays = self._of_planes.rays(rectified=self.config.image_rectified)
+            self._of_planes, self._rays = self._seen_on(camera, result)
+            _, self._network_rays = self._seen_on(camera, replace(result, at_network=True))
             self._build = CloudBuilder(self._rays, stride=self.config.points_stride)
             self._camera, self._calibration = camera, calibration
         if calibration != self._calibration:
@@ -150,16 +158,22 @@ class MetricDepth:
             )
         return self._of_planes
 
-    def _road(self, result: Result) -> RoadScale | None:
+    def _seen_on(self, camera: Camera, result: Result) -> tuple[Camera, npt.NDArray[np.float32]]:
+        """Return the camera of a result's planes, and its rays."""
+        height, width = result.size
+        seen = camera.resized(width=width, height=height)
+        return seen, seen.rays(rectified=self.config.image_rectified)
+
+    def _road(self, small: Result) -> RoadScale | None:
         """Fit the road, if the camera's height is known."""
         if not self.config.camera_height_m:
             return None
         if 'road' not in self._ids:
             raise UserError('the model has no class named road; set metric_scale')
         return fit_road(
-            result.inverse_depth,
-            result.labels == self._ids['road'],
-            self._rays,
+            small.inverse_depth,
+            small.labels == self._ids['road'],
+            self._network_rays,
             height_m=self.config.camera_height_m,
             pitch_rad=None
             if self.config.estimate_pitch
@@ -172,9 +186,8 @@ class MetricDepth:
         return self._filter.update(road, stamp_s)
 
     def _figures(
-        self, road: RoadScale | None, scale: MetricScale, result: Result
+        self, road: RoadScale | None, scale: MetricScale, small: Result
     ) -> dict[str, float]:
-        small = replace(result, at_network=True)
         figures = {
             'metric_scale': scale.scale,
             'metric_scale_relative_std': scale.relative_std,

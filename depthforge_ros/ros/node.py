@@ -10,13 +10,13 @@ import time
 from typing import Any
 
 from depthforge_ros.domain import DomainStatistics
-from depthforge_ros.engine import Engine, load_engine
+from depthforge_ros.engine import COMPILERS, Engine, load_engine
 from depthforge_ros.errors import one_line, UserError
 from depthforge_ros.model.registry import find_checkpoint
 from depthforge_ros.pipeline import Pipeline, release_memory
 from depthforge_ros.ros import parameters
 from depthforge_ros.ros.camera import Camera
-from depthforge_ros.ros.diagnostics import camera_status, Condition
+from depthforge_ros.ros.diagnostics import camera_status, Condition, idle_status
 from depthforge_ros.ros.rig import Rig
 from diagnostic_msgs.msg import DiagnosticArray
 import numpy as np
@@ -24,10 +24,12 @@ from rcl_interfaces.msg import SetParametersResult
 import rclpy
 from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import ROSInterruptException
-from rclpy.executors import ExternalShutdownException
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 WARM_UP_SIZE = (480, 640, 3)
+NONE_COMPILED = 'none is compiled'
+"""Beginning of the reason of `auto` where no engine is stored for the model."""
 EXIT_USER_ERROR = 2
 
 
@@ -37,15 +39,22 @@ class DepthforgeNode(LifecycleNode):
     def __init__(self, **options: Any) -> None:
         super().__init__('depthforge', **options)
         parameters.declare(self)
+        self._config = parameters.read(self)
+        parameters.declare_own(self, self._config.cameras)
         self.add_on_set_parameters_callback(self._check_parameters)
         self.add_post_set_parameters_callback(self._apply_parameters)
-        self._config = parameters.read(self)
         self._rig: Rig | None = None
         self._identity: dict[str, str] = {}
+        self._engine_refusal = ''
         self._active_since_s: float | None = None
-        self._diagnostics: Any = None
-        self._timer: Any = None
         self._failure = ''
+        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        # A steady clock: the report of a stall must not wait for simulated time.
+        self._timer = self.create_timer(
+            self._config.diagnostics_period_s,
+            self._report,
+            clock=Clock(clock_type=ClockType.STEADY_TIME),
+        )
 
     def start(self) -> None:
         """Configure and activate, if `autostart` says so; raises UserError on failure."""
@@ -76,14 +85,14 @@ class DepthforgeNode(LifecycleNode):
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Unsubscribe, let the frame in work be answered, and disable the publishers."""
-        self._stop()
-        return super().on_deactivate(state)
+        outcome = self._attempt('deactivate', self._stop)
+        super().on_deactivate(state)
+        return outcome
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free the engine and the publishers."""
         del state
-        self._free()
-        return TransitionCallbackReturn.SUCCESS
+        return self._attempt('cleanup', self._free)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop and free from any state."""
@@ -97,7 +106,8 @@ class DepthforgeNode(LifecycleNode):
         return self.on_shutdown(state)
 
     def _attempt(self, name: str, action: Callable[[], None]) -> TransitionCallbackReturn:
-        """Run a transition that may fail: the reason is logged in one line and kept."""
+        """Run a transition that may fail: the reason is logged, and told on /diagnostics."""
+        self._failure = ''
         try:
             action()
         except Exception as error:  # rclpy would swallow it without a word
@@ -127,15 +137,12 @@ class DepthforgeNode(LifecycleNode):
         self._identity = {
             'model': engine.model,
             'engine': engine.name,
+            'engine_reason': engine.reason,
             'fingerprint': engine.fingerprint,
         }
-        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        # A steady clock: the report of a stall must not wait for simulated time.
-        self._timer = self.create_timer(
-            config.diagnostics_period_s,
-            self._report,
-            clock=Clock(clock_type=ClockType.STEADY_TIME),
-        )
+        self._engine_refusal = _refusal(config.engine, engine)
+        self._timer.timer_period_ns = int(config.diagnostics_period_s * 1e9)
+        self._timer.reset()
         self.get_logger().info(
             f'model {engine.model} is ready on engine {engine.name} ({engine.reason})'
         )
@@ -167,10 +174,6 @@ class DepthforgeNode(LifecycleNode):
             self._rig.stop()
 
     def _free(self) -> None:
-        if self._timer is not None:
-            self.destroy_timer(self._timer)
-            self.destroy_publisher(self._diagnostics)
-            self._timer = self._diagnostics = None
         if self._rig is not None:
             self._rig.destroy()
             self._rig = None
@@ -178,8 +181,10 @@ class DepthforgeNode(LifecycleNode):
 
     def _report(self) -> None:
         if self._rig is None:
-            return
-        message = DiagnosticArray(status=[self._status(one) for one in self._rig.cameras])
+            statuses = [idle_status(self._failure, name=self.get_fully_qualified_name())]
+        else:
+            statuses = [self._status(one) for one in self._rig.cameras]
+        message = DiagnosticArray(status=statuses)
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)
 
@@ -193,6 +198,8 @@ class DepthforgeNode(LifecycleNode):
             domain=camera.monitor.figures(),
             metric=camera.metric.status,
             max_batch=self._rig.max_batch,
+            engine_refusal=self._engine_refusal,
+            failure=self._failure,
         )
         return camera_status(
             camera.statistics.snapshot(),
@@ -225,13 +232,20 @@ class DepthforgeNode(LifecycleNode):
 
     def _apply_parameters(self, changed: list[Any]) -> None:
         """Take over all changes at once; the frame in work keeps what it began with."""
-        if self._rig is not None and any(parameters.is_ours(one.name) for one in changed):
+        names = {one.name for one in changed}
+        if self._rig is not None and any(map(parameters.is_ours, names)):
             self._config = parameters.read(self)
             self._rig.reconfigure(self._config)
+        elif 'cameras' in names:
+            parameters.declare_own(self, parameters.read(self).cameras)
 
 
-def main(args: Sequence[str] | None = None) -> int:
-    """Run the node until it is interrupted; 0 then, 2 where it could not start."""
+def main(args: Sequence[str] | None = None, *, on_ready: Callable[[], None] = lambda: None) -> int:
+    """
+    Run the node until it is interrupted; 0 then, 2 where it could not start.
+
+    `on_ready` is called once it has started, and a signal no longer finds it loading.
+    """
     try:
         rclpy.init(args=None if args is None else list(args))
     except RuntimeError as error:
@@ -241,7 +255,10 @@ def main(args: Sequence[str] | None = None) -> int:
     try:
         node = DepthforgeNode()
         node.start()
-        rclpy.spin(node)
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        on_ready()
+        executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException, ROSInterruptException):
         pass
     except Exception as error:
@@ -253,6 +270,12 @@ def main(args: Sequence[str] | None = None) -> int:
             node.close()
         rclpy.try_shutdown()
     return 0
+
+
+def _refusal(asked: str, engine: Engine) -> str:
+    """Say why `auto` left an engine aside that is stored; empty where it did not."""
+    is_fallback = asked == 'auto' and engine.name not in COMPILERS
+    return engine.reason if is_fallback and not engine.reason.startswith(NONE_COMPILED) else ''
 
 
 def _refuse(error: Exception) -> int:

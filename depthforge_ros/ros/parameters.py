@@ -22,7 +22,7 @@ TYPE_NAMES = {
 }
 CAMERA_NAME = re.compile(r'[A-Za-z][A-Za-z0-9_]*')
 
-MOUNTING = ('camera_height_m', 'camera_pitch_deg', 'image_rectified')
+OWN = ('max_rate_hz', 'camera_height_m', 'camera_pitch_deg', 'image_rectified')
 """Parameters that a named camera may have a value of its own for, as NAME.camera_height_m."""
 
 
@@ -94,7 +94,8 @@ class NodeConfig:
     )
     max_rate_hz: float = _parameter(
         0.0,
-        'Frames per second that are taken of each camera, Hz; 0 takes all.',
+        'Frames per second that are taken of each camera, Hz; 0 takes all. Of one of several '
+        'cameras: NAME.max_rate_hz.',
         within=(0.0, 1000.0),
         runtime=True,
     )
@@ -157,7 +158,7 @@ class NodeConfig:
         1.0, 'Time between two messages on /diagnostics, seconds.', within=(0.05, 60.0)
     )
     stall_after_s: float = _parameter(
-        2.0,
+        1.0,
         'A frame in work for longer is an error, a topic without images a warning, seconds.',
         within=(0.05, 3600.0),
         runtime=True,
@@ -210,10 +211,10 @@ def declare(node: Any) -> None:
         _declare(node, name, one, _for_ros(one))
 
 
-def declare_mounting(node: Any, cameras: tuple[str, ...]) -> None:
+def declare_own(node: Any, cameras: tuple[str, ...]) -> None:
     """Declare what named cameras may have of their own, without a value."""
     for camera in filter(None, cameras):
-        for key in MOUNTING:
+        for key in OWN:
             if not node.has_parameter(f'{camera}.{key}'):
                 kind = Parameter.Type.from_parameter_value(_FIELDS[key].default)
                 _declare(node, f'{camera}.{key}', _FIELDS[key], kind)
@@ -236,7 +237,7 @@ def is_runtime(name: str) -> bool:
 def is_ours(name: str) -> bool:
     """Tell the node's own parameters from those of rclpy, such as `use_sim_time`."""
     camera, _, key = name.rpartition('.')
-    return key in MOUNTING and bool(CAMERA_NAME.fullmatch(camera)) if camera else key in _FIELDS
+    return key in OWN and bool(CAMERA_NAME.fullmatch(camera)) if camera else key in _FIELDS
 
 
 def check(name: str, value: Any) -> None:
@@ -252,8 +253,8 @@ def read(node: Any) -> NodeConfig:
 
 
 def for_camera(node: Any, config: NodeConfig, camera: str) -> NodeConfig:
-    """Return the configuration with what a camera has of its own; `declare_mounting` before."""
-    own = {key: node.get_parameter_or(f'{camera}.{key}').value for key in MOUNTING if camera}
+    """Return the configuration with what a camera has of its own; `declare_own` before."""
+    own = {key: node.get_parameter_or(f'{camera}.{key}').value for key in OWN if camera}
     return replace(config, **{key: value for key, value in own.items() if value is not None})
 
 

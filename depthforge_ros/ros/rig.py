@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 import time
 from typing import Any
 
@@ -18,7 +18,7 @@ from depthforge_ros.pipeline import Pipeline
 from depthforge_ros.postprocess import to_camera
 from depthforge_ros.preprocess import Geometry
 from depthforge_ros.ros.camera import Camera, Frame
-from depthforge_ros.ros.parameters import declare_mounting, for_camera, NodeConfig
+from depthforge_ros.ros.parameters import for_camera, NodeConfig
 from depthforge_ros.ros.worker import Worker
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,8 @@ class Prepared:
     """A frame that is ready for the engine."""
 
     camera: Camera
+    config: NodeConfig
+    """The camera's, from when the frame was taken to work."""
     frame: Frame
     rgb: Callable[[], npt.NDArray[np.uint8]]
     """Gives (H, W, 3), of the size that is published."""
@@ -53,16 +55,16 @@ class Rig:
         self.cameras: list[Camera] = []
         self._node = node
         self._pipeline = pipeline
-        self._config = config
+        self._configs: Mapping[str, NodeConfig]
         self._at_network = config.output_resolution == 'network'
         self._worker: Worker[Camera, Frame] | None = None
         space = pipeline.engine.label_space
-        declare_mounting(node, config.cameras)
+        self.reconfigure(config)
         try:
             for name in config.cameras:
                 camera = Camera(
                     node,
-                    for_camera(node, config, name),
+                    partial(self._config_of, name),
                     space,
                     domain,
                     name=name,
@@ -90,10 +92,8 @@ class Rig:
         return self._pipeline.max_batch
 
     def reconfigure(self, config: NodeConfig) -> None:
-        """Take over what may change while frames come."""
-        self._config = config
-        for camera in self.cameras:
-            camera.config = for_camera(self._node, config, camera.name)
+        """Take over what may change while frames come, of all cameras in one step."""
+        self._configs = {name: for_camera(self._node, config, name) for name in config.cameras}
 
     def start(self) -> None:
         """Subscribe; refused with UserError while a batch of an earlier start still hangs."""
@@ -130,15 +130,19 @@ class Rig:
         # The executor may refer to the subscriptions, and so to this, until it wakes next.
         del self._pipeline
 
+    def _config_of(self, camera: str) -> NodeConfig:
+        return self._configs[camera]
+
     def _put(self, camera: Camera, frame: Frame) -> Frame | None:
         return frame if self._worker is None else self._worker.put(camera, frame)
 
     def _answer(self, frames: Mapping[Camera, Frame]) -> None:
         """Answer each frame or count why not; frames of one network size make one batch."""
+        configs = self._configs
         batches: dict[tuple[int, ...], list[Prepared]] = {}
         for camera, frame in frames.items():
             try:
-                prepared = self._prepare(camera, frame)
+                prepared = self._prepare(camera, frame, configs[camera.name])
             except Exception as error:
                 camera.drop(error)
             else:
@@ -146,9 +150,9 @@ class Rig:
         for batch in batches.values():
             self._run(batch)
 
-    def _prepare(self, camera: Camera, frame: Frame) -> Prepared:
+    def _prepare(self, camera: Camera, frame: Frame, config: NodeConfig) -> Prepared:
         begun_s = time.perf_counter()
-        preprocess, max_pixels = self._pipeline.engine.preprocess, self._config.max_pixels
+        preprocess, max_pixels = self._pipeline.engine.preprocess, config.max_pixels
         decoded = decode(frame.message, max_pixels=max_pixels, shrink=preprocess.shrink)
         decoded_s = time.perf_counter()
         image, geometry = preprocess(decoded.rgb, shrunk=decoded.shrunk)
@@ -168,7 +172,7 @@ class Rig:
             'decode': (decoded_s - begun_s) * 1e3,
             'preprocess': (time.perf_counter() - decoded_s) * 1e3,
         }
-        return Prepared(camera, frame, rgb, image, geometry, stages_ms)
+        return Prepared(camera, config, frame, rgb, image, geometry, stages_ms)
 
     def _run(self, batch: Sequence[Prepared]) -> None:
         """Answer a batch; one that fails goes frame by frame, so that each fails alone."""
@@ -183,19 +187,19 @@ class Rig:
                 self._run([one])
             return
         inference_ms = (time.perf_counter() - begun_s) * 1e3
-        floor = self._config.confidence_floor
         for index, one in enumerate(batch):
             try:
                 result = to_camera(
                     output,
                     one.geometry,
                     index,
-                    confidence_floor=floor,
+                    confidence_floor=one.config.confidence_floor,
                     at_network=self._at_network,
                     memory=one.camera.canvas,
                 )
                 one.camera.monitor.update(output, index)
                 stages_ms = {**one.stages_ms, 'inference': inference_ms}
-                one.camera.answer(one.frame, one.rgb, result, stages_ms)
+                alpha = one.config.overlay_alpha
+                one.camera.answer(one.frame, one.rgb, result, stages_ms, overlay_alpha=alpha)
             except Exception as error:
                 one.camera.drop(error)

@@ -29,6 +29,8 @@ class Snapshot:
     """Frames without an answer, by reason."""
     recently_received: int
     """Of the last RATE_WINDOW_S."""
+    recently_published: int
+    """Of the last RATE_WINDOW_S."""
     recently_dropped: Mapping[str, int]
     """Of the last RATE_WINDOW_S, by reason."""
     input_rate_hz: float
@@ -99,11 +101,12 @@ class Statistics:
                 published=self._published,
                 dropped=dict(self._dropped),
                 recently_received=sum(at_s >= since_s for at_s in self._received_at),
+                recently_published=sum(at_s >= since_s for at_s in self._published_at),
                 recently_dropped=Counter(
                     reason for at_s, reason in self._dropped_at if at_s >= since_s
                 ),
-                input_rate_hz=_rate_hz(self._received_at, since_s),
-                output_rate_hz=_rate_hz(self._published_at, since_s),
+                input_rate_hz=_rate_hz(self._received_at, since_s, now_s),
+                output_rate_hz=_rate_hz(self._published_at, since_s, now_s),
                 percentiles_ms=_percentiles_ms(self._stages_ms),
                 last_received_s=self._received_at[-1] if self._received_at else None,
                 last_error=self._last_error,
@@ -114,11 +117,13 @@ class Statistics:
         self._last_error, self._last_error_at_s = error, time.monotonic()
 
 
-def _rate_hz(times_s: deque[float], since_s: float) -> float:
+def _rate_hz(times_s: deque[float], since_s: float, now_s: float) -> float:
+    """Return the rate from the first time to the last, or up to now where the next is overdue."""
     recent = [time_s for time_s in times_s if time_s >= since_s]
     if len(recent) < 2 or recent[-1] == recent[0]:
         return 0.0
-    return (len(recent) - 1) / (recent[-1] - recent[0])
+    first_s, last_s = recent[0], recent[-1]
+    return min((len(recent) - 1) / (last_s - first_s), len(recent) / (now_s - first_s))
 
 
 def _percentiles_ms(frames: deque[Mapping[str, float]]) -> dict[str, tuple[float, float]]:

@@ -1,0 +1,124 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What the launch files share: arguments, and the actions that follow from their values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from depthforge_ros.resources import share_directory
+from launch.actions import DeclareLaunchArgument, ExecuteProcess
+from launch_ros.actions import Node
+
+CONFIG = share_directory() / 'config'
+RVIZ_TOPICS = ('segmentation/overlay', 'depth/relative', 'segmentation/mask', 'points')
+"""Topics of the node in depthforge.rviz."""
+ENGINES = [
+    *('', 'auto', 'eager', 'int8', 'cuda_graph', 'openvino', 'inductor', 'tensorrt', 'null')
+]
+BOOLEAN = ['true', 'false']
+
+
+def argument(
+    name: str, default: str | None, description: str, choices: Sequence[str] | None = None
+) -> Any:
+    """Declare an argument; one without a default must be given."""
+    return DeclareLaunchArgument(
+        name, default_value=default, description=description, choices=choices
+    )
+
+
+def params_file(name: str) -> Any:
+    """Declare params_file, by default one of config/."""
+    return argument(
+        'params_file',
+        str(CONFIG / name),
+        'YAML file of parameters; cpu.yaml beside it is for machines without a GPU.',
+    )
+
+
+COMMON = (
+    argument('namespace', '', 'Namespace of the node.'),
+    argument(
+        'model', '', 'Name of a model or path of a checkpoint; empty leaves it to params_file.'
+    ),
+    argument('engine', '', 'What runs the model; empty leaves it to params_file.', ENGINES),
+    argument('rviz', 'false', 'Start RViz.', BOOLEAN),
+    argument(
+        'log_level',
+        'info',
+        'Least severity that is logged.',
+        ['debug', 'info', 'warn', 'error'],
+    ),
+)
+CAMERA_INFO_TOPIC = argument(
+    'camera_info_topic', '', 'Topic of sensor_msgs/CameraInfo; empty: beside the images.'
+)
+SIM_TIME = argument('use_sim_time', 'false', 'Take the time from /clock, as in a replay.', BOOLEAN)
+BUILD = (
+    argument(
+        'build_only',
+        'false',
+        'Only compile the engine for this machine, and end; the node is not started.',
+        BOOLEAN,
+    ),
+    argument(
+        'build_size',
+        '512x1024',
+        "With build_only: rows and columns of the network's input, pixels.",
+    ),
+)
+
+
+def node_name(given: Mapping[str, str]) -> str:
+    """Return the full name of the node."""
+    namespace = given['namespace'].strip('/')
+    return f'/{namespace}/depthforge' if namespace else '/depthforge'
+
+
+def node(
+    given: Mapping[str, str],
+    overrides: Mapping[str, Any],
+    remappings: Sequence[tuple[str, str]],
+) -> Any:
+    """Start the node; model and engine count before params_file, and so do the overrides."""
+    chosen = {name: given[name] for name in ('model', 'engine') if given[name]}
+    return Node(
+        package='depthforge_ros',
+        executable='depthforge_node',
+        name='depthforge',
+        namespace=given['namespace'],
+        parameters=[given['params_file'], {**overrides, **chosen}],
+        remappings=remappings,
+        arguments=['--ros-args', '--log-level', given['log_level']],
+        output='screen',
+    )
+
+
+def rviz(given: Mapping[str, str], *, use_sim_time: bool, camera: str = '') -> list[Any]:
+    """Start RViz if it is wanted, with what the node says of one camera."""
+    if given['rviz'] != 'true':
+        return []
+    prefix = f'{node_name(given)}/{camera}'.rstrip('/')
+    return [
+        Node(
+            package='rviz2',
+            executable='rviz2',
+            name='rviz2',
+            arguments=['-d', str(CONFIG / 'depthforge.rviz')],
+            parameters=[{'use_sim_time': use_sim_time}],
+            remappings=[(f'/depthforge/{topic}', f'{prefix}/{topic}') for topic in RVIZ_TOPICS],
+        )
+    ]
+
+
+def build(given: Mapping[str, str], *, cameras: int = 1) -> Any:
+    """Compile an engine for frames of so many cameras at once, instead of starting the node."""
+    height, width = given['build_size'].split('x')
+    command = ['ros2', 'run', 'depthforge_ros', 'depthforge', 'compile']
+    command += ['--engine', given['engine'] or 'tensorrt', '--height', height, '--width', width]
+    command += ['--batch', f'1-{cameras}']
+    if given['model']:
+        command += ['--model', given['model']]
+    return ExecuteProcess(cmd=command, output='screen')

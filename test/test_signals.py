@@ -1,0 +1,92 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""SIGINT and SIGTERM end the executable with 0 within 2 s, whenever they come."""
+
+from __future__ import annotations
+
+from pathlib import Path
+import random
+import re
+import signal
+import time
+from typing import Any
+
+import pytest
+
+WITHIN_S = 2.0
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SOURCE = random.Random(0)
+MOMENTS_S = [round(SOURCE.uniform(0.0, 6.0), 2) for _ in range(8)]
+"""After the handlers are there: while PyTorch and the model load, and while the node spins."""
+
+PROGRAM = """
+import os, signal, sys, time
+from depthforge_ros.ros import executable, node
+import rclpy
+from rclpy.executors import SingleThreadedExecutor as executor_type
+
+def strike():
+    print('struck at', time.monotonic(), file=sys.stderr, flush=True)
+    os.kill(os.getpid(), signal.{signal})
+
+def struck(function):
+    def call(*args, **options):
+        strike()
+        return function(*args, **options)
+    return call
+
+def load_for_long(*args, **options):
+    strike()
+    time.sleep(60.0)
+
+def configure_later(self):
+    self.create_timer(0.01, self.trigger_configure)
+
+{change}
+executable.main()
+"""
+IN_SPIN = 'executor_type.spin = struck(executor_type.spin)'
+CHANGES = {
+    'before_ros': 'rclpy.init = struck(rclpy.init)',
+    'with_ros_before_the_node': 'node.DepthforgeNode = struck(node.DepthforgeNode)',
+    'loading': 'node.load_engine = load_for_long',
+    'loading_for_a_manager': 'node.load_engine = load_for_long\n'
+    'node.DepthforgeNode.start = configure_later',
+    'spinning': IN_SPIN,
+    'closing': f'{IN_SPIN}\nnode.DepthforgeNode.close = struck(node.DepthforgeNode.close)',
+    'closed': f'{IN_SPIN}\nrclpy.try_shutdown = struck(rclpy.try_shutdown)',
+}
+
+
+def wait_for_handlers(pid: int) -> None:
+    """Wait until a process catches SIGTERM: no program can before its interpreter has started."""
+    caught = 0
+    while not caught >> (signal.SIGTERM - 1) & 1:
+        time.sleep(0.005)
+        status = Path(f'/proc/{pid}/status').read_text()
+        caught = int(re.findall(r'SigCgt:\s*(\w+)', status)[0], 16)
+
+
+@pytest.mark.parametrize('after_s', MOMENTS_S)
+def test_signals_at_any_moment(start_node: Any, after_s: float) -> None:
+    number = SIGNALS[MOMENTS_S.index(after_s) % 2]
+    with start_node('-p', 'engine:=eager', '-p', 'device:=cpu', '-p', 'threads:=1') as process:
+        wait_for_handlers(process.process.pid)
+        time.sleep(after_s)
+        begun_s = time.monotonic()
+        code, errors = process.end(number)
+        took_s = time.monotonic() - begun_s
+    assert (code, 'Traceback' in errors) == (0, False), errors
+    assert took_s < WITHIN_S
+
+
+@pytest.mark.parametrize('name', ['SIGINT', 'SIGTERM'])
+@pytest.mark.parametrize('change', list(CHANGES))
+def test_signals_at_the_seams(start_node: Any, change: str, name: str) -> None:
+    program = PROGRAM.format(signal=name, change=CHANGES[change])
+    with start_node('-p', 'engine:=null', program=('-c', program)) as process:
+        code, errors = process.end()
+        ended_s = time.monotonic()
+    assert (code, 'Traceback' in errors) == (0, False), errors
+    last_s = float(re.findall(r'struck at (\S+)', errors)[-1])
+    assert ended_s - last_s < WITHIN_S
