@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from depthforge_ros.engine import artefact
+from depthforge_ros.engine.artefact import Artefact
 from depthforge_ros.engine.base import Engine, NetworkOutput
 from depthforge_ros.engine.bf16 import Bf16Engine
 from depthforge_ros.engine.compiled import CompiledEngine, Compiler, fitting, open_compiled
@@ -20,7 +21,7 @@ from depthforge_ros.engine.openvino import OpenVino
 from depthforge_ros.engine.precision import has_bf16_units
 from depthforge_ros.engine.sparse_depth import SparseDepthEngine
 from depthforge_ros.engine.tensorrt import TensorRt
-from depthforge_ros.engine.torch_engine import load, Loaded
+from depthforge_ros.engine.torch_engine import load, Loaded, TorchEngine
 from depthforge_ros.errors import UserError
 
 COMPILERS: Mapping[str, Compiler] = {
@@ -80,34 +81,40 @@ def _choose(model: str, *, device: str, short_side: int | None, threads: int | N
     loaded = load(model, device=device, threads=threads)
     is_cuda = loaded.device.type == 'cuda'
     refused: list[str] = []
+    slower: list[str] = []
     for name in ('tensorrt',) if is_cuda else ('openvino', 'inductor'):
         try:
-            engine = _worthwhile(COMPILERS[name], loaded, short_side, refused)
+            found, misfits = _stored(COMPILERS[name], loaded, short_side)
+            refused += [str(error) for error in misfits]
+            if found is None:
+                continue
+            times = f'{found.ms:.0f} ms, and {found.other_ms:.0f} ms without compiling'
+            if found.ms > found.other_ms > 0.0:
+                slower.append(f'{found.program.name} is the slower here: {times}')
+                continue
+            reason = f'compiled for {loaded.device}' + (f': {times}' if found.other_ms else '')
+            return open_compiled(COMPILERS[name], loaded, short_side=short_side, reason=reason)
         except UserError as error:
             refused.append(str(error))
-        else:
-            if engine is not None:
-                return engine
-    reason = '; '.join(refused) or f'none is compiled for {model}, see `depthforge compile`'
-    if is_cuda:
-        return CudaGraphEngine(loaded.sized(short_side), reason=reason)
-    uncompiled = Bf16Engine if has_bf16_units() else EagerEngine
-    return uncompiled(loaded.sized(short_side), reason=reason)
+    reason = '; '.join(refused + slower)
+    engine = _uncompiled(
+        loaded.sized(short_side),
+        reason or f'none is compiled for {model}, see `depthforge compile`',
+    )
+    engine.refused = '; '.join(refused)
+    return engine
 
 
-def _worthwhile(
-    compiler: Compiler, loaded: Loaded, short_side: int | None, refused: list[str]
-) -> Engine | None:
-    """Open what fits, unless it is slower than what needs no compiling; tell why not."""
+def _stored(
+    compiler: Compiler, loaded: Loaded, short_side: int | None
+) -> tuple[Artefact | None, list[UserError]]:
+    """Find what fits, see `fitting`; a compiler is not asked for unless it has made something."""
     if not artefact.stored(loaded.model, compiler.name):
-        return None
-    found, why_not = fitting(compiler, loaded, short_side)
-    refused += [str(error) for error in why_not]
-    if found is None:
-        return None
-    times = f'{found.ms:.0f} ms, and {found.other_ms:.0f} ms without compiling'
-    if found.ms > found.other_ms > 0.0:
-        refused.append(f'{found.program.name} is the slower here: {times}')
-        return None
-    reason = f'compiled for {loaded.device}' + (f': {times}' if found.other_ms else '')
-    return open_compiled(compiler, loaded, short_side=short_side, reason=reason)
+        return None, []
+    return fitting(compiler, loaded, short_side)
+
+
+def _uncompiled(loaded: Loaded, reason: str) -> TorchEngine:
+    if loaded.device.type == 'cuda':
+        return CudaGraphEngine(loaded, reason=reason)
+    return (Bf16Engine if has_bf16_units() else EagerEngine)(loaded, reason=reason)

@@ -57,6 +57,10 @@ class Engine(Protocol):
         """Say in half a sentence why this engine and no other runs."""
 
     @property
+    def refused(self) -> str:
+        """Say why a stored engine was not taken that `auto` would have; empty where none was."""
+
+    @property
     def model(self) -> str:
         """Return the name of the model that it runs."""
 
@@ -74,7 +78,7 @@ class Engine(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """Return a short hash of weights and options; equal fingerprints give equal results."""
+        """Return a short hash of the weights."""
 
     def __call__(self, images: npt.NDArray[np.uint8]) -> NetworkOutput:
         """Run a batch of network inputs, uint8 (B, h, w, 3) RGB."""

@@ -19,6 +19,7 @@ class NullEngine:
     def __init__(self, model: str, preprocess: Preprocess) -> None:
         self.name = 'null'
         self.reason = 'asked for'
+        self.refused = ''
         self.model = model
         self.label_space: LabelSpace = CAMVID
         self.preprocess = preprocess

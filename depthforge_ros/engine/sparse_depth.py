@@ -29,6 +29,7 @@ class SparseDepthEngine:
             )
         self.name = engine.name
         self.reason = f'{engine.reason}; depth for one of {every} frames'
+        self.refused = engine.refused
         self.model = engine.model
         self.label_space = engine.label_space
         self.preprocess = engine.preprocess

@@ -98,6 +98,7 @@ class TorchEngine:
     def __init__(self, name: str, loaded: Loaded, run: Run, *, reason: str = 'asked for') -> None:
         self.name = name
         self.reason = reason
+        self.refused = ''
         self.model = loaded.model
         self.label_space = loaded.label_space
         self.fingerprint = loaded.fingerprint

@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 from depthforge_ros.domain import DomainStatistics
-from depthforge_ros.engine import COMPILERS, Engine, load_engine
+from depthforge_ros.engine import Engine, load_engine
 from depthforge_ros.errors import one_line, UserError
 from depthforge_ros.model.registry import find_checkpoint
 from depthforge_ros.pipeline import Pipeline, release_memory
@@ -28,8 +28,6 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 WARM_UP_SIZE = (480, 640, 3)
-NONE_COMPILED = 'none is compiled'
-"""Beginning of the reason of `auto` where no engine is stored for the model."""
 EXIT_USER_ERROR = 2
 
 
@@ -140,7 +138,7 @@ class DepthforgeNode(LifecycleNode):
             'engine_reason': engine.reason,
             'fingerprint': engine.fingerprint,
         }
-        self._engine_refusal = _refusal(config.engine, engine)
+        self._engine_refusal = engine.refused
         self._timer.timer_period_ns = int(config.diagnostics_period_s * 1e9)
         self._timer.reset()
         self.get_logger().info(
@@ -270,12 +268,6 @@ def main(args: Sequence[str] | None = None, *, on_ready: Callable[[], None] = la
             node.close()
         rclpy.try_shutdown()
     return 0
-
-
-def _refusal(asked: str, engine: Engine) -> str:
-    """Say why `auto` left an engine aside that is stored; empty where it did not."""
-    is_fallback = asked == 'auto' and engine.name not in COMPILERS
-    return engine.reason if is_fallback and not engine.reason.startswith(NONE_COMPILED) else ''
 
 
 def _refuse(error: Exception) -> int:
