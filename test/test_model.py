@@ -101,22 +101,30 @@ def test_streams_in_lockstep_equal_streams_run_apart(attention: str, shared: boo
     attention=st.sampled_from(['joint', 'separate', 'visual']),
     patches=st.integers(1, 30),
     stored=st.booleans(),
+    cosine=st.sampled_from([0.0, 10.0]),
 )
 def test_folded_tokens_equal_the_published_equations(
-    attention: str, patches: int, stored: bool
+    attention: str, patches: int, stored: bool, cosine: float
 ) -> None:
-    config = TokenConfig(count=9, rank=3, attention=attention, depth_weight=0.7, scale_init=0.3)
+    config = TokenConfig(
+        count=9, rank=3, attention=attention, depth_weight=0.7, scale_init=0.3, cosine=cosine
+    )
     tokens = DepthAwareTokens(config, VitConfig(width=32, depth=2, heads=2), 32)
     visual, depth = torch.randn(2, patches, 32), torch.randn(2, patches, 32)
     folded = FoldedTokens(tokens) if stored else tokens
     ours = refine(config, visual, depth, 1, folded.fold())
     token = tokens.a[1] @ tokens.b[1]
-    root = 32**0.5
-    weights = (visual @ token.T / root).softmax(-1)
+
+    def logits(features: torch.Tensor) -> torch.Tensor:
+        if cosine:
+            return cosine * functional.cosine_similarity(features[..., None, :], token, dim=-1)
+        return features @ token.T / 32**0.5
+
+    weights = logits(visual).softmax(-1)
     if attention == 'joint':
-        weights = ((visual @ token.T + depth @ token.T) / root).softmax(-1)
+        weights = (logits(visual) + logits(depth)).softmax(-1)
     elif attention == 'separate':
-        weights = weights + 0.7 * (depth @ token.T / root).softmax(-1)
+        weights = weights + 0.7 * logits(depth).softmax(-1)
     change = weights[..., 1:] @ tokens.to_feature(token[1:])
     expected = visual + 0.3 * tokens.to_delta(change + visual)
     torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-5)

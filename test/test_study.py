@@ -229,10 +229,10 @@ def test_the_study_that_ships_is_the_one_of_the_readme() -> None:
     compared = ('frozen', 'rein', 'joint', 'separate', 'no_refinement')
     assert len({runs[name].phases[0].iterations for name in compared}) == 1
     # What helps DepthForge is given to Rein too.
-    for remedy in ('scale', 'rate', 'long'):
+    for remedy in ('rate', 'cosine', 'fast'):
         ours, theirs = runs[f'joint_{remedy}'], runs[f'rein_{remedy}']
         assert ours.phases == theirs.phases
-        assert ours.model.tokens.scale_init == theirs.model.tokens.scale_init
+        assert ours.model.tokens.cosine == theirs.model.tokens.cosine
     assert runs['frozen'].model.tokens.scale_init == 0.0
     assert {phase.train for phase in runs['frozen'].phases} == {'head'}
     assert not runs['no_refinement'].model.head.refine

@@ -94,6 +94,18 @@ def test_norms_tokens_embeddings_and_scale_do_not_decay() -> None:
     assert not any(names[name].requires_grad for name in frozen)
 
 
+def test_tokens_may_learn_at_a_rate_of_their_own() -> None:
+    training = Training(mini_network(), LossWeights())
+    for own in (0.0, 3e-3):
+        phase = Phase('all', 1, learning_rate=1e-3, token_learning_rate=own)
+        optimizer = build_optimizer(training, phase, 0.05)
+        rates = {id(p): group['lr'] for group in optimizer.param_groups for p in group['params']}
+        for name, parameter in training.named_parameters():
+            if parameter.requires_grad:
+                wanted = own or 1e-3 if name.startswith('network.tokens.') else 1e-3
+                assert rates[id(parameter)] == wanted, name
+
+
 def decay(group_of: dict[int, dict[str, float]], parameter: Tensor) -> float:
     return group_of[id(parameter)]['weight_decay']
 

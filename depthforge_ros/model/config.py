@@ -77,6 +77,10 @@ class TokenConfig:
     """Lambda of the separate form."""
     scale_init: float = 1e-3
     """Start of s, the share of the refinement that is added to the features."""
+    cosine: float = 0.0
+    """0: scaled dot products, as published. Else the logits are this times the cosine of feature
+    and token: with features as small as those of Depth Anything V2 Small the published ones stay
+    near zero, and the attention over the tokens even."""
 
     def __post_init__(self) -> None:
         if self.attention not in ('joint', 'separate', 'visual'):

@@ -23,7 +23,7 @@ class Folded(NamedTuple):
     """What is constant once the tokens are trained; see `refine`."""
 
     keys_LCM: Tensor
-    """T^T / sqrt(C) per block."""
+    """T^T / sqrt(C) per block, or with `cosine` of tokens of that length."""
     values_LMC: Tensor
     """s (W_d W_t(T[1:]) + b) per block; b shares out the bias of W_d, since the attention over the
     tokens sums to a known total. The sink token has only the bias."""
@@ -36,14 +36,21 @@ def refine(
 ) -> Tensor:
     """Refine the patches (no class token) that left `block`: f_v + s W_d(A W_t(T[1:]) + f_v)."""
     keys_CM, values_MC = folded.keys_LCM[block], folded.values_LMC[block]
+    asked_BNC = _comparable(config, visual_BNC)
     if config.attention == 'visual':
-        weights_BNM = (visual_BNC @ keys_CM).softmax(-1)
+        weights_BNM = (asked_BNC @ keys_CM).softmax(-1)
     elif config.attention == 'joint':
-        weights_BNM = ((visual_BNC + depth_BNC) @ keys_CM).softmax(-1)
+        weights_BNM = ((asked_BNC + _comparable(config, depth_BNC)) @ keys_CM).softmax(-1)
     else:
-        weights_BNM = (visual_BNC @ keys_CM).softmax(-1)
-        weights_BNM = weights_BNM + config.depth_weight * (depth_BNC @ keys_CM).softmax(-1)
+        weights_BNM = (asked_BNC @ keys_CM).softmax(-1)
+        by_depth_BNM = (_comparable(config, depth_BNC) @ keys_CM).softmax(-1)
+        weights_BNM = weights_BNM + config.depth_weight * by_depth_BNM
     return visual_BNC + folded.mix(visual_BNC) + weights_BNM @ values_MC
+
+
+def _comparable(config: TokenConfig, x_BNC: Tensor) -> Tensor:
+    """Features as the attention compares them with the tokens."""
+    return functional.normalize(x_BNC, dim=-1) if config.cosine else x_BNC
 
 
 class DepthAwareTokens(nn.Module):
@@ -85,8 +92,9 @@ class DepthAwareTokens(nn.Module):
         values = self.to_feature(tokens[:, 1:]) @ self.to_delta.weight.T
         values = torch.cat((torch.zeros_like(values[:, :1]), values), 1)
         total = 1.0 + (self.config.depth_weight if self.config.attention == 'separate' else 0.0)
+        scale = self.config.cosine or tokens.shape[-1] ** -0.5
         return Folded(
-            keys_LCM=tokens.transpose(1, 2) * tokens.shape[-1] ** -0.5,
+            keys_LCM=_comparable(self.config, tokens).transpose(1, 2) * scale,
             values_LMC=self.scale * (values + self.to_delta.bias / total),
             mix=partial(functional.linear, weight=self.scale * self.to_delta.weight),
         )

@@ -38,6 +38,8 @@ class Phase:
     """`cosine`, `poly` or `one_cycle`, see `depthforge_trainer.schedule`."""
     learning_rate: float = 1e-4
     """Peak of the cycle, for the head and the tokens."""
+    token_learning_rate: float = 0.0
+    """Peak for the tokens and their projections; 0 = as the head."""
     encoder_learning_rate: float = 0.0
     """Peak for the visual encoder's weights, where they are trained."""
 
@@ -81,8 +83,8 @@ class FitConfig:
     """DINOv2 or EVA02 weights (.safetensors) for the visual encoder; without, it starts as the
     depth encoder."""
     start_from: str = ''
-    """A checkpoint of ours to go on from, whose tokens may get another `attention` or
-    `depth_weight`, and a new scale where `scale_init` differs. A `foundation` then fills the depth
+    """A checkpoint of ours to go on from, whose tokens may get another `attention`,
+    `depth_weight` or `cosine`, and a new scale where `scale_init` differs. A `foundation` then fills the depth
     parts, whether they are in it or not; `visual_foundation` is only read if
     the checkpoint leaves it out."""
     foundation_name: str = ''

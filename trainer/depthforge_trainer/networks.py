@@ -52,6 +52,7 @@ def _take_over(network: DepthForge, wanted: NetworkConfig) -> None:
         attention=wanted.tokens.attention,
         depth_weight=wanted.tokens.depth_weight,
         scale_init=wanted.tokens.scale_init,
+        cosine=wanted.tokens.cosine,
     )
     if isinstance(network.tokens, DepthAwareTokens):
         network.tokens.config = tokens

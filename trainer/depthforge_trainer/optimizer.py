@@ -26,6 +26,8 @@ def build_optimizer(training: nn.Module, phase: Phase, weight_decay: float) -> t
         parameter.requires_grad_(encoder or not frozen)
         if parameter.requires_grad:
             rate = phase.encoder_learning_rate if encoder else phase.learning_rate
+            if name.startswith('tokens.'):
+                rate = phase.token_learning_rate or rate
             decays = parameter.ndim >= 2 and not any(part in name for part in NO_DECAY)
             groups.setdefault((rate, weight_decay if decays else 0.0), []).append(parameter)
     return torch.optim.AdamW(
