@@ -16,6 +16,7 @@ describes; a training configuration gives the same fields under `model`.
 | field | values |
 |---|---|
 | `tokens.attention` | `joint`, `separate` (with `depth_weight`), `visual` (Rein: no depth) |
+| `tokens.cosine` | 0: scaled dot products, as published; else the temperature of cosines |
 | `head.refine`, `head.refine_tokens` | the depth refinement decoder as the paper has it |
 | `head.gate_on: finest`, `head.one_gate: true` | the same as the published code has it |
 | `visual` | DINOv2 (with `registers` or not), EVA02, or none: the depth stream's encoder |

@@ -84,8 +84,8 @@ class FitConfig:
     depth encoder."""
     start_from: str = ''
     """A checkpoint of ours to go on from, whose tokens may get another `attention`,
-    `depth_weight` or `cosine`, and a new scale where `scale_init` differs. A `foundation` then fills the depth
-    parts, whether they are in it or not; `visual_foundation` is only read if
+    `depth_weight` or `cosine`, and a new scale where `scale_init` differs. A `foundation` then
+    fills the depth parts, whether they are in it or not; `visual_foundation` is only read if
     the checkpoint leaves it out."""
     foundation_name: str = ''
     """Set: the saved checkpoint refers to this name and leaves the depth parts out."""
