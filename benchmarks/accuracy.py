@@ -66,7 +66,11 @@ def main() -> int:
     try:
         for model in args.models:
             engine = load_engine(
-                model, device='cpu', threads=args.threads, short_side=args.short_side
+                model,
+                engine=args.engine,
+                device='cpu',
+                threads=args.threads,
+                short_side=args.short_side,
             )
             pipeline = Pipeline(engine)
             for name in args.sets:
@@ -123,6 +127,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         '--short-side', type=int, help="input's, pixels; the model's own by default"
     )
+    parser.add_argument('--engine', default='eager', help='name of an engine')
     parser.add_argument('--threads', type=int, default=2, help='CPU threads')
     parser.add_argument('--json', type=Path, default=RESULTS, help='where the figures go')
     return parser.parse_args()

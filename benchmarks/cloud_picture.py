@@ -43,7 +43,7 @@ def main() -> int:
     args = parser.parse_args()
     drive = args.shared / 'data' / 'kitti_drive'
     rgb = rgb_from_file(drive / 'images' / f'{args.frame:06d}.jpg')
-    engine = load_engine(args.model, device='cpu', short_side=364)
+    engine = load_engine(args.model, engine='eager', device='cpu', short_side=364)
     result, _ = Pipeline(engine)(rgb)
     classes = engine.label_space.classes
     is_road, is_sky = (result.labels == classes.index(name) for name in ('road', 'sky'))

@@ -100,7 +100,7 @@ def main() -> int:
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
     """Return the AUROC of each kind of image, by each of the monitor's figures."""
-    engine = load_engine(args.model, device='cpu', threads=args.threads)
+    engine = load_engine(args.model, engine=args.engine, device='cpu', threads=args.threads)
     day, dusk, val = _files(args.shared / 'data' / 'camvid', args.every)
     outputs = _run(engine, (rgb_from_file(path) for path in day), f'train, {len(day)}')
     statistics = DomainStatistics.of(
@@ -117,6 +117,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         unlike[corrupt.__name__] = _run(engine, map(corrupt, images), corrupt.__name__)
     return {
         'model': args.model,
+        'engine': engine.name,
         'fingerprint': engine.fingerprint,
         'images': {'train': len(day), 'val': len(val), 'dusk': len(dusk)},
         'val_domain_shift': _spread(normal['domain_shift']),
@@ -185,6 +186,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument('--shared', type=Path, default=Path('../shared'), help='real data')
     parser.add_argument('--model', default='depthforge_tiny')
     parser.add_argument('--every', type=int, default=1, help='take one image of so many')
+    parser.add_argument('--engine', default='eager', help='name of an engine')
     parser.add_argument('--threads', type=int, default=2, help='CPU threads')
     parser.add_argument(
         '--write', action='store_true', help='keep the statistics beside the checkpoint'

@@ -265,7 +265,11 @@ def _open(folder: Path, part: slice) -> Drive:
 
 def _frames(drive: Drive, args: argparse.Namespace) -> Iterator[Frame]:
     engine = load_engine(
-        args.model, device='cpu', threads=args.threads, short_side=args.short_side
+        args.model,
+        engine='eager',
+        device='cpu',
+        threads=args.threads,
+        short_side=args.short_side,
     )
     pipeline = Pipeline(engine)
     classes = engine.label_space.classes
