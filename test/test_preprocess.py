@@ -10,13 +10,14 @@ from depthforge_ros.engine.base import NetworkOutput
 from depthforge_ros.errors import UserError
 from depthforge_ros.pipeline import Pipeline
 from depthforge_ros.postprocess import to_camera
-from depthforge_ros.preprocess import MAX_ASPECT, Preprocess
+from depthforge_ros.preprocess import Geometry, MAX_ASPECT, Preprocess
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 import numpy as np
 import pytest
 
 SIDES = st.integers(1, 700)
+PAIRS = st.tuples(st.integers(1, 70), st.integers(1, 70))
 
 
 @settings(max_examples=60, deadline=None)
@@ -101,6 +102,19 @@ def test_padding_is_not_shown_to_the_camera() -> None:
     plane[:, :, 224:] = 1.0
     result = to_camera(NetworkOutput(plane.astype(np.uint8), plane, plane, plane), geometry)
     assert result.labels.max() == 0
+
+
+@given(small=PAIRS, camera=PAIRS, seed=st.integers(0, 9))
+@settings(deadline=None)
+def test_labels_are_the_nearest_ones(
+    small: tuple[int, int], camera: tuple[int, int], seed: int
+) -> None:
+    labels = np.random.default_rng(seed).integers(0, 256, small, np.uint8)
+    plane = np.zeros((1, *small), np.float32)
+    output = NetworkOutput(labels[None], plane, plane, plane)
+    result = to_camera(output, Geometry(*camera, *small, *small))
+    expected = cv2.resize(labels, camera[::-1], interpolation=cv2.INTER_NEAREST)
+    assert np.array_equal(result.labels, expected.reshape(camera))
 
 
 @pytest.mark.parametrize(
