@@ -84,14 +84,22 @@ LAYOUTS: Mapping[str, Layout] = {
 class Decoded(NamedTuple):
     """The pixels of a message, perhaps fewer than the camera's."""
 
-    rgb: npt.NDArray[np.uint8]
+    pixels: npt.NDArray[np.uint8]
     """(H / shrunk, W / shrunk, 3)."""
     shrunk: int
+    is_bgr: bool
+    """Whether the colours come in that order: turning those of the whole image is dear."""
 
 
 def rgb_from_message(message: Any, *, max_pixels: int = MAX_PIXELS) -> npt.NDArray[np.uint8]:
-    """Read a message as `decode` does, at its full size."""
-    return decode(message, max_pixels=max_pixels).rgb
+    """Read a message as `decode` does, at its full size and in RGB."""
+    decoded = decode(message, max_pixels=max_pixels)
+    return rgb_from_bgr(decoded.pixels) if decoded.is_bgr else decoded.pixels
+
+
+def rgb_from_bgr(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Turn the colours of (H, W, 3) round."""
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def decode(
@@ -103,11 +111,11 @@ def decode(
     """
     Read a sensor_msgs Image or CompressedImage, of rclpy or of rosbags.
 
-    An rgb8 image is returned as a view of the message's own bytes, rows `step` apart; all others
-    are converted. `shrink` says of height and width by what they may be divided, 1, 2, 4 or 8: of
-    a JPEG only a part is then decoded, in half the time and less. What cannot be read raises
-    UserError with one of the reasons `empty_image`, `bad_length`, `bad_size`, `unknown_encoding`,
-    `bad_compressed`, `too_large`.
+    An image in rgb8 or bgr8 is returned as a view of the message's own bytes, rows `step` apart;
+    all others are converted. `shrink` says of height and width by what they may be divided, 1, 2,
+    4 or 8: of a JPEG only a part is then decoded, in half the time and less. What cannot be read
+    raises UserError with one of the reasons `empty_image`, `bad_length`, `bad_size`,
+    `unknown_encoding`, `bad_compressed`, `too_large`.
     """
     if hasattr(message, 'format'):
         return _decode_compressed(bytes(message.data), max_pixels=max_pixels, shrink=shrink)
@@ -118,7 +126,9 @@ def decode(
             reason='unknown_encoding',
         )
     _check_size(height=message.height, width=message.width, max_pixels=max_pixels)
-    return Decoded(_to_rgb(_pixels(message, layout), layout), 1)
+    pixels = _pixels(message, layout)
+    is_bgr = layout.to_rgb == cv2.COLOR_BGR2RGB
+    return Decoded(pixels if is_bgr else _to_rgb(pixels, layout), 1, is_bgr)
 
 
 def rgb_from_file(path: Path | str) -> npt.NDArray[np.uint8]:
@@ -130,7 +140,7 @@ def rgb_from_file(path: Path | str) -> npt.NDArray[np.uint8]:
     bgr = _decoded(data, cv2.IMREAD_COLOR)
     if bgr is None:
         raise UserError(f'{path} is not an image that OpenCV can read; give a JPEG or PNG file')
-    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+    return rgb_from_bgr(bgr)
 
 
 def _check_size(*, height: int, width: int, max_pixels: int) -> None:
@@ -211,7 +221,7 @@ def _decode_compressed(
     bgr = _decoded(data, JPEG_SHRUNK[shrunk] | cv2.IMREAD_IGNORE_ORIENTATION)
     if bgr is None:
         raise _bad_compressed(f'{len(data)} damaged bytes')
-    return Decoded(np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8), shrunk)
+    return Decoded(bgr, shrunk, is_bgr=True)
 
 
 def _decoded(data: bytes, flags: int) -> npt.NDArray[Any] | None:

@@ -11,7 +11,14 @@ from typing import Any
 
 import cv2
 from depthforge_ros.errors import UserError
-from depthforge_ros.frame import decode, LAYOUTS, rgb_from_file, rgb_from_message
+from depthforge_ros.frame import (
+    decode,
+    LAYOUTS,
+    rgb_from_bgr,
+    rgb_from_file,
+    rgb_from_message,
+)
+from depthforge_ros.preprocess import Preprocess
 from depthforge_ros.resources import share_directory
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -235,10 +242,24 @@ def test_of_a_jpeg_only_a_part_is_decoded_where_that_will_do(shrunk: int) -> Non
     whole = rgb_from_message(compressed(jpeg))
     size = 320 // shrunk, 200 // shrunk
     by_area = cv2.resize(whole, size, interpolation=cv2.INTER_AREA)
-    assert small.rgb.shape == by_area.shape
-    assert float(np.abs(small.rgb.astype(int) - by_area).mean()) < 1.0
+    assert (small.pixels.shape, small.is_bgr) == (by_area.shape, True)
+    assert float(np.abs(rgb_from_bgr(small.pixels).astype(int) - by_area).mean()) < 1.0
     png = compressed(cv2.imencode('.png', rgb)[1].tobytes())
     assert decode(png, shrink=shrink).shrunk == 1
+
+
+@pytest.mark.parametrize('size', [(40, 60), (128, 192), (99, 131)])
+def test_colours_that_are_turned_after_the_resize_are_those_turned_before(
+    size: tuple[int, int],
+) -> None:
+    rgb = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    answers = []
+    for encoding, pixels in (('rgb8', rgb), ('bgr8', rgb[..., ::-1])):
+        decoded = decode(make_message(np.ascontiguousarray(pixels), encoding))
+        assert decoded.is_bgr == (encoding == 'bgr8')
+        image, _ = Preprocess(14, 28)(decoded.pixels)
+        answers.append(rgb_from_bgr(image) if decoded.is_bgr else image)
+    assert np.array_equal(*answers)
 
 
 @pytest.mark.parametrize('kind', ['.png', '.jpg'])

@@ -13,7 +13,7 @@ from typing import Any
 from depthforge_ros.domain import DomainStatistics
 from depthforge_ros.engine.sparse_depth import SparseDepthEngine
 from depthforge_ros.errors import UserError
-from depthforge_ros.frame import decode, rgb_from_message
+from depthforge_ros.frame import decode, rgb_from_bgr, rgb_from_message
 from depthforge_ros.pipeline import Pipeline
 from depthforge_ros.postprocess import to_camera
 from depthforge_ros.preprocess import Geometry
@@ -155,15 +155,14 @@ class Rig:
         preprocess, max_pixels = self._pipeline.engine.preprocess, config.max_pixels
         decoded = decode(frame.message, max_pixels=max_pixels, shrink=preprocess.shrink)
         decoded_s = time.perf_counter()
-        image, geometry = preprocess(decoded.rgb, shrunk=decoded.shrunk)
-        shown = decoded.rgb
-        if self._at_network:
-            shown = image[: geometry.content_height, : geometry.content_width]
+        image, geometry = preprocess(decoded.pixels, shrunk=decoded.shrunk)
+        if decoded.is_bgr:
+            image = rgb_from_bgr(image)
 
         @cache
         def rgb() -> npt.NDArray[np.uint8]:
-            if self._at_network or decoded.shrunk == 1:
-                return shown
+            if self._at_network:
+                return image[: geometry.content_height, : geometry.content_width]
             # Few outputs show the image, and only their subscribers pay for all of it.
             return rgb_from_message(frame.message, max_pixels=max_pixels)
 
