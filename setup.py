@@ -69,6 +69,7 @@ setup(
             'mcap-ros2-support',
             'mypy',
             'numba',
+            'openvino>=2026.4',
             'pytest',
             'pytest-timeout',
             'ray',

@@ -10,6 +10,7 @@ import json
 import os
 from pathlib import Path
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -284,6 +285,24 @@ def test_openvino_is_built_chosen_and_answers_as_eager(
     engine = load_engine(model, device='cpu')
     assert engine.name == ('bf16' if has_bf16_units() else 'eager')
     assert "openvino was '2020.1'" in engine.reason
+
+
+@pytest.mark.skipif(shutil.which('g++') is None, reason='inductor needs g++')
+def test_ctrl_c_ends_a_build_and_nothing_is_stored(model: str) -> None:
+    words = ['--engine', 'inductor', '--height', '56', '--width', '98', '--device', 'cpu']
+    process = subprocess.Popen(
+        [sys.executable, '-m', 'depthforge_ros.cli.main', 'compile', '--model', model, *words],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    line = next(one for one in process.stderr if 'compiling' in one)
+    assert 'ctrl-C cancels' in line
+    process.send_signal(signal.SIGINT)
+    said = process.stderr.read()
+    assert process.wait(60.0) == 130, said
+    assert 'Traceback' not in said
+    assert not list(engines_directory().iterdir())
 
 
 FULL = """
