@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from depthforge_ros.engine import Engine
 
 ENGINE_HELP = (
-    'what runs the model: auto, eager, int8, cuda_graph, null, or openvino, inductor, tensorrt as '
-    '`depthforge compile` stored them'
+    'what runs the model: auto, eager, bf16, int8, cuda_graph, null, or openvino, inductor, '
+    'tensorrt as `depthforge compile` stored them'
 )
 DEFAULT_MODEL = 'depthforge_tiny'
 EXIT_INCOMPLETE = 3

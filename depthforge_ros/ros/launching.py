@@ -15,7 +15,8 @@ CONFIG = share_directory() / 'config'
 RVIZ_TOPICS = ('segmentation/overlay', 'depth/relative', 'segmentation/mask', 'points')
 """Topics of the node in depthforge.rviz."""
 ENGINES = [
-    *('', 'auto', 'eager', 'int8', 'cuda_graph', 'openvino', 'inductor', 'tensorrt', 'null')
+    *('', 'auto', 'eager', 'bf16', 'int8', 'cuda_graph'),
+    *('openvino', 'inductor', 'tensorrt', 'null'),
 ]
 BOOLEAN = ['true', 'false']
 

@@ -64,7 +64,7 @@ class NodeConfig:
     )
     engine: str = _parameter(
         'auto',
-        'What runs the model: auto, eager, int8, cuda_graph, null (no model), or openvino, '
+        'What runs the model: auto, eager, bf16, int8, cuda_graph, null (no model), or openvino, '
         'inductor, tensorrt as `depthforge compile` stored them.',
     )
     device: str = _parameter('auto', 'Where the model runs: auto, cpu, cuda or cuda:N.')
@@ -77,7 +77,7 @@ class NodeConfig:
     depth_every: int = _parameter(
         1,
         'Depth is computed, and published, for every so many frames; with one camera, and with '
-        'engine eager or int8.',
+        'engine eager, bf16 or int8.',
         within=(1, 100),
     )
     image_transport: str = _parameter(
