@@ -5,18 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib import metadata
 import json
 import os
 from pathlib import Path
 import shutil
-import signal
-import subprocess
-import sys
 import time
-from typing import Any
 
-from depthforge_ros.cli.main import main
 from depthforge_ros.engine import load_engine
 from depthforge_ros.engine.agreement import compare
 from depthforge_ros.engine.artefact import (
@@ -28,7 +22,6 @@ from depthforge_ros.engine.artefact import (
 )
 from depthforge_ros.engine.compiled import build, CompiledEngine, open_compiled
 from depthforge_ros.engine.inductor import Inductor
-from depthforge_ros.engine.openvino import OpenVino
 from depthforge_ros.engine.precision import has_bf16_units
 from depthforge_ros.engine.torch_engine import load, Run
 from depthforge_ros.errors import UserError
@@ -36,15 +29,14 @@ from depthforge_ros.frame import rgb_from_file
 from depthforge_ros.labels import CAMVID
 from depthforge_ros.model.checkpoint import save_checkpoint
 from depthforge_ros.resources import share_directory
+from engine_support import FRAMES, rewritten
 from networks import mini_checkpoint
 import numpy as np
 import pytest
 import torch
-from torch import nn
 from torch.export import ExportedProgram
 
 SIZE = Request(56, 98, min_batch=1, max_batch=3)
-FRAMES = np.random.default_rng(0).integers(0, 256, (1, 56, 98, 3), np.uint8)
 
 
 class Interpreted:
@@ -213,11 +205,6 @@ def test_auto_says_what_it_chose_and_why(model: str) -> None:
     assert 'depthforge compile' in engine.reason
 
 
-def rewritten(path: Path, **changes: Any) -> None:
-    """Change a description."""
-    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
-
-
 def test_an_older_engine_that_fits_is_taken_past_a_newer_that_does_not(compiled: str) -> None:
     (path,) = stored(compiled, 'interpreted')
     older = time.time() - 60.0
@@ -263,122 +250,3 @@ def test_a_cpu_without_bf16_units_is_told(model: str, monkeypatch: pytest.Monkey
     assert load_engine(model, device='cpu').name == 'eager'
     with pytest.raises(UserError, match='without bf16 units'):
         load_engine(model, engine='bf16', device='cpu')
-
-
-def test_openvino_is_built_chosen_and_answers_as_eager(
-    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    pytest.importorskip('openvino', reason='the extra openvino is not installed')
-    figures = tmp_path / 'figures.json'
-    words = ['--model', model, '--engine', 'openvino', '--height', '56', '--width', '98']
-    assert main(['compile', *words, '--device', 'cpu', '--json', str(figures)]) == 0
-    assert 'stored after' in capsys.readouterr().out
-    assert json.loads(figures.read_text())['max_abs_error'] < 1e-3
-    (path,) = stored(model, 'openvino')
-    rewritten(path, other_ms=0.0)
-    engine = load_engine(model, device='cpu')
-    assert (engine.name, engine.reason) == ('openvino', 'compiled for cpu')
-    expected = load_engine(model, engine='eager', device='cpu')(FRAMES)
-    assert (engine(FRAMES).labels == expected.labels).mean() > 0.999
-    fields = json.loads(path.read_text())
-    rewritten(path, fingerprint={**fields['fingerprint'], 'openvino': '2020.1'})
-    engine = load_engine(model, device='cpu')
-    assert engine.name == ('bf16' if has_bf16_units() else 'eager')
-    assert "openvino was '2020.1'" in engine.reason
-
-
-@pytest.mark.skipif(shutil.which('g++') is None, reason='inductor needs g++')
-def test_ctrl_c_ends_a_build_and_nothing_is_stored(model: str) -> None:
-    words = ['--engine', 'inductor', '--height', '56', '--width', '98', '--device', 'cpu']
-    process = subprocess.Popen(
-        [sys.executable, '-m', 'depthforge_ros.cli.main', 'compile', '--model', model, *words],
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stderr is not None
-    line = next(one for one in process.stderr if 'compiling' in one)
-    assert 'ctrl-C cancels' in line
-    process.send_signal(signal.SIGINT)
-    said = process.stderr.read()
-    assert process.wait(60.0) == 130, said
-    assert 'Traceback' not in said
-    assert not list(engines_directory().iterdir())
-
-
-FULL = """
-import resource, sys
-from depthforge_ros.cli.main import main
-resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-words = ['--engine', 'openvino', '--height', '56', '--width', '98', '--device', 'cpu']
-sys.exit(main(['compile', '--model', sys.argv[1], *words]))
-"""
-
-
-def test_a_disk_that_takes_no_more_is_one_line_and_nothing_is_stored(model: str) -> None:
-    pytest.importorskip('openvino', reason='the extra openvino is not installed')
-    process = subprocess.run(
-        [sys.executable, '-c', FULL, model], capture_output=True, text=True, check=False
-    )
-    said = process.stderr.strip().splitlines()
-    assert process.returncode == 2
-    assert 'did not make an engine' in said[-1]
-    assert 'MiB are free' in said[-1]
-    assert not [one for one in said if 'Traceback' in one]
-    assert not list(engines_directory().iterdir())
-
-
-@pytest.mark.parametrize(
-    ('changes', 'word'),
-    [
-        ({'--engine': 'eager'}, 'openvino, inductor, tensorrt'),
-        ({'--batch': '6-1'}, '1-6'),
-        ({'--batch': 'many'}, '1-6'),
-        ({'--height': '57'}, 'multiples of the patch'),
-        ({'--precision': 'int3'}, 'fp32, bf16, fp16'),
-        ({'--precision': 'fp16'}, 'not for CPUs'),
-        ({'--dry-run': None, '--engine': 'tensorrt', '--precision': 'int3'}, 'fp32, bf16, fp16'),
-        ({'--engine': 'tensorrt'}, 'tensorrt'),
-        ({'--dry-run': None}, '--engine tensorrt'),
-    ],
-)
-def test_wrong_requests_are_refused_in_one_line(
-    model: str,
-    changes: Mapping[str, str | None],
-    word: str,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    options = {'--model': model, '--engine': 'inductor', '--height': '56', '--width': '98'}
-    words = [one for pair in {**options, **changes}.items() for one in pair if one is not None]
-    assert main(['compile', '--device', 'cpu', *words]) == 2
-    said = capsys.readouterr().err.strip()
-    assert word in said
-    assert '\n' not in said
-
-
-class Brightness(nn.Module):
-    """A network whose answer is known."""
-
-    def forward(self, image_BHW3: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        mean = image_BHW3.float().mean(-1)
-        return mean.to(torch.int64), mean / 255.0
-
-
-@pytest.mark.skipif(shutil.which('g++') is None, reason='inductor needs g++')
-def test_inductor_reloads_what_it_compiled(tmp_path: Path) -> None:
-    path = tmp_path / 'program.pt2'
-    images = torch.from_numpy(FRAMES)
-    with torch.no_grad():
-        Inductor().compile(torch.export.export(Brightness(), (images,)), SIZE, path)
-    for ours, expected in zip(
-        Inductor().load(path, SIZE, torch.device('cpu'))(images), Brightness()(images), strict=True
-    ):
-        torch.testing.assert_close(ours, expected)
-
-
-def test_openvino_that_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(name: str) -> str:
-        raise metadata.PackageNotFoundError(name)
-
-    monkeypatch.setattr(metadata, 'version', missing)
-    with pytest.raises(UserError, match='pip install'):
-        OpenVino().versions(torch.device('cpu'))
