@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 import random
 import re
@@ -14,6 +15,8 @@ from typing import Any
 import pytest
 
 WITHIN_S = 2.0
+ATTEMPTS = 2
+"""A host that stands still for a second, as shared ones do, is not the node's doing twice."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SOURCE = random.Random(0)
 MOMENTS_S = [round(SOURCE.uniform(0.0, 6.0), 2) for _ in range(8)]
@@ -67,26 +70,38 @@ def wait_for_handlers(pid: int) -> None:
         caught = int(re.findall(r'SigCgt:\s*(\w+)', status)[0], 16)
 
 
+def in_time(ended_after_s: Callable[[], float]) -> bool:
+    """Whether one of ATTEMPTS ends in time; each must end well."""
+    return any(ended_after_s() < WITHIN_S for _ in range(ATTEMPTS))
+
+
 @pytest.mark.parametrize('after_s', MOMENTS_S)
 def test_signals_at_any_moment(start_node: Any, after_s: float) -> None:
     number = SIGNALS[MOMENTS_S.index(after_s) % 2]
-    with start_node('-p', 'engine:=eager', '-p', 'device:=cpu', '-p', 'threads:=1') as process:
-        wait_for_handlers(process.process.pid)
-        time.sleep(after_s)
-        begun_s = time.monotonic()
-        code, errors = process.end(number)
-        took_s = time.monotonic() - begun_s
-    assert (code, 'Traceback' in errors) == (0, False), errors
-    assert took_s < WITHIN_S
+
+    def ended_after_s() -> float:
+        with start_node('-p', 'engine:=eager', '-p', 'device:=cpu', '-p', 'threads:=1') as process:
+            wait_for_handlers(process.process.pid)
+            time.sleep(after_s)
+            begun_s = time.monotonic()
+            code, errors = process.end(number)
+            took_s = time.monotonic() - begun_s
+        assert (code, 'Traceback' in errors) == (0, False), errors
+        return took_s
+
+    assert in_time(ended_after_s)
 
 
 @pytest.mark.parametrize('name', ['SIGINT', 'SIGTERM'])
 @pytest.mark.parametrize('change', list(CHANGES))
 def test_signals_at_the_seams(start_node: Any, change: str, name: str) -> None:
     program = PROGRAM.format(signal=name, change=CHANGES[change])
-    with start_node('-p', 'engine:=null', program=('-c', program)) as process:
-        code, errors = process.end()
-        ended_s = time.monotonic()
-    assert (code, 'Traceback' in errors) == (0, False), errors
-    last_s = float(re.findall(r'struck at (\S+)', errors)[-1])
-    assert ended_s - last_s < WITHIN_S
+
+    def ended_after_s() -> float:
+        with start_node('-p', 'engine:=null', program=('-c', program)) as process:
+            code, errors = process.end()
+            ended_s = time.monotonic()
+        assert (code, 'Traceback' in errors) == (0, False), errors
+        return ended_s - float(re.findall(r'struck at (\S+)', errors)[-1])
+
+    assert in_time(ended_after_s)

@@ -16,7 +16,7 @@ import sys
 import threading
 from typing import Any, NoReturn
 
-GRACE_S = 1.7
+GRACE_S = 1.2
 """Time that a node that spins gets to end in order."""
 
 
