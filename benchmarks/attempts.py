@@ -29,7 +29,7 @@ from depthforge_ros.allocator import keep_freed_memory
 from depthforge_ros.engine.precision import has_bf16_units
 from depthforge_ros.errors import UserError
 from depthforge_ros.frame import rgb_from_file
-from depthforge_ros.model.answer import summarise
+from depthforge_ros.model.answer import winner
 from depthforge_ros.model.attention import attend
 from depthforge_ros.model.network import DepthForge
 from depthforge_ros.model.quantize import quantize
@@ -130,7 +130,7 @@ def _of_parts() -> Iterator[Attempt]:
     yield Attempt(
         'winning class found class by class, without all classes at full resolution',
         lambda: functional.interpolate(scores, size=full, mode='bilinear').max(1),
-        lambda: summarise(scores, full),
+        lambda: winner(scores, full),
     )
     features = torch.randn(1, 128, *finest)
     yield Attempt(

@@ -61,7 +61,7 @@ def summarise(scores_BKhw: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tenso
     total = scores_BKhw.sum(1, keepdim=True).clamp_min(1e-9)
     entropy = torch.special.entr(scores_BKhw / total).sum(1, keepdim=True)
     entropy = (entropy / math.log(scores_BKhw.shape[1])).clamp(0.0, 1.0)
-    best, labels = _winner(scores_BKhw, size)
+    best, labels = winner(scores_BKhw, size)
     confidence = best / resize(total, size)
     return (
         labels.squeeze(1),
@@ -70,7 +70,7 @@ def summarise(scores_BKhw: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tenso
     )
 
 
-def _winner(scores_BKhw: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+def winner(scores_BKhw: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """Highest resized score and its class, the lowest of equals, (B, 1, H, W) each."""
     best = resize(scores_BKhw[:, :1], size)
     labels = torch.zeros_like(best, dtype=torch.int32)
