@@ -24,13 +24,13 @@ HEIGHT, WIDTH = 512, 1024
 
 
 def main() -> int:
-    """Write the rows, in place of those there for the same model; 1 if any is not one engine."""
+    """Write the rows, in place of those there for the same; 1 if any is not one engine."""
     args = _arguments()
     rows: list[dict[str, Any]] = json.loads(args.json.read_text()) if args.json.exists() else []
     for model in args.models:
         for batch in args.batches:
-            others = [row for row in rows if (row['model'], row['batch']) != (model, batch)]
-            rows = sorted([*others, dry_run(model, batch, args.precision)], key=_order)
+            row = dry_run(model, batch, args.precision)
+            rows = sorted([*(one for one in rows if _order(one) != _order(row)), row], key=_order)
             # After every row: the large models take minutes.
             args.json.write_text(json.dumps(rows, indent=1) + '\n')
     is_whole = all(row['converted'] == row['operators'] and row['engines'] == 1 for row in rows)
@@ -53,8 +53,8 @@ def dry_run(model: str, batch: str, precision: str) -> dict[str, Any]:
     return row
 
 
-def _order(row: dict[str, Any]) -> tuple[int, str]:
-    return list(MODELS).index(row['model']), row['batch']
+def _order(row: dict[str, Any]) -> tuple[str, int, str]:
+    return row['precision'], list(MODELS).index(row['model']), row['batch']
 
 
 def _arguments() -> argparse.Namespace:
@@ -63,7 +63,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument('--models', nargs='+', choices=MODELS, default=list(MODELS))
     parser.add_argument('--batches', nargs='+', default=['1', '1-6'], help='numbers or ranges')
-    parser.add_argument('--precision', default='fp16', help='fp32, bf16 or fp16')
+    parser.add_argument('--precision', default='fp16', help='fp32, bf16, fp16 or fp8')
     parser.add_argument('--json', type=Path, default=RESULTS, help='where the rows go')
     return parser.parse_args()
 

@@ -43,6 +43,7 @@ class Interpreted:
     """Leaves the program as it was exported; the cache around it is the real one."""
 
     name = 'interpreted'
+    precisions = ('fp32', 'bf16')
     lowers = False
 
     def __init__(self, version: str = '1') -> None:

@@ -40,7 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--precision',
         default='fp32',
-        help='fp32, bf16 or fp16; on CPUs fp32, and bf16 where the CPU has units for it',
+        help='fp32, bf16 or fp16; fp8 with tensorrt and modelopt; on CPUs fp32, and bf16 where '
+        'the CPU has units for it',
     )
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     parser.add_argument(

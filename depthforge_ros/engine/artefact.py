@@ -35,7 +35,7 @@ class Request:
     min_batch: int = 1
     max_batch: int = 1
     precision: str = 'fp32'
-    """`fp32`, `bf16` or `fp16`."""
+    """One of `precision.PRECISIONS`."""
 
     def __str__(self) -> str:
         batch = f'b{self.min_batch}-{self.max_batch}'

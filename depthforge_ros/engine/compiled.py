@@ -8,8 +8,8 @@ A compiler is a module such as `inductor` that turns an exported program into a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 import copy
 import hashlib
 from importlib import metadata
@@ -30,6 +30,7 @@ from depthforge_ros.engine.torch_engine import Loaded, Run, to_output, TorchEngi
 from depthforge_ros.errors import one_line, UserError
 from depthforge_ros.frame import rgb_from_file
 from depthforge_ros.model.answer import Answering
+from depthforge_ros.model.fp8 import exporting, to_fp8
 from depthforge_ros.preprocess import Preprocess
 from depthforge_ros.resources import share_directory
 import numpy as np
@@ -42,6 +43,7 @@ PROVING_FRAME = Path('drive/images/000000.jpg')
 PERTURBATION = 0.5
 """Relative; weights this far off must not pass for the right ones."""
 TIMED_RUNS = 3
+CALIBRATION_STEP = 9
 
 
 class Compiler(Protocol):
@@ -50,6 +52,10 @@ class Compiler(Protocol):
     @property
     def name(self) -> str:
         """Return the name in the engine mapping."""
+
+    @property
+    def precisions(self) -> Sequence[str]:
+        """What it can make programs in."""
 
     @property
     def lowers(self) -> bool:
@@ -110,7 +116,7 @@ def open_compiled(
         )
     run = compiler.load(found.program, found.request, loaded.device)
     answer = to_output(_answer(run, proving_frames(loaded, found.request), loaded))
-    agreement = compare(answer, read_proof(found.proof))
+    agreement = compare(answer, read_proof(found.proof), found.request.precision)
     if not agreement.is_near:
         raise UserError(
             f'compiled engine {found.program.name} does not answer as it did when it was built: '
@@ -164,6 +170,11 @@ def build(
     if wrong weights would have passed for right ones too.
     """
     demand_precision(request.precision, loaded.device)
+    if request.precision not in compiler.precisions:
+        raise UserError(
+            f'{compiler.name} makes no engines in {request.precision}; choose '
+            f'{", ".join(compiler.precisions)}'
+        )
     frames = proving_frames(loaded, request)
     reference = to_output(_answer(loaded.answering, frames, loaded))
     other_ms = _uncompiled_ms(loaded, frames)
@@ -178,10 +189,10 @@ def build(
         report('reloading and comparing with eager')
         run = compiler.load(path, request, loaded.device)
         answer = to_output(_answer(run, frames, loaded))
-        agreement = compare(answer, reference)
+        agreement = compare(answer, reference, request.precision)
         if not agreement.is_near:
             raise UserError(f'the compiled engine is not stored: {agreement}')
-        if compare(answer, _of_wrong_weights(loaded, frames)).is_near:
+        if compare(answer, _of_wrong_weights(loaded, frames), request.precision).is_near:
             raise UserError(
                 'the compiled engine is not stored: wrong weights would pass its self-check too, '
                 'which thus proves nothing; train the model further'
@@ -224,15 +235,18 @@ def _scratch(name: str) -> Iterator[Path]:
 def exported(loaded: Loaded, request: Request, *, lower: bool = True) -> ExportedProgram:
     """Export the network, `lower` in the request's precision, with its range of batches."""
     preprocess_for(loaded, request)
-    if lower:
-        loaded.answering.network.lower(precision(request.precision))
+    network, is_fp8 = loaded.answering.network, request.precision == 'fp8'
+    if is_fp8:
+        to_fp8(network, calibration_images(loaded, request)).lower(torch.float16)
+    elif lower:
+        network.lower(precision(request.precision))
     is_ranged = request.max_batch > request.min_batch
     batch = max(2, request.min_batch) if is_ranged else request.min_batch
     example = torch.zeros(
         batch, request.height, request.width, 3, dtype=torch.uint8, device=loaded.device
     )
     shapes = {0: Dim('batch', min=request.min_batch, max=request.max_batch)} if is_ranged else {}
-    with torch.no_grad():
+    with torch.no_grad(), exporting() if is_fp8 else nullcontext():
         return export(_Fields(loaded.answering), (example,), dynamic_shapes=(shapes,))
 
 
@@ -260,6 +274,14 @@ def proving_frames(loaded: Loaded, request: Request) -> npt.NDArray[np.uint8]:
     """Return the least batch of a real frame at the request's size, uint8 (B, h, w, 3)."""
     image, _ = preprocess_for(loaded, request)(rgb_from_file(share_directory() / PROVING_FRAME))
     return np.repeat(image[None], request.min_batch, axis=0)
+
+
+def calibration_images(loaded: Loaded, request: Request) -> Iterator[Tensor]:
+    """Make every CALIBRATION_STEP-th frame of the bundled drive at the request's size."""
+    preprocess = preprocess_for(loaded, request)
+    paths = sorted((share_directory() / PROVING_FRAME).parent.glob('*.jpg'))
+    for path in paths[::CALIBRATION_STEP]:
+        yield torch.from_numpy(preprocess(rgb_from_file(path))[0])[None].to(loaded.device)
 
 
 @torch.inference_mode()

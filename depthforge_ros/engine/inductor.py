@@ -19,6 +19,7 @@ class Inductor:
     """The compiler."""
 
     name = 'inductor'
+    precisions = ('fp32', 'bf16', 'fp16')
     lowers = False
 
     def versions(self, device: torch.device) -> Mapping[str, str]:

@@ -31,6 +31,7 @@ class OpenVino:
     """The compiler."""
 
     name = 'openvino'
+    precisions = tuple(PRECISION_HINTS)
     lowers = True
 
     def versions(self, device: torch.device) -> Mapping[str, str]:

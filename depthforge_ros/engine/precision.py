@@ -13,9 +13,10 @@ PRECISIONS: Mapping[str, torch.dtype] = {
     'fp32': torch.float32,
     'bf16': torch.bfloat16,
     'fp16': torch.float16,
+    'fp8': torch.float8_e4m3fn,
 }
-BF16_CAPABILITY = (8, 0)
-"""Ampere."""
+CAPABILITIES = {'bf16': (8, 0), 'fp8': (8, 9)}
+"""Least compute capability: Ampere, Ada."""
 BF16_UNITS = ('avx512_bf16', 'amx_bf16')
 """What PyTorch calls them on CPUs."""
 
@@ -35,11 +36,11 @@ def demand_precision(name: str, device: torch.device) -> None:
     if device.type == 'cpu':
         if wanted == torch.bfloat16 and has_bf16_units():
             return
-        units = '' if wanted == torch.float16 else ' without bf16 units, which this one is'
+        units = ' without bf16 units, which this one is' if wanted == torch.bfloat16 else ''
         raise UserError(f'precision {name} is not for CPUs{units}; use fp32')
-    if wanted == torch.bfloat16 and torch.cuda.get_device_capability(device) < BF16_CAPABILITY:
+    if torch.cuda.get_device_capability(device) < CAPABILITIES.get(name, (0, 0)):
         raise UserError(
-            f'{torch.cuda.get_device_name(device)} has no bf16 units; use --precision fp16'
+            f'{torch.cuda.get_device_name(device)} has no {name} units; use --precision fp16'
         )
 
 

@@ -12,12 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from depthforge_ros.engine.artefact import Request
+from depthforge_ros.engine.precision import PRECISIONS
 from depthforge_ros.engine.torch_engine import Run
 from depthforge_ros.errors import UserError
 import torch
 from torch.export import ExportedProgram
 
-DISTRIBUTIONS = ('torch-tensorrt', 'torch-tensorrt-rtx', 'tensorrt', 'tensorrt-rtx-cu13')
+DISTRIBUTIONS = (
+    'torch-tensorrt',
+    'torch-tensorrt-rtx',
+    'tensorrt',
+    'tensorrt-rtx-cu13',
+    'nvidia-modelopt',
+)
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,7 @@ class TensorRt:
     """The compiler."""
 
     name = 'tensorrt'
+    precisions = tuple(PRECISIONS)
     lowers = False
 
     def versions(self, device: torch.device) -> Mapping[str, str]:
