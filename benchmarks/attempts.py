@@ -138,7 +138,7 @@ def _of_parts() -> Iterator[Attempt]:
         lambda: functional.interpolate(features, size=GRID, mode='bilinear'),
         lambda: resize(features, GRID),
     )
-    if has_bf16_units():
+    if has_bf16_units(torch.device('cpu')):
         parts = torch.randn(3, 1, 6, 1 + GRID[0] * GRID[1], 64, dtype=torch.bfloat16)
         yield Attempt(
             'attention in bf16 as two products, not fused',
@@ -165,7 +165,7 @@ def _of_tiny() -> Iterator[Attempt]:
     yield Attempt(
         'linear layers in int8', lambda: folded.decode(frame), lambda: int8.decode(frame)
     )
-    if has_bf16_units():
+    if has_bf16_units(torch.device('cpu')):
         bf16 = copy.deepcopy(folded).lower(torch.bfloat16)
         yield Attempt(
             'weights and activations in bf16',

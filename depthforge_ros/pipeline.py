@@ -11,7 +11,7 @@ import time
 
 from depthforge_ros.allocator import return_freed_memory
 from depthforge_ros.engine.base import Engine, joined, NetworkOutput
-from depthforge_ros.errors import UserError
+from depthforge_ros.errors import one_line, UserError
 from depthforge_ros.postprocess import Result, to_camera
 import numpy as np
 import numpy.typing as npt
@@ -67,12 +67,12 @@ class Pipeline:
         """
         try:
             return self._in_parts(images)
-        except torch.AcceleratorError as error:
-            reason = str(error).splitlines()[0]
-            raise UserError(
-                f'the device does not answer any more ({reason}); restart', reason='device_lost'
-            ) from error
         except (MemoryError, RuntimeError) as error:
+            if isinstance(error, torch.AcceleratorError) and not _is_of_memory(error):
+                raise UserError(
+                    f'the device does not answer any more ({one_line(error)}); restart',
+                    reason='device_lost',
+                ) from error
             if not _is_of_memory(error):
                 raise
             count, height, width = images.shape[:3]

@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+import dataclasses
 import json
 import os
 from pathlib import Path
 import shutil
 import time
+from typing import Any
 
 from depthforge_ros.engine import load_engine
 from depthforge_ros.engine.agreement import compare
@@ -20,7 +22,7 @@ from depthforge_ros.engine.artefact import (
     Request,
     stored,
 )
-from depthforge_ros.engine.compiled import build, CompiledEngine, open_compiled
+from depthforge_ros.engine.compiled import build, CompiledEngine, open_newest
 from depthforge_ros.engine.inductor import Inductor
 from depthforge_ros.engine.precision import has_bf16_units
 from depthforge_ros.engine.torch_engine import load, Run
@@ -99,7 +101,7 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def reopen(model: str, version: str = '1', short_side: int | None = None) -> CompiledEngine:
-    return open_compiled(Interpreted(version), load(model, device='cpu'), short_side=short_side)
+    return open_newest(Interpreted(version), load(model, device='cpu'), short_side)
 
 
 def refusal(model: str, version: str = '1', short_side: int | None = None) -> str:
@@ -202,7 +204,7 @@ def test_a_check_that_cannot_fail_is_refused(model: str, monkeypatch: pytest.Mon
 
 def test_auto_says_what_it_chose_and_why(model: str) -> None:
     engine = load_engine(model, device='cpu')
-    assert engine.name == ('bf16' if has_bf16_units() else 'eager')
+    assert engine.name == ('bf16' if has_bf16_units(torch.device('cpu')) else 'eager')
     assert 'depthforge compile' in engine.reason
 
 
@@ -216,24 +218,73 @@ def test_an_older_engine_that_fits_is_taken_past_a_newer_that_does_not(compiled:
     assert reopen(compiled).request == SIZE
 
 
-@pytest.mark.parametrize('ms', [9.0, 11.0])
-def test_auto_takes_what_is_compiled_only_where_it_was_faster(
-    compiled: str, ms: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def interpreted_for_auto(monkeypatch: pytest.MonkeyPatch) -> Interpreted:
+    """Let `auto` look for what our compiler made."""
     compiler = Interpreted()
     compilers = {'openvino': compiler, 'inductor': Inductor()}
     monkeypatch.setattr('depthforge_ros.engine.COMPILERS', compilers)
     monkeypatch.setattr(
         'depthforge_ros.engine.artefact.stem', lambda model, _: f'{Path(model).stem}-interpreted-'
     )
+    return compiler
+
+
+def test_auto_takes_no_engine_that_cannot_stand_for_the_uncompiled(
+    compiled: str, interpreted_for_auto: Interpreted
+) -> None:
+    (path,) = stored(compiled, 'interpreted')
+    rewritten(path, ms=9.0, other_ms=10.0)
+    other_size = load_engine(compiled, device='cpu')
+    assert other_size.name != interpreted_for_auto.name
+    assert 'another size' in other_size.refused
+    rewritten(path, request={**json.loads(path.read_text())['request'], 'min_batch': 2})
+    no_frames = load_engine(compiled, device='cpu', short_side=56)
+    assert 'no single frames' in no_frames.refused
+
+
+def test_auto_goes_on_where_a_program_does_not_load(
+    compiled: str, interpreted_for_auto: Interpreted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> Run:
+        raise RuntimeError('cannot deserialize\nmore')
+
+    (path,) = stored(compiled, 'interpreted')
+    rewritten(path, ms=9.0, other_ms=10.0)
+    monkeypatch.setattr(interpreted_for_auto, 'load', fail)
+    engine = load_engine(compiled, device='cpu', short_side=56)
+    assert 'does not load or run (cannot deserialize' in engine.refused
+    assert engine.name != interpreted_for_auto.name
+
+
+def test_an_engine_of_another_configuration_is_refused(compiled: str) -> None:
+    loaded = load(compiled, device='cpu')
+    network = loaded.answering.network
+    network.config = dataclasses.replace(network.config, short_side=70)
+    with pytest.raises(UserError, match='configuration was'):
+        open_newest(Interpreted(), loaded, None)
+
+
+def test_what_was_compiled_under_an_open_umask_is_ones_own(model: str) -> None:
+    before = os.umask(0o002)
+    try:
+        build(Interpreted(), load(model, device='cpu'), SIZE)
+    finally:
+        os.umask(before)
+    assert reopen(model).request == SIZE
+
+
+@pytest.mark.usefixtures('interpreted_for_auto')
+@pytest.mark.parametrize('ms', [9.0, 11.0])
+def test_auto_takes_what_is_compiled_only_where_it_was_faster(compiled: str, ms: float) -> None:
     (path,) = stored(compiled, 'interpreted')
     rewritten(path, ms=ms, other_ms=10.0)
-    engine = load_engine(compiled, device='cpu')
+    engine = load_engine(compiled, device='cpu', short_side=56)
     assert (engine.name == 'interpreted') == (ms < 10.0)
     assert f'{ms:.0f} ms, and 10 ms without compiling' in engine.reason
 
 
-@pytest.mark.skipif(not has_bf16_units(), reason='this CPU has no bf16 units')
+@pytest.mark.skipif(not has_bf16_units(torch.device('cpu')), reason='this CPU has no bf16 units')
 def test_bf16_answers_nearly_as_eager() -> None:
     frame = rgb_from_file(share_directory() / 'drive/images/000000.jpg')
     answers = []

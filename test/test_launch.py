@@ -129,6 +129,20 @@ def test_engine_is_only_built(name: str, batch: str) -> None:
     )  # fmt: skip
 
 
+def test_what_is_built_is_what_the_file_names(tmp_path: Path) -> None:
+    file = tmp_path / 'mine.yaml'
+    file.write_text(
+        '/**:\n  ros__parameters: {model: depthforge_small, device: cpu, engine: openvino}\n'
+    )
+    _, start = load('depthforge.launch.py')
+    (build,) = start(build_only='true', params_file=str(file))
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    args = parser.parse_args(build.named['cmd'][5:])
+    chosen = args.model, args.device, args.engine, args.precision
+    assert chosen == ('depthforge_small', 'cpu', 'openvino', 'fp32')
+
+
 @pytest.mark.parametrize('name', FILES)
 def test_all_engines_can_be_chosen(name: str) -> None:
     declared, _ = load(name)

@@ -86,6 +86,18 @@ def test_parts_are_joined_in_order() -> None:
         np.testing.assert_allclose(getattr(parts.infer(frames), name), plane, atol=1e-4)
 
 
+def test_a_device_that_says_in_words_that_it_is_full_gets_smaller_batches() -> None:
+    class Full(NullEngine):
+        def __call__(self, images: npt.NDArray[np.uint8]) -> NetworkOutput:
+            if len(images) > 3:
+                raise torch.AcceleratorError('CUDA error: out of memory\nmore')
+            return super().__call__(images)
+
+    full = Pipeline(Full('null', Preprocess(patch=16, short_side=32)))
+    assert len(full.infer(np.zeros((6, 32, 64, 3), np.uint8)).labels) == 6
+    assert full.max_batch == 3
+
+
 def test_a_device_that_is_gone_is_said() -> None:
     class Gone(NullEngine):
         def __call__(self, images: npt.NDArray[np.uint8]) -> NetworkOutput:

@@ -11,17 +11,23 @@ from depthforge_ros.engine import artefact
 from depthforge_ros.engine.artefact import Artefact
 from depthforge_ros.engine.base import Engine, NetworkOutput
 from depthforge_ros.engine.bf16 import Bf16Engine
-from depthforge_ros.engine.compiled import CompiledEngine, Compiler, fitting, open_compiled
+from depthforge_ros.engine.compiled import (
+    CompiledEngine,
+    Compiler,
+    fitting,
+    open_compiled,
+    open_newest,
+)
 from depthforge_ros.engine.cuda_graph import CudaGraphEngine
 from depthforge_ros.engine.eager import EagerEngine
 from depthforge_ros.engine.inductor import Inductor
 from depthforge_ros.engine.int8 import Int8Engine
 from depthforge_ros.engine.null import NullEngine
 from depthforge_ros.engine.openvino import OpenVino
-from depthforge_ros.engine.precision import has_bf16_units
 from depthforge_ros.engine.sparse_depth import SparseDepthEngine
 from depthforge_ros.engine.tensorrt import TensorRt
-from depthforge_ros.engine.torch_engine import load, Loaded, TorchEngine
+from depthforge_ros.engine.torch_engine import load, Loaded
+from depthforge_ros.engine.uncompiled import uncompiled
 from depthforge_ros.errors import UserError
 
 COMPILERS: Mapping[str, Compiler] = {
@@ -35,7 +41,7 @@ def _compiled(name: str) -> Callable[..., Engine]:
         model: str, *, device: str, short_side: int | None, threads: int | None
     ) -> CompiledEngine:
         loaded = load(model, device=device, threads=threads)
-        return open_compiled(COMPILERS[name], loaded, short_side=short_side)
+        return open_newest(COMPILERS[name], loaded, short_side)
 
     return open_stored
 
@@ -82,22 +88,22 @@ def _choose(model: str, *, device: str, short_side: int | None, threads: int | N
     is_cuda = loaded.device.type == 'cuda'
     refused: list[str] = []
     slower: list[str] = []
-    for name in ('tensorrt',) if is_cuda else ('openvino', 'inductor'):
+    for name in ('tensorrt', 'inductor') if is_cuda else ('openvino', 'inductor'):
         try:
             found, misfits = _stored(COMPILERS[name], loaded, short_side)
             refused += [str(error) for error in misfits]
             if found is None:
                 continue
             times = f'{found.ms:.0f} ms, and {found.other_ms:.0f} ms without compiling'
-            if found.ms > found.other_ms > 0.0:
+            if found.ms > found.other_ms:
                 slower.append(f'{found.program.name} is the slower here: {times}')
                 continue
-            reason = f'compiled for {loaded.device}' + (f': {times}' if found.other_ms else '')
-            return open_compiled(COMPILERS[name], loaded, short_side=short_side, reason=reason)
+            reason = f'compiled for {loaded.device}: {times}'
+            return open_compiled(COMPILERS[name], loaded, found, reason=reason)
         except UserError as error:
             refused.append(str(error))
     reason = '; '.join(refused + slower)
-    engine = _uncompiled(
+    engine = uncompiled(
         loaded.sized(short_side),
         reason or f'none is compiled for {model}, see `depthforge compile`',
     )
@@ -111,10 +117,17 @@ def _stored(
     """Find what fits, see `fitting`; a compiler is not asked for unless it has made something."""
     if not artefact.stored(loaded.model, compiler.name):
         return None, []
-    return fitting(compiler, loaded, short_side)
+    sized = loaded.sized(short_side)
+    return fitting(compiler, loaded, short_side, lambda found: _demand_use(found, sized))
 
 
-def _uncompiled(loaded: Loaded, reason: str) -> TorchEngine:
-    if loaded.device.type == 'cuda':
-        return CudaGraphEngine(loaded, reason=reason)
-    return (Bf16Engine if has_bf16_units() else EagerEngine)(loaded, reason=reason)
+def _demand_use(found: Artefact, loaded: Loaded) -> None:
+    """Raise UserError for an engine that does not stand for the one without compiling."""
+    asked, patch = loaded.preprocess.short_side, loaded.preprocess.patch
+    if found.request.min_batch > 1:
+        raise UserError(f'{found.program.name} takes no single frames')
+    if abs(min(found.request.height, found.request.width) - asked) > patch:
+        raise UserError(
+            f'{found.program.name} is of another size than short_side {asked}; set short_side, or '
+            'name the engine'
+        )

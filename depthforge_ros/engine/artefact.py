@@ -131,6 +131,7 @@ def store(program: Path, proof: Path, artefact: Artefact) -> None:
     program.replace(artefact.program)
     proof.replace(artefact.proof)
     partial.write_text(json.dumps(fields, indent=1) + '\n', encoding='utf-8')
+    partial.chmod(0o600)
     partial.replace(artefact.description)
 
 

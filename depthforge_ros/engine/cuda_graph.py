@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from depthforge_ros.engine.precision import demand_precision
 from depthforge_ros.engine.torch_engine import load, Loaded, TorchEngine
@@ -14,6 +15,8 @@ from torch import Tensor
 
 WARM_UPS = 3
 """Runs before the capture, in which libraries choose kernels and allocate."""
+MAX_GRAPHS = 8
+"""Kept; a new batch shape replaces the one that was not seen for longest."""
 
 
 class CudaGraphEngine(TorchEngine):
@@ -27,6 +30,8 @@ class CudaGraphEngine(TorchEngine):
         loaded.answering.network.lower(torch.bfloat16)
         self._answering = loaded.answering
         self._captured: dict[torch.Size, _Captured] = {}
+        # Graphs run one after the other, so their intermediate results share memory.
+        self._pool = torch.cuda.graph_pool_handle()
 
     @classmethod
     def load(
@@ -37,15 +42,19 @@ class CudaGraphEngine(TorchEngine):
         return cls(loaded.sized(short_side))
 
     def _replay(self, images: Tensor) -> Sequence[Tensor]:
-        if images.shape not in self._captured:
-            self._captured[images.shape] = _Captured(self._answering, images)
-        return self._captured[images.shape](images)
+        captured = self._captured.pop(images.shape, None)
+        if captured is None:
+            while len(self._captured) >= MAX_GRAPHS:
+                del self._captured[next(iter(self._captured))]
+            captured = _Captured(self._answering, images, self._pool)
+        self._captured[images.shape] = captured
+        return captured(images)
 
 
 class _Captured:
     """One graph with the memory that it reads from and writes to."""
 
-    def __init__(self, answering: torch.nn.Module, images: Tensor) -> None:
+    def __init__(self, answering: torch.nn.Module, images: Tensor, pool: Any) -> None:
         self._images = images.clone()
         with torch.cuda.device(images.device):
             stream = torch.cuda.Stream()
@@ -55,7 +64,7 @@ class _Captured:
                     answering(self._images)
             torch.cuda.current_stream().wait_stream(stream)
             self._graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self._graph):
+            with torch.cuda.graph(self._graph, pool=pool, stream=stream):
                 labels, *others = answering(self._images)
                 self._answer = [labels.to(torch.uint8), *others]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import shutil
 
 from depthforge_ros.engine.artefact import Request
+from depthforge_ros.engine.precision import cpu_units
 from depthforge_ros.engine.torch_engine import Run
 from depthforge_ros.errors import UserError
 import torch
@@ -26,7 +27,7 @@ class Inductor:
         """Programs are machine code for the vector units of one CPU, or for one kind of GPU."""
         if device.type == 'cuda':
             return {'device': torch.cuda.get_device_name(device)}
-        return {'device': torch.backends.cpu.get_cpu_capability()}
+        return {'device': cpu_units()}
 
     def compile(self, program: ExportedProgram, request: Request, path: Path) -> None:
         """Write a package; a C++ compiler is needed here, but not where it runs."""

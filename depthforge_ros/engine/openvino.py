@@ -12,6 +12,7 @@ import tempfile
 import zipfile
 
 from depthforge_ros.engine.artefact import Request
+from depthforge_ros.engine.precision import cpu_units
 from depthforge_ros.engine.torch_engine import Run
 from depthforge_ros.errors import UserError
 import torch
@@ -45,7 +46,7 @@ class OpenVino:
                 "engine openvino is not installed; pip install 'depthforge_ros[openvino]'"
             ) from error
         return {
-            'device': torch.backends.cpu.get_cpu_capability(),
+            'device': cpu_units(),
             'openvino': version,
             'options': json.dumps(OPTIONS),
         }

@@ -34,17 +34,25 @@ def demand_precision(name: str, device: torch.device) -> None:
     if wanted == torch.float32:
         return
     if device.type == 'cpu':
-        if wanted == torch.bfloat16 and has_bf16_units():
+        if wanted == torch.bfloat16 and has_bf16_units(device):
             return
         units = ' without bf16 units, which this one is' if wanted == torch.bfloat16 else ''
         raise UserError(f'precision {name} is not for CPUs{units}; use fp32')
     if torch.cuda.get_device_capability(device) < CAPABILITIES.get(name, (0, 0)):
         raise UserError(
-            f'{torch.cuda.get_device_name(device)} has no {name} units; use --precision fp16'
+            f'{torch.cuda.get_device_name(device)} has no {name} units; use fp16 or engine eager'
         )
 
 
-def has_bf16_units() -> bool:
-    """Whether this CPU multiplies bfloat16 in hardware."""
+def has_bf16_units(device: torch.device) -> bool:
+    """Whether a device multiplies bfloat16 in hardware."""
+    if device.type == 'cuda':
+        return torch.cuda.get_device_capability(device) >= CAPABILITIES['bf16']
     capabilities = torch.cpu.get_capabilities()
     return any(capabilities.get(name) for name in BF16_UNITS)
+
+
+def cpu_units() -> str:
+    """Name all that the instructions of this CPU's programs depend on."""
+    flags = sorted(name for name, value in torch.cpu.get_capabilities().items() if value is True)
+    return ' '.join(flags)

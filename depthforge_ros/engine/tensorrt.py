@@ -46,7 +46,7 @@ class TensorRt:
     lowers = False
 
     def versions(self, device: torch.device) -> Mapping[str, str]:
-        """Engines are for one GPU, driver and version of everything."""
+        """Engines are for one GPU, CUDA level of its driver and version of everything."""
         _torch_tensorrt()
         if device.type != 'cuda':
             raise UserError(f'engine tensorrt needs a GPU, not {device}; use openvino or eager')
@@ -63,7 +63,12 @@ class TensorRt:
         shape = _input(torch_tensorrt, request)
         try:
             compiled = torch_tensorrt.dynamo.compile(
-                program, arg_inputs=[shape], min_block_size=1, require_full_compilation=True
+                program,
+                arg_inputs=[shape],
+                min_block_size=1,
+                require_full_compilation=True,
+                # Its own place is in /tmp, which others can write.
+                timing_cache_path=str(path.parent / 'timing_cache.bin'),
             )
             torch_tensorrt.save(compiled, str(path), arg_inputs=[shape])
         except (RuntimeError, AssertionError) as error:

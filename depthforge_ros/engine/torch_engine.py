@@ -9,12 +9,11 @@ from dataclasses import dataclass, replace
 
 from depthforge_ros.engine.base import NetworkOutput
 from depthforge_ros.errors import UserError
-from depthforge_ros.labels import CITYSCAPES, LabelSpace
+from depthforge_ros.labels import LabelSpace
 from depthforge_ros.model.answer import Answering
 from depthforge_ros.model.checkpoint import digest
 from depthforge_ros.model.network import DepthForge
-from depthforge_ros.model.presets import PRESETS
-from depthforge_ros.model.registry import find_checkpoint, load_model
+from depthforge_ros.model.registry import load_model, MODELS, plan
 from depthforge_ros.preprocess import Preprocess
 import numpy as np
 import numpy.typing as npt
@@ -77,19 +76,18 @@ def load(model: str, *, device: str, threads: int | None = None) -> Loaded:
 
 
 def load_or_outline(model: str, *, device: str = 'cpu') -> Loaded:
-    """Load as `load`; a named model without a checkpoint gets one set of random weights."""
+    """Load as `load`; a named model whose weights are not here gets one set of random ones."""
     try:
-        find_checkpoint(model)
-    except UserError:
-        if model not in PRESETS:
-            raise
-    else:
         return load(model, device=device)
+    except UserError:
+        if model not in MODELS:
+            raise
+    config, label_space = plan(model)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network = DepthForge(PRESETS[model], len(CITYSCAPES))
+        network = DepthForge(config, len(label_space))
     network.fold().to(device_of(device))
-    return Loaded.of(network, model=model, label_space=CITYSCAPES, fingerprint='random')
+    return Loaded.of(network, model=model, label_space=label_space, fingerprint='random')
 
 
 class TorchEngine:

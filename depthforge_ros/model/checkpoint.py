@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from depthforge_ros.errors import UserError
+from depthforge_ros.errors import one_line, UserError
 from depthforge_ros.labels import LabelSpace
 from depthforge_ros.model.config import Eva02Config, NetworkConfig, VitConfig
 from depthforge_ros.model.layouts.convert import convert_part, detect
@@ -139,16 +139,24 @@ def describe_checkpoint(path: Path) -> Checkpoint:
             f'{path} is not a DepthForge checkpoint (format {metadata.get("format")!r}, expected '
             f'{FORMAT!r}); use a checkpoint that depthforge-train wrote, or `depthforge convert`'
         )
-    fields = json.loads(metadata['depthforge'])
-    return Checkpoint(
-        config=NetworkConfig.from_json(fields['config']),
-        label_space=LabelSpace.from_json(fields['label_space']),
-        provenance=fields['provenance'],
-        frozen_digest=fields['frozen_digest'],
-        foundation=fields['foundation'],
-        visual_digest=fields.get('visual_digest'),
-        visual_foundation=fields.get('visual_foundation'),
-    )
+    try:
+        fields = json.loads(metadata['depthforge'])
+        return Checkpoint(
+            config=NetworkConfig.from_json(fields['config']),
+            label_space=LabelSpace.from_json(fields['label_space']),
+            provenance=fields['provenance'],
+            frozen_digest=fields['frozen_digest'],
+            foundation=fields['foundation'],
+            visual_digest=fields.get('visual_digest'),
+            visual_foundation=fields.get('visual_foundation'),
+        )
+    except UserError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f'{path} does not describe its network ({type(error).__name__}: {one_line(error)}); '
+            'write it again with depthforge-train or `depthforge convert`'
+        ) from error
 
 
 def load_network(

@@ -93,7 +93,8 @@ class DepthForge(nn.Module):
 
     def normalize(self, image_BHW3: Tensor) -> Tensor:
         """RGB uint8 (B, H, W, 3) to the encoders' input (B, 3, H, W), in their precision."""
-        image = image_BHW3.permute(0, 3, 1, 2).to(self.mean.dtype)
+        # Cast first: TensorRT moves no bytes about, not even by a permutation.
+        image = image_BHW3.to(self.mean.dtype).permute(0, 3, 1, 2)
         return ((image - self.mean) / self.std).to(self.depth_encoder.cls_token.dtype)
 
     def lower(self, dtype: torch.dtype) -> DepthForge:

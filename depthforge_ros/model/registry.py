@@ -10,8 +10,9 @@ import os
 from pathlib import Path
 
 from depthforge_ros.errors import UserError
-from depthforge_ros.labels import CITYSCAPES
+from depthforge_ros.labels import CITYSCAPES, LabelSpace
 from depthforge_ros.model.checkpoint import Checkpoint, describe_checkpoint, load_network
+from depthforge_ros.model.config import NetworkConfig
 from depthforge_ros.model.manifest import read_manifest
 from depthforge_ros.model.network import DepthForge
 from depthforge_ros.model.presets import PRESETS
@@ -144,16 +145,17 @@ def load_model(model: str) -> tuple[DepthForge, Checkpoint]:
     return load_network(path, foundation, visual)
 
 
-def outline(model: str) -> DepthForge:
-    """
-    Build a named model without any weights, to count its parameters.
-
-    As its checkpoint says where there is one, otherwise as in its preset, with 19 classes.
-    """
+def plan(model: str) -> tuple[NetworkConfig, LabelSpace]:
+    """Tell how a named model is built: by its checkpoint, else by its preset with 19 classes."""
     try:
         checkpoint = describe_checkpoint(find_checkpoint(model))
-        config, classes = checkpoint.config, len(checkpoint.label_space)
     except UserError:
-        config, classes = PRESETS[model], len(CITYSCAPES)
+        return PRESETS[model], CITYSCAPES
+    return checkpoint.config, checkpoint.label_space
+
+
+def outline(model: str) -> DepthForge:
+    """Build a named model without any weights, to count its parameters."""
+    config, label_space = plan(model)
     with torch.device('meta'):
-        return DepthForge(config, classes)
+        return DepthForge(config, len(label_space))

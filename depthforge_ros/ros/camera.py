@@ -128,11 +128,15 @@ class Camera:
         metric = self.metric.measure(header, rgb, result)
         measured_s = time.perf_counter()
         answer = Answer(header, rgb, result, self._label_space, overlay_alpha, self.canvas, metric)
-        for name, publisher in publishers.items():
-            if publisher.get_subscription_count():
-                message = BUILDERS[name][1](answer)
-                if message is not None:
-                    publisher.publish(message)
+        # All are made before the first goes out: a frame is published whole, or dropped.
+        messages = [
+            (publisher, BUILDERS[name][1](answer))
+            for name, publisher in publishers.items()
+            if publisher.get_subscription_count()
+        ]
+        for publisher, message in messages:
+            if message is not None:
+                publisher.publish(message)
         done_s = time.perf_counter()
         self.statistics.published(
             {

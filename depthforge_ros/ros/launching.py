@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from depthforge_ros.resources import share_directory
 from launch.actions import DeclareLaunchArgument, ExecuteProcess
 from launch_ros.actions import Node
+import yaml
 
 CONFIG = share_directory() / 'config'
 RVIZ_TOPICS = ('segmentation/overlay', 'depth/relative', 'segmentation/mask', 'points')
@@ -117,9 +119,25 @@ def rviz(given: Mapping[str, str], *, use_sim_time: bool, camera: str = '') -> l
 def build(given: Mapping[str, str], *, cameras: int = 1) -> Any:
     """Compile an engine for frames of so many cameras at once, instead of starting the node."""
     height, width = given['build_size'].split('x')
+    values = {**_in_file(Path(given['params_file'])), **{k: v for k, v in given.items() if v}}
+    engine = values.get('engine', 'auto')
+    engine = 'tensorrt' if engine == 'auto' else engine
     command = ['ros2', 'run', 'depthforge_ros', 'depthforge', 'compile']
-    command += ['--engine', given['engine'] or 'tensorrt', '--height', height, '--width', width]
+    command += ['--engine', engine, '--height', height, '--width', width]
     command += ['--batch', f'1-{cameras}']
-    if given['model']:
-        command += ['--model', given['model']]
+    for name in ('model', 'device'):
+        if name in values:
+            command += [f'--{name}', values[name]]
+    if engine == 'tensorrt':
+        command += ['--precision', 'fp16']
     return ExecuteProcess(cmd=command, output='screen')
+
+
+def _in_file(path: Path) -> Mapping[str, str]:
+    """Read the parameters that a file gives the node, as far as they concern its engine."""
+    found: dict[str, str] = {}
+    for name, one in (yaml.safe_load(path.read_text(encoding='utf-8')) or {}).items():
+        if name.endswith(('**', 'depthforge')):
+            values = one.get('ros__parameters', {})
+            found |= {key: values[key] for key in ('model', 'device', 'engine') if key in values}
+    return found

@@ -210,11 +210,13 @@ class DepthforgeNode(LifecycleNode):
 
     def _check_parameters(self, changed: list[Any]) -> SetParametersResult:
         """Refuse values that are not allowed, and changes that would not take effect."""
-        for parameter in changed:
-            try:
+        try:
+            for parameter in changed:
                 parameters.check(parameter.name, parameter.value)
-            except UserError as error:
-                return SetParametersResult(successful=False, reason=str(error))
+            parameters.read(self, changed)
+        except UserError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        for parameter in changed:
             if self._is_fixed(parameter.name):
                 return SetParametersResult(
                     successful=False,
@@ -235,7 +237,11 @@ class DepthforgeNode(LifecycleNode):
             self._config = parameters.read(self)
             self._rig.reconfigure(self._config)
         elif 'cameras' in names:
-            parameters.declare_own(self, parameters.read(self).cameras)
+            try:
+                parameters.declare_own(self, parameters.read(self).cameras)
+            except UserError as error:
+                # A start value for a camera that is only named now; configure refuses it too.
+                self.get_logger().error(str(error))
 
 
 def main(args: Sequence[str] | None = None, *, on_ready: Callable[[], None] = lambda: None) -> int:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, Field, field, fields, replace
 import re
 from typing import Any
@@ -246,9 +247,14 @@ def check(name: str, value: Any) -> None:
         raise UserError(_refusal(name, value))
 
 
-def read(node: Any) -> NodeConfig:
-    """Return the present values of the declared parameters."""
+def read(node: Any, changed: Iterable[Parameter] = ()) -> NodeConfig:
+    """
+    Return the values of the declared parameters, as they are or would be after a change.
+
+    Raises UserError for values that do not go together.
+    """
     values = {name: node.get_parameter(name).value for name in _FIELDS}
+    values.update({one.name: one.value for one in changed if one.name in _FIELDS})
     return NodeConfig(**{name: _from_ros(value) for name, value in values.items()})
 
 
