@@ -31,7 +31,7 @@ from depthforge_ros.allocator import keep_freed_memory
 from depthforge_ros.engine import COMPILERS, Engine, load_engine
 from depthforge_ros.engine.agreement import compare
 from depthforge_ros.engine.artefact import ENGINES_VARIABLE, Request
-from depthforge_ros.engine.compiled import build
+from depthforge_ros.engine.build import build
 from depthforge_ros.engine.torch_engine import load
 from depthforge_ros.errors import UserError
 from depthforge_ros.frame import rgb_from_file

@@ -24,7 +24,7 @@ from typing import Any
 from depthforge_ros.allocator import keep_freed_memory
 from depthforge_ros.engine import COMPILERS, Engine, load_engine
 from depthforge_ros.engine.artefact import ENGINES_VARIABLE, Request
-from depthforge_ros.engine.compiled import build
+from depthforge_ros.engine.build import build
 from depthforge_ros.engine.torch_engine import load
 from depthforge_ros.errors import UserError
 from depthforge_ros.evaluation.datasets import Dataset, DatasetChoice, open_dataset

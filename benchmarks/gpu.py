@@ -27,7 +27,8 @@ from typing import Any
 from depthforge_ros.engine import COMPILERS
 from depthforge_ros.engine.agreement import compare
 from depthforge_ros.engine.artefact import Request
-from depthforge_ros.engine.compiled import CompiledEngine, exported, proving_frames
+from depthforge_ros.engine.build import exported
+from depthforge_ros.engine.compiled import CompiledEngine, proving_frames
 from depthforge_ros.engine.cuda_graph import CudaGraphEngine
 from depthforge_ros.engine.eager import EagerEngine
 from depthforge_ros.engine.torch_engine import load_or_outline, Loaded, TorchEngine

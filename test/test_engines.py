@@ -22,7 +22,8 @@ from depthforge_ros.engine.artefact import (
     Request,
     stored,
 )
-from depthforge_ros.engine.compiled import build, CompiledEngine, open_newest
+from depthforge_ros.engine.build import build
+from depthforge_ros.engine.compiled import CompiledEngine, open_newest
 from depthforge_ros.engine.inductor import Inductor
 from depthforge_ros.engine.precision import has_bf16_units
 from depthforge_ros.engine.torch_engine import load, Run
@@ -158,7 +159,7 @@ def test_an_engine_proves_itself_when_it_is_loaded(
             return off
 
     with pytest.raises(UserError, match=r'does not answer as it did .* % of the pixels agree'):
-        open_compiled(Off(), load(compiled, device='cpu'), short_side=None)
+        open_newest(Off(), load(compiled, device='cpu'), None)
 
 
 @pytest.mark.parametrize('damage', ['truncated', 'foreign', 'missing'])
@@ -173,15 +174,26 @@ def test_a_program_that_is_not_the_one_written_is_refused(compiled: str, damage:
 
 def test_a_description_that_is_none_is_refused(compiled: str) -> None:
     (path,) = stored(compiled, 'interpreted')
-    for text in ('', '[]', json.dumps({'format': 'other'})):
+    fields = json.loads(path.read_text())
+    strange = {**fields, 'request': {**fields['request'], 'height': 'abc'}}
+    for text in ('', '[]', '[' * 200_000, json.dumps({'format': 'other'}), json.dumps(strange)):
         path.write_text(text)
         assert 'does not describe' in refusal(compiled)
+    path.unlink()
+    path.symlink_to('nowhere')
+    assert 'does not describe' in refusal(compiled)
+    path.unlink()
+    path.mkdir()
+    assert 'does not describe' in refusal(compiled)
 
 
 def test_a_program_that_others_may_write_is_not_run(compiled: str) -> None:
     (one,) = map(read, stored(compiled, 'interpreted'))
     one.program.chmod(0o666)
     assert 'another user' in refusal(compiled)
+    one.program.chmod(0o600)
+    engines_directory().parent.chmod(0o777)
+    assert 'everybody may replace' in refusal(compiled)
 
 
 def test_no_engine_of_the_size_that_is_asked_for(compiled: str) -> None:
@@ -196,7 +208,7 @@ def test_what_does_not_answer_as_eager_is_not_stored(model: str) -> None:
 
 
 def test_a_check_that_cannot_fail_is_refused(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr('depthforge_ros.engine.compiled.PERTURBATION', 0.0)
+    monkeypatch.setattr('depthforge_ros.engine.build.PERTURBATION', 0.0)
     with pytest.raises(UserError, match='wrong weights would pass'):
         build(Interpreted(), load(model, device='cpu'), SIZE)
     assert not list(engines_directory().iterdir())
@@ -234,13 +246,25 @@ def test_auto_takes_no_engine_that_cannot_stand_for_the_uncompiled(
     compiled: str, interpreted_for_auto: Interpreted
 ) -> None:
     (path,) = stored(compiled, 'interpreted')
-    rewritten(path, ms=9.0, other_ms=10.0)
+    request = json.loads(path.read_text())['request']
+    rewritten(path, ms=9.0, other_ms=10.0, request={**request, 'height': 28})
     other_size = load_engine(compiled, device='cpu')
     assert other_size.name != interpreted_for_auto.name
     assert 'another size' in other_size.refused
-    rewritten(path, request={**json.loads(path.read_text())['request'], 'min_batch': 2})
+    rewritten(path, request={**request, 'min_batch': 2})
     no_frames = load_engine(compiled, device='cpu', short_side=56)
-    assert 'no single frames' in no_frames.refused
+    assert 'takes 2 to 3 frames at once' in no_frames.refused
+
+
+def test_auto_takes_no_engine_for_fewer_frames_than_there_are_cameras(
+    compiled: str, interpreted_for_auto: Interpreted
+) -> None:
+    (path,) = stored(compiled, 'interpreted')
+    rewritten(path, ms=9.0, other_ms=10.0)
+    for cameras, is_taken in ((3, True), (6, False)):
+        engine = load_engine(compiled, device='cpu', short_side=56, cameras=cameras)
+        assert (engine.name == interpreted_for_auto.name) == is_taken
+    assert '--batch 1-6' in engine.refused
 
 
 def test_auto_goes_on_where_a_program_does_not_load(
@@ -253,7 +277,7 @@ def test_auto_goes_on_where_a_program_does_not_load(
     rewritten(path, ms=9.0, other_ms=10.0)
     monkeypatch.setattr(interpreted_for_auto, 'load', fail)
     engine = load_engine(compiled, device='cpu', short_side=56)
-    assert 'does not load or run (cannot deserialize' in engine.refused
+    assert 'does not load or run (RuntimeError: cannot deserialize' in engine.refused
     assert engine.name != interpreted_for_auto.name
 
 

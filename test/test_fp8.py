@@ -5,18 +5,20 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from pathlib import Path
 import sys
 
-from depthforge_ros.engine import compiled
+from depthforge_ros.engine import build as building
 from depthforge_ros.engine.agreement import compare
 from depthforge_ros.engine.artefact import Request
-from depthforge_ros.engine.compiled import build, calibration_images, exported
+from depthforge_ros.engine.build import build, calibration_images, exported
 from depthforge_ros.engine.inductor import Inductor
 from depthforge_ros.engine.null import NullEngine
 from depthforge_ros.engine.torch_engine import load
 from depthforge_ros.errors import UserError
 from depthforge_ros.model.fp8 import to_fp8
+from depthforge_ros.preprocess import Preprocess
 from engine_support import FRAMES
 from networks import mini_checkpoint
 import pytest
@@ -56,15 +58,15 @@ def test_without_modelopt_one_line_says_so(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_only_tensorrt_makes_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiled, 'demand_precision', lambda name, device: None)
+    monkeypatch.setattr(building, 'demand_precision', lambda name, device: None)
     loaded = load('depthforge_tiny', device='cpu')
     with pytest.raises(UserError, match='inductor makes no engines in fp8'):
         build(Inductor(), loaded, Request(64, 128, precision='fp8'))
 
 
 def test_limits_are_wider() -> None:
-    answer = NullEngine()(FRAMES)
-    other = answer._replace(labels=answer.labels.copy())
+    answer = NullEngine('null', Preprocess(patch=14, short_side=56))(FRAMES)
+    other = dataclasses.replace(answer, labels=answer.labels.copy())
     count = answer.labels.size // 100
     other.labels.reshape(-1)[:count] += 1
     assert compare(answer, answer).is_near

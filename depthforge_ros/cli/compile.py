@@ -72,7 +72,7 @@ def _request(args: argparse.Namespace) -> Request:
 
 def _build(args: argparse.Namespace, request: Request) -> dict[str, Any]:
     from depthforge_ros.engine import COMPILERS
-    from depthforge_ros.engine.compiled import build
+    from depthforge_ros.engine.build import build
     from depthforge_ros.engine.torch_engine import load
 
     if args.engine not in COMPILERS:
@@ -97,7 +97,7 @@ def _build(args: argparse.Namespace, request: Request) -> dict[str, Any]:
 
 
 def _dry_run(args: argparse.Namespace, request: Request) -> dict[str, Any]:
-    from depthforge_ros.engine.compiled import exported
+    from depthforge_ros.engine.build import exported
     from depthforge_ros.engine.precision import precision
     from depthforge_ros.engine.tensorrt import dry_run, prepare
     from depthforge_ros.engine.torch_engine import load_or_outline

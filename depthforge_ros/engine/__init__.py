@@ -66,11 +66,13 @@ def load_engine(
     short_side: int | None = None,
     threads: int | None = None,
     depth_every: int = 1,
+    cameras: int = 1,
 ) -> Engine:
     """
     Load a model by name, or by the path of a checkpoint, into an engine.
 
     `short_side` in pixels replaces the checkpoint's own input size; `threads` limits CPU threads.
+    `auto` takes no compiled engine that cannot answer one frame of so many `cameras` at once.
     With `depth_every` the depth stream runs for every so many frames only, see `sparse_depth`.
     """
     options: dict[str, Any] = {'device': device, 'short_side': short_side, 'threads': threads}
@@ -78,11 +80,16 @@ def load_engine(
         raise UserError(
             f'engine {engine!r} is not known; choose one of auto, {", ".join(ENGINES)}'
         )
-    loaded = (_choose if engine == 'auto' else ENGINES[engine])(model, **options)
+    if engine == 'auto':
+        loaded: Engine = _choose(model, **options, cameras=cameras)
+    else:
+        loaded = ENGINES[engine](model, **options)
     return SparseDepthEngine(loaded, depth_every) if depth_every > 1 else loaded
 
 
-def _choose(model: str, *, device: str, short_side: int | None, threads: int | None) -> Engine:
+def _choose(
+    model: str, *, device: str, short_side: int | None, threads: int | None, cameras: int
+) -> Engine:
     """Take what is compiled, fits and was the faster when built; else what needs no compiling."""
     loaded = load(model, device=device, threads=threads)
     is_cuda = loaded.device.type == 'cuda'
@@ -90,7 +97,7 @@ def _choose(model: str, *, device: str, short_side: int | None, threads: int | N
     slower: list[str] = []
     for name in ('tensorrt', 'inductor') if is_cuda else ('openvino', 'inductor'):
         try:
-            found, misfits = _stored(COMPILERS[name], loaded, short_side)
+            found, misfits = _stored(COMPILERS[name], loaded, short_side, cameras)
             refused += [str(error) for error in misfits]
             if found is None:
                 continue
@@ -112,20 +119,24 @@ def _choose(model: str, *, device: str, short_side: int | None, threads: int | N
 
 
 def _stored(
-    compiler: Compiler, loaded: Loaded, short_side: int | None
+    compiler: Compiler, loaded: Loaded, short_side: int | None, cameras: int
 ) -> tuple[Artefact | None, list[UserError]]:
     """Find what fits, see `fitting`; a compiler is not asked for unless it has made something."""
     if not artefact.stored(loaded.model, compiler.name):
         return None, []
     sized = loaded.sized(short_side)
-    return fitting(compiler, loaded, short_side, lambda found: _demand_use(found, sized))
+    return fitting(compiler, loaded, short_side, lambda found: _demand_use(found, sized, cameras))
 
 
-def _demand_use(found: Artefact, loaded: Loaded) -> None:
+def _demand_use(found: Artefact, loaded: Loaded, cameras: int) -> None:
     """Raise UserError for an engine that does not stand for the one without compiling."""
     asked, patch = loaded.preprocess.short_side, loaded.preprocess.patch
-    if found.request.min_batch > 1:
-        raise UserError(f'{found.program.name} takes no single frames')
+    least, most = found.request.min_batch, found.request.max_batch
+    if least > 1 or most < cameras:
+        raise UserError(
+            f'{found.program.name} takes {least} to {most} frames at once, not 1 to {cameras}; '
+            f'compile one with --batch 1-{cameras}'
+        )
     if abs(min(found.request.height, found.request.width) - asked) > patch:
         raise UserError(
             f'{found.program.name} is of another size than short_side {asked}; set short_side, or '

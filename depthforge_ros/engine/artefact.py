@@ -19,7 +19,7 @@ from pathlib import Path
 import stat
 from typing import Any
 
-from depthforge_ros.errors import UserError
+from depthforge_ros.errors import one_line, UserError
 
 FORMAT = 'depthforge-engine-2'
 ENGINES_VARIABLE = 'DEPTHFORGE_ENGINES'
@@ -139,7 +139,8 @@ def stored(model: str, engine: str) -> list[Path]:
     """List the descriptions of a model's engines of one kind, the newest first."""
     folder = engines_directory()
     paths = list(folder.glob(f'{stem(model, engine)}*.json'))
-    paths.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+    # Of links, as they are: one may lead nowhere.
+    paths.sort(key=lambda path: path.lstat().st_mtime, reverse=True)
     return paths
 
 
@@ -147,23 +148,33 @@ def read(path: Path) -> Artefact:
     """Read a description; nothing is loaded yet. UserError for one that is not to be trusted."""
     for one in (path.parent, path, path.with_suffix('.pt2'), path.with_suffix('.npz')):
         _demand_own(one)
+    for folder in path.absolute().parents:
+        _demand_kept(folder)
     try:
         fields: dict[str, Any] = json.loads(path.read_text(encoding='utf-8'))
         if fields['format'] != FORMAT:
             raise ValueError(f'format {fields["format"]!r}')
         return Artefact(
             program=path.with_suffix('.pt2'),
-            request=Request(**fields['request']),
+            request=_request(fields['request']),
             fingerprint=dict(fields['fingerprint']),
             sha256=str(fields['sha256']),
             ms=float(fields['ms']),
             other_ms=float(fields['other_ms']),
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(
-            f'{path} does not describe a compiled engine ({error}); delete it and compile again '
-            '(`depthforge compile`)'
+            f'{path} does not describe a compiled engine ({one_line(error)}); delete it and '
+            'compile again (`depthforge compile`)'
         ) from error
+
+
+def _request(fields: Mapping[str, Any]) -> Request:
+    request = Request(**fields)
+    for name, default in asdict(Request(1, 1)).items():
+        if type(getattr(request, name)) is not type(default):
+            raise TypeError(f'{name} {getattr(request, name)!r}')
+    return request
 
 
 def _demand_own(path: Path) -> None:
@@ -174,7 +185,17 @@ def _demand_own(path: Path) -> None:
     if status.st_uid not in (os.getuid(), 0) or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise UserError(
             f'{path} could have been written by another user, and an engine runs as code; '
-            f'delete it, or make it yours alone (chmod go-w {path})'
+            f'delete it, or make it yours alone (chown, chmod go-w {path})'
+        )
+
+
+def _demand_kept(folder: Path) -> None:
+    """Refuse a folder whose entries everybody may replace; in /tmp (sticky) only owners may."""
+    mode = folder.stat().st_mode
+    if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+        raise UserError(
+            f'everybody may replace what lies in {folder}, and an engine runs as code; chmod o-w '
+            f'{folder}, or keep engines elsewhere ({ENGINES_VARIABLE})'
         )
 
 

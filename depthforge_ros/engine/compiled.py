@@ -3,7 +3,8 @@
 """
 Engines that were compiled ahead of time: found, demanded to fit, reloaded, proven again.
 
-`build` makes them. A compiler is a module such as `inductor` that turns an exported program into a file and back.
+`build` makes them. A compiler is a module such as `inductor` that turns an exported program into a
+file and back.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+import hashlib
 
 from depthforge_ros.errors import UserError
 import torch
@@ -53,6 +54,7 @@ def has_bf16_units(device: torch.device) -> bool:
 
 
 def cpu_units() -> str:
-    """Name all that the instructions of this CPU's programs depend on."""
+    """Name what this CPU's programs may be made of: vector units, and a digest of all flags."""
     flags = sorted(name for name, value in torch.cpu.get_capabilities().items() if value is True)
-    return ' '.join(flags)
+    digest = hashlib.sha256(' '.join(flags).encode()).hexdigest()[:8]
+    return f'{torch.backends.cpu.get_cpu_capability()} {digest}'

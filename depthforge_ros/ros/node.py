@@ -127,6 +127,7 @@ class DepthforgeNode(LifecycleNode):
             short_side=config.short_side or None,
             threads=config.threads or None,
             depth_every=config.depth_every,
+            cameras=len(config.cameras),
         )
         pipeline = Pipeline(engine)
         pipeline(np.zeros(WARM_UP_SIZE, np.uint8))
