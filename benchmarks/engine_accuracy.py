@@ -24,19 +24,23 @@ from typing import Any
 from depthforge_ros.allocator import keep_freed_memory
 from depthforge_ros.engine import COMPILERS, Engine, load_engine
 from depthforge_ros.engine.artefact import ENGINES_VARIABLE, Request
-from depthforge_ros.engine.build import build
+from depthforge_ros.engine.build import build, calibration_images
+from depthforge_ros.engine.eager import EagerEngine
 from depthforge_ros.engine.torch_engine import load
 from depthforge_ros.errors import UserError
 from depthforge_ros.evaluation.datasets import Dataset, DatasetChoice, open_dataset
 from depthforge_ros.evaluation.images import evaluate_images
 from depthforge_ros.evaluation.sliding import sliding_engine
 from depthforge_ros.frame import rgb_from_file
+from depthforge_ros.model.fp8 import to_fp8
 from depthforge_ros.pipeline import Pipeline
 import torch
 
 RESULTS = Path('benchmarks/results/engine_accuracy.json')
 WINDOWS = 'windows'
 """Of the height of the network input, overlapping by a third; eager."""
+FP8 = 'fp8'
+"""What TensorRT would round, rounded on the CPU; needs nvidia-modelopt."""
 
 
 def main() -> int:
@@ -70,6 +74,10 @@ def _open(model: str, name: str, dataset: Dataset) -> Engine:
     geometry = loaded.preprocess.geometry(height, width)
     if name == WINDOWS:
         return sliding_engine(loaded, window=geometry.height, batch=2)
+    if name == FP8:
+        request = Request(geometry.height, geometry.width)
+        to_fp8(loaded.answering.network, calibration_images(loaded, request))
+        return EagerEngine(loaded)
     engine, _, precision = name.partition(':')
     if engine in COMPILERS:
         size = geometry.height, geometry.width
@@ -78,13 +86,14 @@ def _open(model: str, name: str, dataset: Dataset) -> Engine:
 
 
 def _write(args: argparse.Namespace, rows: list[dict[str, Any]]) -> None:
-    """Replace the rows of this model in the file, and keep those of others."""
+    """Replace the rows of these engines in the file, and keep the others."""
     before = json.loads(args.json.read_text())['rows'] if args.json.is_file() else []
+    present = {(row['model'], row['engine']) for row in rows}
     report = {
         'command': ' '.join(sys.argv),
         'date': datetime.date.today().isoformat(),
         'machine': f'{platform.machine()}, {args.threads} threads, torch {torch.__version__}',
-        'rows': [*(row for row in before if row['model'] != args.model), *rows],
+        'rows': [*(one for one in before if (one['model'], one['engine']) not in present), *rows],
     }
     args.json.parent.mkdir(parents=True, exist_ok=True)
     args.json.write_text(json.dumps(report, indent=1) + '\n')
@@ -95,8 +104,8 @@ def _arguments() -> argparse.Namespace:
         description=__doc__.partition('\n\n')[0],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    choices = ['eager', 'bf16', 'int8', 'openvino', 'openvino:bf16', 'inductor', WINDOWS]
-    parser.add_argument('--engines', nargs='+', choices=choices, default=choices,
+    choices = ['eager', 'bf16', 'int8', 'openvino', 'openvino:bf16', 'inductor', WINDOWS, FP8]
+    parser.add_argument('--engines', nargs='+', choices=choices, default=choices[:-1],
                         help='the first is what prices are measured from')  # fmt: skip
     parser.add_argument('--model', default='depthforge_tiny', help='name of a model')
     parser.add_argument('--every', type=int, default=1, help='takes each n-th image')
