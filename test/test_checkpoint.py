@@ -84,6 +84,14 @@ def test_missing_unknown_and_misshapen_tensors_are_listed(tmp_path: Path) -> Non
     refused(path, 'missing tokens.scale', 'unknown head.invented.weight', 'tokens.a (1, 2, 3)')
 
 
+@pytest.mark.parametrize('said', ['{', '{}', '[]', 'null', '{"config": 3}'])
+def test_a_broken_description_is_one_line(tmp_path: Path, said: str) -> None:
+    path = tmp_path / 'a.safetensors'
+    mini_checkpoint(path)
+    save_file(load_file(path), path, {'format': FORMAT, 'depthforge': said})
+    refused(path, 'does not describe its network')
+
+
 def test_absent_foreign_and_pickled_files_are_refused(tmp_path: Path) -> None:
     refused(tmp_path / 'none.safetensors', 'does not exist')
     pickled = tmp_path / 'p.safetensors'

@@ -33,6 +33,23 @@ def test_every_output_has_a_builder() -> None:
     assert set(BUILDERS) == set(OUTPUTS)
 
 
+def test_a_frame_is_published_whole_or_not_at_all(
+    peer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Any) -> Any:
+        raise RuntimeError('no depth')
+
+    builders = {**BUILDERS, 'depth': (Image, fail)}
+    monkeypatch.setattr('depthforge_ros.ros.camera.BUILDERS', builders)
+    with node_in_process() as node:
+        masks = peer.subscribe(Image, MASK, seen_by=node)
+        peer.subscribe(Image, '/depthforge/depth/relative', seen_by=node)
+        publisher = peer.publisher(Image, '/image', seen_by=node)
+        publisher.publish(make_image(1))
+        peer.spin_until(lambda: count(node).dropped == {'internal_error': 1})
+        assert not masks
+
+
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """List the planes that are made at the camera's size, from now on."""

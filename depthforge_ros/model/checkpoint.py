@@ -150,11 +150,9 @@ def describe_checkpoint(path: Path) -> Checkpoint:
             visual_digest=fields.get('visual_digest'),
             visual_foundation=fields.get('visual_foundation'),
         )
-    except UserError:
-        raise
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
-            f'{path} does not describe its network ({type(error).__name__}: {one_line(error)}); '
+            f'{path} does not describe its network ({one_line(error)}); '
             'write it again with depthforge-train or `depthforge convert`'
         ) from error
 
