@@ -32,7 +32,7 @@ NEED_ROS = [
     *('test_cameras.py', 'test_diagnostics.py', 'test_faults.py', 'test_launch.py'),
     'test_launch_for_real.py',
     *('test_lifecycle.py', 'test_metric.py', 'test_node.py', 'test_outputs.py', 'test_qos.py'),
-    *('test_replay.py', 'test_signals.py'),
+    *('test_replay.py', 'test_services.py', 'test_signals.py'),
 ]
 collect_ignore = NEED_ROS if WITHOUT_ROS else []
 

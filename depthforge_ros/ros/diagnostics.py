@@ -63,10 +63,11 @@ def camera_status(
     )
 
 
-def idle_status(failure: str, *, name: str) -> Any:
+def idle_status(failure: str, *, name: str, last_error: str) -> Any:
     """Say of a node that is not configured why it is not, if a transition failed."""
     level, message = _idle(failure, 'not configured')
-    return DiagnosticStatus(level=level, name=name, message=message)
+    values = [KeyValue(key='last_error', value=last_error)]
+    return DiagnosticStatus(level=level, name=name, message=message, values=values)
 
 
 def _idle(failure: str, state: str) -> tuple[bytes, str]:

@@ -18,6 +18,7 @@ from depthforge_ros.ros import parameters
 from depthforge_ros.ros.camera import Camera
 from depthforge_ros.ros.diagnostics import camera_status, Condition, idle_status
 from depthforge_ros.ros.rig import Rig
+from depthforge_ros.ros.services import guard
 from diagnostic_msgs.msg import DiagnosticArray
 import numpy as np
 from rcl_interfaces.msg import SetParametersResult
@@ -46,6 +47,8 @@ class DepthforgeNode(LifecycleNode):
         self._engine_refusal = ''
         self._active_since_s: float | None = None
         self._failure = ''
+        self._last_error = ''
+        guard(self, report=self._note)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         # A steady clock: the report of a stall must not wait for simulated time.
         self._timer = self.create_timer(
@@ -179,7 +182,8 @@ class DepthforgeNode(LifecycleNode):
 
     def _report(self) -> None:
         if self._rig is None:
-            statuses = [idle_status(self._failure, name=self.get_fully_qualified_name())]
+            name = self.get_fully_qualified_name()
+            statuses = [idle_status(self._failure, name=name, last_error=self._last_error)]
         else:
             statuses = [self._status(one) for one in self._rig.cameras]
         message = DiagnosticArray(status=statuses)
@@ -207,6 +211,13 @@ class DepthforgeNode(LifecycleNode):
             topic=camera.topic,
             identity=self._identity,
         )
+
+    def _note(self, error: str) -> None:
+        """Log what went wrong without ending anything, and tell it on /diagnostics."""
+        self.get_logger().error(error)
+        self._last_error = error
+        for camera in () if self._rig is None else self._rig.cameras:
+            camera.statistics.noted(error)
 
     def _check_parameters(self, changed: list[Any]) -> SetParametersResult:
         """Refuse values that are not allowed, and changes that would not take effect."""
