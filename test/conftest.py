@@ -31,8 +31,9 @@ WITHOUT_ROS = importlib.util.find_spec('rclpy') is None
 NEED_ROS = [
     *('test_cameras.py', 'test_diagnostics.py', 'test_faults.py', 'test_launch.py'),
     'test_launch_for_real.py',
+    'test_own_parameters.py',
     *('test_lifecycle.py', 'test_metric.py', 'test_node.py', 'test_outputs.py', 'test_qos.py'),
-    *('test_replay.py', 'test_signals.py'),
+    *('test_replay.py', 'test_services.py', 'test_signals.py'),
 ]
 collect_ignore = NEED_ROS if WITHOUT_ROS else []
 
@@ -142,5 +143,6 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     faulty = FaultyEngine()
     monkeypatch.setattr(node, 'load_engine', lambda *_, **__: faulty)
     monkeypatch.setattr(rig, 'DRAIN_TIMEOUT_S', 0.2)
+    monkeypatch.setattr(rig, 'CLOSE_TIMEOUT_S', 0.2)
     yield faulty
     faulty.released.set()

@@ -15,7 +15,15 @@ from depthforge_ros.ros.worker import Worker
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from hypothesis import given
 from hypothesis import strategies as st
-from node_support import FaultyEngine, identity, make_image, node_in_process, reliable
+from lifecycle_msgs.msg import Transition
+from node_support import (
+    change_state,
+    FaultyEngine,
+    identity,
+    make_image,
+    node_in_process,
+    reliable,
+)
 import numpy as np
 import pytest
 from rclpy.parameter import Parameter
@@ -126,6 +134,31 @@ def test_rate_of_one_camera_is_limited_at_runtime(peer: Any) -> None:
         assert 'rate_limited' not in counts(node)['front'].dropped
         outcome = node.set_parameters([Parameter('left.max_rate_hz', value=-1.0)])[0]
     assert (outcome.successful, 'left.max_rate_hz' in outcome.reason) == (False, True)
+
+
+def test_a_higher_rate_counts_at_once(peer: Any) -> None:
+    with node_in_process(max_rate_hz=0.01) as node:
+        publisher = peer.publisher(Image, '/image', seen_by=node)
+
+        def send(frames: int) -> Any:
+            before = counts(node)[''].received
+            for number in range(1, frames + 1):
+                publisher.publish(make_image(number))
+                peer.spin_until(lambda: counts(node)[''].received == before + number)  # noqa: B023
+            peer.spin_until(lambda: counts(node)[''].in_flight == 0)
+            return counts(node)[''].dropped.get('rate_limited', 0)
+
+        assert send(2) == 1
+        assert node.set_parameters([Parameter('max_rate_hz', value=1000.0)])[0].successful
+        peer.spin_for(0.01)
+        assert send(1) == 1
+        assert node.set_parameters([Parameter('max_rate_hz', value=0.01)])[0].successful
+        assert send(1) == 2
+        assert change_state(peer, Transition.TRANSITION_DEACTIVATE)
+        peer.spin_until(lambda: publisher.get_subscription_count() == 0)
+        assert change_state(peer, Transition.TRANSITION_ACTIVATE)
+        peer.spin_until(lambda: publisher.get_subscription_count() == 1)
+        assert send(2) == 3
 
 
 def test_what_a_camera_has_of_its_own_can_be_set_before_configure() -> None:

@@ -22,7 +22,7 @@ from depthforge_ros import ros
 from depthforge_ros.cli.compile import add_arguments
 from depthforge_ros.engine import ENGINES
 from depthforge_ros.ros.parameters import check, is_ours, NodeConfig
-from depthforge_ros.ros.topics import OUTPUTS
+from depthforge_ros.ros.topics import camera_info_beside, OUTPUTS
 import pytest
 import yaml
 
@@ -210,6 +210,19 @@ def test_replay_has_the_arguments_of_the_node() -> None:
     assert mask in record.named['cmd']
     assert (MASK, mask) in rviz.named['remappings']
     assert rviz.named['parameters'] == [{'use_sim_time': True}]
+
+
+@pytest.mark.parametrize(
+    ('image', 'info'),
+    [
+        ('image_raw', 'camera_info'),
+        ('/image_raw', '/camera_info'),
+        ('front/image_raw/compressed', 'front/camera_info'),
+        ('/front/image_raw', '/front/camera_info'),
+    ],
+)
+def test_camera_info_lies_beside_the_image(image: str, info: str) -> None:
+    assert camera_info_beside(image) == info
 
 
 @pytest.mark.parametrize('name', ['depthforge.yaml', 'cpu.yaml', 'six_cameras.yaml'])

@@ -9,6 +9,7 @@ from pathlib import Path
 import signal
 import subprocess
 import sys
+import threading
 from typing import Any
 import weakref
 
@@ -63,8 +64,10 @@ def test_lifecycle_goes_down_and_up_again(peer: Any) -> None:
         peer.spin_until(lambda: publisher.get_subscription_count() == 1)
         publisher.publish(make_image(3))
         peer.spin_until(lambda: len(masks) == 3)
+        reports = peer.subscribe(DiagnosticArray, '/diagnostics', seen_by=node)
         assert change_state(peer, Transition.TRANSITION_ACTIVE_SHUTDOWN)
         assert get_state(peer) == State.PRIMARY_STATE_FINALIZED
+        assert told(peer, reports, 'finalized') == DiagnosticStatus.STALE
 
 
 def test_cleanup_frees_the_engine() -> None:
@@ -89,15 +92,35 @@ def test_deactivation_leaves_a_hanging_frame_behind(peer: Any, engine: FaultyEng
         peer.spin_until(lambda: count(node).received == 2)
         assert change_state(peer, Transition.TRANSITION_DEACTIVATE)
         assert count(node).dropped == {'deactivated': 1}
+        reports = peer.subscribe(DiagnosticArray, '/diagnostics', seen_by=node)
+        assert told(peer, reports, 'has been in work for') == DiagnosticStatus.ERROR
         assert not change_state(peer, Transition.TRANSITION_ACTIVATE)
         engine.released.set()
         peer.spin_until(lambda: count(node).in_flight == 0)
         assert count(node).dropped == {'deactivated': 2}
+        assert told(peer, reports, 'not active') == DiagnosticStatus.OK
         assert change_state(peer, Transition.TRANSITION_ACTIVATE)
         peer.spin_until(lambda: publisher.get_subscription_count() == 1)
         publisher.publish(make_image(16))
         peer.spin_until(lambda: masks)
         assert masks[0].header.stamp.sec == 1016
+
+
+def test_deactivation_waits_for_a_slow_frame(
+    peer: Any, engine: FaultyEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    monkeypatch.setattr(node_module, 'load_engine', lambda *_, **__: engine)
+    with node_in_process() as node:
+        masks = peer.subscribe(Image, MASK, seen_by=node)
+        publisher = peer.publisher(Image, '/image', seen_by=node)
+        publisher.publish(make_image(14))
+        peer.spin_until(lambda: node._rig.busy_s > 0.0)
+        threading.Timer(2.0, engine.released.set).start()
+        assert change_state(peer, Transition.TRANSITION_DEACTIVATE)
+        peer.spin_until(lambda: masks)
+        assert count(node).dropped == {}
+        assert change_state(peer, Transition.TRANSITION_ACTIVATE)
 
 
 NODE_THAT_HANGS = """
@@ -111,7 +134,7 @@ def hang(self, images, answer=NullEngine.__call__):
     return answer(self, images)
 
 NullEngine.__call__ = hang
-rig.DRAIN_TIMEOUT_S = 0.2
+rig.CLOSE_TIMEOUT_S = 0.2
 executable.main()
 """
 

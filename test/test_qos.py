@@ -4,12 +4,21 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
+from depthforge_ros.ros.qos import _mismatch
 from depthforge_ros.ros.topics import OUTPUTS
 from node_support import count, make_image, MASK, node_in_process, RELIABLE
 import pytest
-from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
+from rclpy.duration import Duration
+from rclpy.qos import (
+    QoSDurabilityPolicy,
+    QoSLivelinessPolicy,
+    QoSPolicyKind,
+    QoSProfile,
+    QoSReliabilityPolicy,
+)
 from sensor_msgs.msg import Image
 
 BEST_EFFORT = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT)
@@ -48,6 +57,47 @@ def test_mismatch_names_both_sides_and_the_remedy(peer: Any, side: str) -> None:
             expected += [f'qos_overrides.{MASK}.publisher.durability to transient_local']
         peer.spin_until(lambda: count(node).last_error)
         assert all(text in count(node).last_error for text in expected), count(node).last_error
+
+
+PERIOD = Duration(nanoseconds=100_000_000)
+MANUAL = QoSLivelinessPolicy.MANUAL_BY_TOPIC
+
+
+@pytest.mark.parametrize(
+    ('wanted', 'policy', 'values'),
+    [
+        ({'deadline': PERIOD}, 'deadline', (0, 100_000_000)),
+        ({'liveliness': MANUAL}, 'liveliness', ('automatic', 'manual_by_topic')),
+        (
+            {'liveliness': QoSLivelinessPolicy.AUTOMATIC, 'liveliness_lease_duration': PERIOD},
+            'liveliness_lease_duration',
+            (0, 100_000_000),
+        ),
+    ],
+)
+def test_remedy_of_what_a_reader_demands_of_time(
+    peer: Any, wanted: dict[str, Any], policy: str, values: tuple[Any, Any]
+) -> None:
+    ours, theirs = values
+    parameter = f'qos_overrides.{MASK}.publisher.{policy}'
+    reader = QoSProfile(depth=1, **wanted)
+    masks: list[Any] = []
+    peer.node.create_subscription(Image, MASK, masks.append, reader)
+    with node_in_process() as node:
+        peer.spin_until(lambda: count(node).last_error)
+        told = count(node).last_error
+        assert f'is {ours} here and {theirs} at the other end' in told
+        assert f'set {parameter} to {theirs},' in told
+    with node_in_process(**{parameter: theirs}) as node:
+        peer.publisher(Image, '/image', seen_by=node).publish(make_image(1))
+        peer.spin_until(lambda: masks)
+
+
+def test_no_remedy_is_made_up() -> None:
+    event = SimpleNamespace(last_policy_kind=QoSPolicyKind.INVALID)
+    told = _mismatch(event, '/image', QoSProfile(depth=1), 'subscription', [])
+    assert 'change it at the other end' in told
+    assert 'set qos_overrides' not in told
 
 
 def test_remedy_helps(peer: Any) -> None:

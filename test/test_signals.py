@@ -24,7 +24,7 @@ MOMENTS_S = [round(SOURCE.uniform(0.0, 6.0), 2) for _ in range(8)]
 
 PROGRAM = """
 import os, signal, sys, time
-from depthforge_ros.ros import executable, node
+from depthforge_ros.ros import executable, node, rig
 import rclpy
 from rclpy.executors import SingleThreadedExecutor as executor_type
 
@@ -42,6 +42,15 @@ def load_for_long(*args, **options):
     strike()
     time.sleep(60.0)
 
+def drain_in_vain(worker, timeout_s):
+    strike()
+    time.sleep(timeout_s)
+    return {{}}
+
+def deactivate_later(self, start=node.DepthforgeNode.start):
+    start(self)
+    self.create_timer(0.01, self.trigger_deactivate)
+
 def configure_later(self):
     self.create_timer(0.01, self.trigger_configure)
 
@@ -55,6 +64,7 @@ CHANGES = {
     'loading': 'node.load_engine = load_for_long',
     'loading_for_a_manager': 'node.load_engine = load_for_long\n'
     'node.DepthforgeNode.start = configure_later',
+    'draining': 'rig.Worker.stop = drain_in_vain\nnode.DepthforgeNode.start = deactivate_later',
     'spinning': IN_SPIN,
     'closing': f'{IN_SPIN}\nnode.DepthforgeNode.close = struck(node.DepthforgeNode.close)',
     'closed': f'{IN_SPIN}\nrclpy.try_shutdown = struck(rclpy.try_shutdown)',

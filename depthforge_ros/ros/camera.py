@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+import math
 import time
 from typing import Any
 
@@ -66,8 +67,8 @@ class Camera:
         self._config = config
         self._label_space = label_space
         self._put = put
-        self._due_s = 0.0
-        """perf_counter() before which no frame is taken, with a limited rate."""
+        self._taken_s = -math.inf
+        """perf_counter() when the last frame was due that a limited rate let pass."""
         self.canvas = Canvas()
         self._subscriptions: list[Any] = []
         self._publishers: dict[str, Any] = {}
@@ -89,6 +90,7 @@ class Camera:
 
     def subscribe(self) -> None:
         """Say what the ids mean, and take frames from now on."""
+        self._taken_s = -math.inf
         if self._label_info is not None:
             self._label_info.publish(label_info_message(self._label_space))
         self._subscribe(MESSAGE_TYPES[self._config().image_transport], 'image', self._receive)
@@ -177,11 +179,12 @@ class Camera:
         max_rate_hz = self._config().max_rate_hz
         if not max_rate_hz:
             return True
-        if now_s < self._due_s:
-            return False
         period_s = 1.0 / max_rate_hz
-        is_late = now_s - self._due_s > period_s
-        self._due_s = (now_s if is_late else self._due_s) + period_s
+        due_s = self._taken_s + period_s
+        if now_s < due_s:
+            return False
+        is_late = now_s - due_s > period_s
+        self._taken_s = now_s if is_late else due_s
         return True
 
     def _age_ms(self, stamp: Any) -> dict[str, float]:

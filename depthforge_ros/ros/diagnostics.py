@@ -36,7 +36,7 @@ class Condition:
     engine_refusal: str = ''
     """Why an engine that is stored for this model does not run."""
     failure: str = ''
-    """Why the last transition failed."""
+    """Why the last transition failed, or the next would."""
 
 
 def camera_status(
@@ -63,10 +63,13 @@ def camera_status(
     )
 
 
-def idle_status(failure: str, *, name: str) -> Any:
-    """Say of a node that is not configured why it is not, if a transition failed."""
+def idle_status(failure: str, *, name: str, is_finalized: bool, last_error: str) -> Any:
+    """Say of a node that is not configured why it is not: by a failed transition, or for good."""
     level, message = _idle(failure, 'not configured')
-    return DiagnosticStatus(level=level, name=name, message=message)
+    if is_finalized:
+        level, message = DiagnosticStatus.STALE, 'finalized; only a restart brings the node back'
+    values = [KeyValue(key='last_error', value=last_error)]
+    return DiagnosticStatus(level=level, name=name, message=message, values=values)
 
 
 def _idle(failure: str, state: str) -> tuple[bytes, str]:

@@ -17,7 +17,8 @@ from depthforge_ros.pipeline import Pipeline, release_memory
 from depthforge_ros.ros import parameters
 from depthforge_ros.ros.camera import Camera
 from depthforge_ros.ros.diagnostics import camera_status, Condition, idle_status
-from depthforge_ros.ros.rig import Rig
+from depthforge_ros.ros.rig import IN_WORK, Rig
+from depthforge_ros.ros.services import guard
 from diagnostic_msgs.msg import DiagnosticArray
 import numpy as np
 from rcl_interfaces.msg import SetParametersResult
@@ -46,6 +47,9 @@ class DepthforgeNode(LifecycleNode):
         self._engine_refusal = ''
         self._active_since_s: float | None = None
         self._failure = ''
+        self._is_finalized = False
+        self._last_error = ''
+        guard(self, report=self._note)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         # A steady clock: the report of a stall must not wait for simulated time.
         self._timer = self.create_timer(
@@ -64,7 +68,7 @@ class DepthforgeNode(LifecycleNode):
 
     def close(self) -> None:
         """Stop and free everything, in whatever state; a frame that hangs is left behind."""
-        self._stop()
+        self._stop(is_closing=True)
         self._free()
         self.destroy_node()
 
@@ -97,11 +101,15 @@ class DepthforgeNode(LifecycleNode):
         del state
         self._stop()
         self._free()
+        self._is_finalized = True
         return TransitionCallbackReturn.SUCCESS
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Go back to unconfigured, from where the node can be configured anew."""
-        return self.on_shutdown(state)
+        del state
+        self._stop()
+        self._free()
+        return TransitionCallbackReturn.SUCCESS
 
     def _attempt(self, name: str, action: Callable[[], None]) -> TransitionCallbackReturn:
         """Run a transition that may fail: the reason is logged, and told on /diagnostics."""
@@ -109,13 +117,15 @@ class DepthforgeNode(LifecycleNode):
         try:
             action()
         except Exception as error:  # rclpy would swallow it without a word
-            self._failure = one_line(error)
+            reason = one_line(error)
             if self.context.ok():  # or else it was interrupted
-                self.get_logger().error(f'{name} failed: {self._failure}')
-            is_mendable = isinstance(error, UserError)
-            return (
-                TransitionCallbackReturn.FAILURE if is_mendable else TransitionCallbackReturn.ERROR
-            )
+                self.get_logger().error(f'{name} failed: {reason}')
+            if not isinstance(error, UserError):
+                self._failure = reason
+                return TransitionCallbackReturn.ERROR
+            # The rig tells that a frame is still in work for as long as it is.
+            self._failure = '' if error.reason == IN_WORK else reason
+            return TransitionCallbackReturn.FAILURE
         return TransitionCallbackReturn.SUCCESS
 
     def _configure(self) -> None:
@@ -167,10 +177,10 @@ class DepthforgeNode(LifecycleNode):
         topics = ', '.join(camera.topic for camera in self._rig.cameras)
         self.get_logger().info(f'waiting for images on {topics}')
 
-    def _stop(self) -> None:
+    def _stop(self, *, is_closing: bool = False) -> None:
         self._active_since_s = None
         if self._rig is not None:
-            self._rig.stop()
+            self._rig.stop(is_closing=is_closing)
 
     def _free(self) -> None:
         if self._rig is not None:
@@ -180,7 +190,15 @@ class DepthforgeNode(LifecycleNode):
 
     def _report(self) -> None:
         if self._rig is None:
-            statuses = [idle_status(self._failure, name=self.get_fully_qualified_name())]
+            name = self.get_fully_qualified_name()
+            statuses = [
+                idle_status(
+                    self._failure,
+                    name=name,
+                    is_finalized=self._is_finalized,
+                    last_error=self._last_error,
+                )
+            ]
         else:
             statuses = [self._status(one) for one in self._rig.cameras]
         message = DiagnosticArray(status=statuses)
@@ -198,7 +216,7 @@ class DepthforgeNode(LifecycleNode):
             metric=camera.metric.status,
             max_batch=self._rig.max_batch,
             engine_refusal=self._engine_refusal,
-            failure=self._failure,
+            failure=self._rig.left_behind or self._failure,
         )
         return camera_status(
             camera.statistics.snapshot(),
@@ -209,11 +227,20 @@ class DepthforgeNode(LifecycleNode):
             identity=self._identity,
         )
 
+    def _note(self, error: str) -> None:
+        """Log what went wrong without ending anything, and tell it on /diagnostics."""
+        self.get_logger().error(error)
+        self._last_error = error
+        for camera in () if self._rig is None else self._rig.cameras:
+            camera.statistics.noted(error)
+
     def _check_parameters(self, changed: list[Any]) -> SetParametersResult:
         """Refuse values that are not allowed, and changes that would not take effect."""
         try:
             for parameter in changed:
                 parameters.check(parameter.name, parameter.value)
+                if parameter.value is None and self.has_parameter(parameter.name):
+                    raise UserError(f'parameter {parameter.name} cannot be unset; set a value')
             parameters.read(self, changed)
         except UserError as error:
             return SetParametersResult(successful=False, reason=str(error))

@@ -12,6 +12,7 @@ from typing import Any
 from depthforge_ros.errors import UserError
 from depthforge_ros.frame import MAX_PIXELS
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rcl_interfaces.srv import ListParameters
 from rclpy.parameter import Parameter
 
 TYPE_NAMES = {
@@ -25,6 +26,8 @@ CAMERA_NAME = re.compile(r'[A-Za-z][A-Za-z0-9_]*')
 
 OWN = ('max_rate_hz', 'camera_height_m', 'camera_pitch_deg', 'image_rectified')
 """Parameters that a named camera may have a value of its own for, as NAME.camera_height_m."""
+UNSET_IN_FILE = 'null'
+"""How `ros2 param dump` writes an unset parameter, and ROS reads that back."""
 
 
 def _parameter(
@@ -213,12 +216,14 @@ def declare(node: Any) -> None:
 
 
 def declare_own(node: Any, cameras: tuple[str, ...]) -> None:
-    """Declare what named cameras may have of their own, without a value."""
-    for camera in filter(None, cameras):
-        for key in OWN:
-            if not node.has_parameter(f'{camera}.{key}'):
-                kind = Parameter.Type.from_parameter_value(_FIELDS[key].default)
-                _declare(node, f'{camera}.{key}', _FIELDS[key], kind)
+    """Declare what these cameras may have of their own, without a value, and that of no other."""
+    own = {f'{camera}.{key}': _FIELDS[key] for camera in filter(None, cameras) for key in OWN}
+    for name in node.list_parameters([], ListParameters.Request.DEPTH_RECURSIVE).names:
+        if '.' in name and is_ours(name) and name not in own:
+            node.undeclare_parameter(name)
+    for name, one in own.items():
+        if not node.has_parameter(name):
+            _declare(node, name, one, None)
 
 
 def _declare(node: Any, name: str, one: Field[Any], default: Any) -> None:
@@ -226,8 +231,15 @@ def _declare(node: Any, name: str, one: Field[Any], default: Any) -> None:
     node.declare_parameter(name, None, ParameterDescriptor(dynamic_typing=True))
     given = node.get_parameter(name).value
     node.undeclare_parameter(name)
+    descriptor = _descriptor(one)
+    if default is None:
+        # rclpy reads no parameter at all where one of a fixed type is unset; `check` fixes it.
+        descriptor.dynamic_typing = True
+        if given == UNSET_IN_FILE:
+            given = None
     check(name, given)
-    node.declare_parameter(name, default, _descriptor(one))
+    value = default if given is None else given
+    node.declare_parameter(name, value, descriptor, ignore_override=True)
 
 
 def is_runtime(name: str) -> bool:

@@ -12,6 +12,7 @@ from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallba
 from rclpy.qos import (
     QoSDurabilityPolicy,
     QoSHistoryPolicy,
+    QoSLivelinessPolicy,
     QoSPolicyKind,
     QoSProfile,
     QoSReliabilityPolicy,
@@ -23,8 +24,13 @@ POLICIES = (
     QoSPolicyKind.DEPTH,
     QoSPolicyKind.RELIABILITY,
     QoSPolicyKind.DURABILITY,
+    QoSPolicyKind.DEADLINE,
+    QoSPolicyKind.LIVELINESS,
+    QoSPolicyKind.LIVELINESS_LEASE_DURATION,
 )
 """What the standard parameters may override."""
+DURATIONS = ('deadline', 'liveliness_lease_duration')
+NO_LIMIT_NS = 2**63 - 1
 
 Report = Callable[[str], None]
 """Is told in one line why two ends of a topic do not talk to each other."""
@@ -71,7 +77,12 @@ def create_subscription(
 
 
 def _newest(reliability: Any) -> Any:
-    return QoSProfile(history=QoSHistoryPolicy.KEEP_LAST, depth=1, reliability=reliability)
+    return QoSProfile(
+        history=QoSHistoryPolicy.KEEP_LAST,
+        depth=1,
+        reliability=reliability,
+        liveliness=QoSLivelinessPolicy.AUTOMATIC,
+    )
 
 
 def _create(create: Callable[..., Any], kind: Any, topic: str, **options: Any) -> Any:
@@ -85,22 +96,41 @@ def _create(create: Callable[..., Any], kind: Any, topic: str, **options: Any) -
         raise UserError(
             f'{error} for topic {topic}; under qos_overrides, history is keep_last or keep_all, '
             'depth an integer, reliability reliable or best_effort, durability volatile or '
-            'transient_local'
+            'transient_local, liveliness automatic or manual_by_topic, deadline and '
+            'liveliness_lease_duration integers of nanoseconds, 0 for no limit'
         ) from error
 
 
 def _mismatch(event: Any, topic: str, own: Any, entity: str, peers: Sequence[Any]) -> str:
     """Name the topic, the policy of both sides and how to bring them together."""
-    policy = QoSPolicyKind(event.last_policy_kind).name.lower()
-    ours = _value(own, policy)
-    others = (_value(peer.qos_profile, policy) for peer in peers)
-    theirs = next((other for other in others if other != ours), 'another')
+    others = [peer.qos_profile for peer in peers]
+    policy = next((one for one in POLICIES if one == event.last_policy_kind), None)
+    if policy == QoSPolicyKind.LIVELINESS and not _other(own, others, 'liveliness'):
+        policy = QoSPolicyKind.LIVELINESS_LEASE_DURATION  # DDS has both in one policy
+    if policy is None:
+        names = ', '.join(one.name.lower() for one in POLICIES)
+        return (
+            f'{topic}: a policy of the other end does not fit, so no message passes; it is none '
+            f'that qos_overrides.{topic}.{entity} has ({names}): change it at the other end'
+        )
+    name = policy.name.lower()
+    ours, theirs = _value(own, name), _other(own, others, name) or 'another'
+    unit = ' (nanoseconds, 0 is no limit)' if name in DURATIONS else ''
     return (
-        f'{topic}: {policy} is {ours} here and {theirs} at the other end, so no message passes; '
-        f'set qos_overrides.{topic}.{entity}.{policy} to {theirs}, or {ours} at the other end'
+        f'{topic}: {name}{unit} is {ours} here and {theirs} at the other end, so no message '
+        f'passes; set qos_overrides.{topic}.{entity}.{name} to {theirs}, or {ours} at the other '
+        'end'
     )
 
 
+def _other(own: Any, others: Sequence[Any], policy: str) -> str:
+    """Return the first value that is not ours; empty where all are."""
+    values = (_value(other, policy) for other in others)
+    return next((value for value in values if value != _value(own, policy)), '')
+
+
 def _value(qos: Any, policy: str) -> str:
-    value = getattr(qos, policy, None)
-    return str(getattr(value, 'name', value)).lower()
+    value = getattr(qos, policy)
+    if policy in DURATIONS:
+        return str(value.nanoseconds % NO_LIMIT_NS)
+    return str(value.name).lower()

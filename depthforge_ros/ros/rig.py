@@ -23,7 +23,12 @@ from depthforge_ros.ros.worker import Worker
 import numpy as np
 import numpy.typing as npt
 
-DRAIN_TIMEOUT_S = 1.0
+DRAIN_TIMEOUT_S = 5.0
+"""The longest that a deactivation waits for the batch in work."""
+CLOSE_TIMEOUT_S = 1.0
+"""The same where the process is to end; less than `executable.GRACE_S`."""
+IN_WORK = 'still_in_work'
+"""Reason of the UserError that passes by itself."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,7 @@ class Rig:
         self._configs: Mapping[str, NodeConfig]
         self._at_network = config.output_resolution == 'network'
         self._worker: Worker[Camera, Frame] | None = None
+        self._is_started = False
         space = pipeline.engine.label_space
         self.reconfigure(config)
         try:
@@ -95,27 +101,36 @@ class Rig:
         """Take over what may change while frames come, of all cameras in one step."""
         self._configs = {name: for_camera(self._node, config, name) for name in config.cameras}
 
+    @property
+    def left_behind(self) -> str:
+        """What is wrong while a batch from before the last `stop` is in work; else empty."""
+        if self._is_started or not self.is_working:
+            return ''
+        return (
+            f'a frame from before deactivation has been in work for {self.busy_s:.0f} s; activate '
+            'once it has ended, or restart the node'
+        )
+
     def start(self) -> None:
         """Subscribe; refused with UserError while a batch of an earlier start still hangs."""
-        if self.is_working:
-            raise UserError(
-                f'a frame has been in work for {self.busy_s:.0f} s and cannot be ended; restart '
-                'the node'
-            )
+        if self.left_behind:
+            raise UserError(self.left_behind, reason=IN_WORK)
         engine = self._pipeline.engine
         if isinstance(engine, SparseDepthEngine):
             engine.restart()
         self._worker = Worker(self._answer)
+        self._is_started = True
         for camera in self.cameras:
             camera.subscribe()
 
-    def stop(self) -> None:
-        """Unsubscribe, answer the batch in work and drop what waits."""
+    def stop(self, *, is_closing: bool) -> None:
+        """Unsubscribe, answer the batch in work if it ends in time, and drop what waits."""
         for camera in self.cameras:
             camera.unsubscribe()
         if self._worker is None:
             return
-        for camera in self._worker.stop(DRAIN_TIMEOUT_S):
+        self._is_started = False
+        for camera in self._worker.stop(CLOSE_TIMEOUT_S if is_closing else DRAIN_TIMEOUT_S):
             camera.statistics.dropped('deactivated')
         if self.is_working:
             self._node.get_logger().error(

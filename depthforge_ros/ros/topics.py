@@ -28,7 +28,8 @@ def camera_topic(topic: str, camera: str) -> str:
 
 def camera_info_beside(image_topic: str) -> str:
     """Where image_transport's drivers publish the CameraInfo of an image topic."""
-    return f'{image_topic.removesuffix("/compressed").rpartition("/")[0]}/camera_info'
+    folder, slash, _ = image_topic.removesuffix('/compressed').rpartition('/')
+    return f'{folder}{slash}camera_info'
 
 
 def lossless(*, image_topic: str, node: str = '/depthforge') -> dict[str, str | int]:

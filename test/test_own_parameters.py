@@ -1,0 +1,74 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What cameras have of their own, as the tools of ROS ask for it over DDS."""
+
+from __future__ import annotations
+
+from pathlib import Path
+import signal
+from typing import Any
+
+from node_support import node_in_process
+import pytest
+from rcl_interfaces.msg import Parameter as ParameterMessage
+from rcl_interfaces.srv import GetParameters, ListParameters, SetParameters
+from rclpy.parameter import Parameter
+import yaml
+
+
+def ask(peer: Any, kind: Any, service: str, **request: Any) -> Any:
+    client = peer.node.create_client(kind, f'/depthforge/{service}')
+    peer.spin_until(client.service_is_ready)
+    future = client.call_async(kind.Request(**request))
+    peer.spin_until(future.done)
+    return future.result()
+
+
+def put(peer: Any, name: str, value: Any) -> tuple[bool, str]:
+    wanted = [Parameter(name, value=value).to_parameter_msg()]
+    (result,) = ask(peer, SetParameters, 'set_parameters', parameters=wanted).results
+    return bool(result.successful), str(result.reason)
+
+
+def values(peer: Any, names: list[str]) -> dict[str, Any]:
+    answers = ask(peer, GetParameters, 'get_parameters', names=names).values
+    messages = [ParameterMessage(name=n, value=v) for n, v in zip(names, answers, strict=True)]
+    return {one.name: Parameter.from_parameter_msg(one).value for one in messages}
+
+
+def dump(peer: Any) -> dict[str, Any]:
+    """Return what `ros2 param dump` writes: all parameters in one request."""
+    return values(peer, list(ask(peer, ListParameters, 'list_parameters').result.names))
+
+
+def test_all_can_be_read_where_some_are_unset(peer: Any) -> None:
+    with node_in_process(cameras=['a', 'b'], autostart=False, **{'b.max_rate_hz': 5.0}):
+        wanted = {'a.max_rate_hz': None, 'b.max_rate_hz': 5.0, 'max_rate_hz': 0.0}
+        assert values(peer, list(wanted)) == wanted
+        assert wanted.items() <= dump(peer).items()
+        assert put(peer, 'a.max_rate_hz', 2.0) == (True, '')
+        for value, text in ((1, '1 was given'), ('x', "'x' was given"), (None, 'set a value')):
+            is_done, reason = put(peer, 'a.max_rate_hz', value)
+            assert (is_done, text in reason) == (False, True), reason
+        assert values(peer, ['a.max_rate_hz']) == {'a.max_rate_hz': 2.0}
+
+
+def test_what_was_dumped_can_be_loaded(peer: Any, start_node: Any, tmp_path: Path) -> None:
+    with node_in_process(cameras=['a'], autostart=False, **{'a.camera_height_m': 1.5}):
+        dumped = dump(peer)
+    path = tmp_path / 'dumped.yaml'
+    path.write_text(yaml.safe_dump({'/depthforge': {'ros__parameters': dumped}}))
+    with start_node('--params-file', str(path)) as process:
+        assert dump(peer) == dumped
+        code, errors = process.end(signal.SIGTERM)
+    assert code == 0, errors
+
+
+@pytest.mark.parametrize('later', [['a'], ['']])
+def test_a_camera_that_is_no_longer_named_has_none(peer: Any, later: list[str]) -> None:
+    with node_in_process(cameras=['a', 'b'], autostart=False, **{'b.max_rate_hz': 5.0}):
+        assert put(peer, 'b.max_rate_hz', 6.0)[0]
+        assert put(peer, 'cameras', later)[0]
+        assert not put(peer, 'b.max_rate_hz', 7.0)[0]
+        own = {name for name in dump(peer) if name.partition('.')[0] in ('a', 'b')}
+        assert {name.partition('.')[0] for name in own} == set(filter(None, later))
