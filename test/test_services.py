@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 import signal
 from typing import Any
 
@@ -16,6 +17,10 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 
 UNKNOWN = 77
+
+
+def is_told(reports: list[Any], text: str) -> bool:
+    return bool(latest(reports).get('last_error', '').startswith(text))
 
 
 def test_a_transition_that_does_not_fit_is_refused(peer: Any, start_node: Any) -> None:
@@ -37,7 +42,7 @@ def test_a_transition_that_does_not_fit_is_refused(peer: Any, start_node: Any) -
                 assert not change_state(peer, other)
                 assert get_state(peer) == before
                 told = f'lifecycle transition {other} was refused: RCLError: '
-                peer.spin_until(lambda: latest(reports).get('last_error', '').startswith(told))  # noqa: B023
+                peer.spin_until(partial(is_told, reports, told))
         code, errors = process.end(signal.SIGTERM)
     assert code == 0, errors
     assert 'lifecycle transition 77 was refused' in errors
