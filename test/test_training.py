@@ -313,7 +313,7 @@ def test_a_first_loss_that_is_not_finite_keeps_nothing_and_says_so(
     assert main(['fit', str(configuration(tmp_path))]) == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert 'after iteration 0 of phase 0' in error
-    assert 'no state before it' in error
+    assert 'nothing is trained yet' in error
     assert not list((tmp_path / 'run').glob('*.safetensors'))
 
 

@@ -61,14 +61,23 @@ class Share:
     rank: int = 0
     world: int = 1
 
+    @property
+    def whole(self) -> Share:
+        """Return what all processes take together."""
+        return Share(self.size * self.world)
+
+    @property
+    def places(self) -> slice:
+        """Return where the process's views are among those of all."""
+        return slice(self.size * self.rank, self.size * (self.rank + 1))
+
     def of(self, count: int, step: int, seed: int) -> npt.NDArray[np.int64]:
         """Items out of `count` that the process takes in an iteration."""
-        items = in_rounds(count, self.size * self.world, step, seed)
-        return items[self.size * self.rank :][: self.size]
+        return in_rounds(count, self.size * self.world, step, seed)[self.places]
 
     def generators(self, step: int, seed: int) -> list[np.random.Generator]:
         """One per view: the same for a view whichever process takes it."""
-        places = range(self.size * self.rank, self.size * (self.rank + 1))
+        places = range(self.size * self.world)[self.places]
         return [np.random.default_rng((seed, step, place)) for place in places]
 
 
@@ -120,17 +129,20 @@ class Cache:
         """
         Read random views; only the named blocks are read, the others are left out.
 
-        With `rare_classes` half of each batch is drawn by rare class sampling.
+        With `rare_classes` half of each batch, that of all processes, is drawn by rare class
+        sampling.
         """
+        whole = share.whole
         chances = rare_class_chances(self.labels) if rare_classes else None
 
         def read(step: int) -> Batch:
-            chosen = share.of(len(self.rgb), step, seed)
-            generators = share.generators(step, seed)
+            chosen = whole.of(len(self.rgb), step, seed)
+            generators = whole.generators(step, seed)
             if chances is not None:
-                half = share.size // 2
+                half = whole.size // 2
                 rare = [rng.choice(len(chances), p=chances) for rng in generators[:half]]
                 chosen = np.array([*chosen[half:], *rare])
+            chosen, generators = chosen[share.places], generators[share.places]
             return Batch(
                 torch.from_numpy(self.rgb[chosen]),
                 torch.from_numpy(self.labels[chosen]),

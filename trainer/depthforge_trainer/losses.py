@@ -26,6 +26,8 @@ from torch.nn import functional
 
 LEAST = 1e-6
 """Of a divisor: where nothing is counted, the sum above it is 0."""
+WANTED = -1e9
+"""Cost of a query whose prediction is not finite: it is matched, so that the loss shows it."""
 
 
 @dataclass(frozen=True)
@@ -226,6 +228,7 @@ def match(
     overlap = shares @ masks_GP.T
     dice_cost = 1.0 - (2.0 * overlap + 1.0) / (shares.sum(1)[:, None] + masks_GP.sum(1) + 1.0)
     cost = weights.classes * class_cost + weights.mask * mask_cost + weights.dice * dice_cost
+    cost = cost.where(cost.isfinite(), WANTED)
     query, target = linear_sum_assignment(cost.cpu().numpy())
     device = cost.device
     return torch.as_tensor(query, device=device), torch.as_tensor(target, device=device)

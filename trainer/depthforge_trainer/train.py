@@ -211,16 +211,23 @@ class Trainer:
     def _stop(
         self, loss: float, batch: Batch, place: Place, optimizer: torch.optim.Optimizer
     ) -> None:
-        """Name the batch whose loss or gradient is not finite; the state before it is kept."""
-        if place.step and self.fabric.is_global_zero:
+        """Name the batch whose loss or gradient is not finite; keep the state before it."""
+        # In half precision, in which checkpoints are.
+        sound = all(bool(p.half().isfinite().all()) for p in self.training.parameters())
+        if place.step and sound and self.fabric.is_global_zero:
             self._write(place, optimizer)
-        kept = 'there is no state before it'
-        if place.step or place.phase:
-            kept = f'the state before it is kept in {self.output}'
+        self.fabric.barrier()
+        advice = 'nothing is trained yet: look at these files, or start with a lower learning rate'
+        if (self.output / STATE).is_file():
+            advice = (
+                f'look at these files and go on by --resume, or give start_from: {self.last} with '
+                'a lower learning rate and another output'
+            )
+        elif not sound:
+            advice = 'no sound state was saved: start with a lower learning rate or save_every'
         raise UserError(
             f'the loss or its gradient became {loss} after iteration {place.step} of phase '
-            f'{place.phase}, on {", ".join(batch.files)}; {kept}: look at these files, or lower '
-            'the learning rate'
+            f'{place.phase}, on {", ".join(batch.files)}; {advice}'
         )
 
     def _write(self, place: Place, optimizer: torch.optim.Optimizer) -> None:
