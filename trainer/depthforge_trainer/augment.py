@@ -31,8 +31,8 @@ class Augment:
     """Largest change, as a share of the full range; contrast and saturation change likewise."""
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.scale[0] <= self.scale[1]:
-            raise UserError(f'scale {self.scale} must be two positive numbers, smaller first')
+        if self.scale[0] > self.scale[1]:
+            raise UserError(f'scale {self.scale} came; give the smaller number first')
 
 
 def view(sample: Sample, augment: Augment, rng: np.random.Generator) -> tuple[Rgb, Labels]:

@@ -20,6 +20,7 @@ from depthforge_ros.errors import UserError
 from depthforge_ros.labels import CAMVID
 from depthforge_ros.model.checkpoint import (
     describe_checkpoint,
+    FOUNDATION_PATCH,
     load_network,
     save_checkpoint,
 )
@@ -73,6 +74,11 @@ class DistillConfig:
     def __post_init__(self) -> None:
         if not self.sources:
             raise UserError('sources are empty; name at least one')
+        if self.augment.height % FOUNDATION_PATCH or self.augment.width % FOUNDATION_PATCH:
+            raise UserError(
+                f'augment: views of {self.augment.height} x {self.augment.width} pixels came; '
+                f"height and width must be multiples of the teacher's patch, {FOUNDATION_PATCH}"
+            )
 
 
 class Student(nn.Module):

@@ -163,6 +163,10 @@ def rare_class_chances(labels: Labels) -> npt.NDArray[np.float64]:
     counts = np.stack([np.bincount(view.ravel(), minlength=256) for view in labels])
     counts = counts[:, :UNLABELLED]
     shown = counts >= RARE_PIXELS
+    if not shown.any():
+        raise UserError(
+            f'rare_classes came, but no view shows {RARE_PIXELS} pixels of any class; leave it out'
+        )
     classes = np.flatnonzero(shown.any(0))
     frequency = counts.sum(0)[classes] / counts.sum()
     chance = np.exp((1.0 - frequency) / RARE_TEMPERATURE)

@@ -114,6 +114,7 @@ class Trainer:
         self.fabric = fabric
         self.frozen = frozen
         self.network = build_network(config).to(fabric.device)
+        _check_head_phases(config, self.network)
         self.output = Path(config.output)
         self.output.mkdir(parents=True, exist_ok=True)
         # What is rendered or computed once is made by the first process.
@@ -282,6 +283,28 @@ def _network_of(average: AveragedModel) -> DepthForge:
     if not isinstance(average.module, Training):
         raise TypeError(type(average.module))
     return average.module.network
+
+
+def _check_head_phases(config: FitConfig, network: DepthForge) -> None:
+    """Refuse phases that would train the head on features which are not the visual stream's."""
+    trains = [phase.train for phase in config.phases]
+    if 'head' not in trains:
+        return
+    first = min((trains.index(t) for t in ('encoder', 'auxiliary') if t in trains), default=None)
+    late = first is not None and 'head' in trains[first:]
+    if late or not _streams_are_equal(network):
+        raise UserError(
+            'a phase trains head, on the features of the depth encoder, but the visual encoder '
+            f'{"is trained before it" if late else "has other weights"}; train all instead'
+        )
+
+
+def _streams_are_equal(network: DepthForge) -> bool:
+    one, other = network.depth_encoder.state_dict(), network.visual.state_dict()
+    return one.keys() == other.keys() and all(
+        value.shape == other[name].shape and bool(torch.equal(value, other[name]))
+        for name, value in one.items()
+    )
 
 
 def _loaders(sources: Sequence[Source], space: LabelSpace) -> list[Loader]:
