@@ -22,6 +22,7 @@ from depthforge_ros.model.network import DepthForge
 from depthforge_trainer.augment import Augment, view
 from depthforge_trainer.data import Loader, Rgb
 from depthforge_trainer.datasets.base import Labels
+from depthforge_trainer.lock import alone_in
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -188,19 +189,32 @@ def build_cache(
     """
     Draw `views` views per sample and store them with their depth features (half precision).
 
-    `of` is kept with them, and has to be the same when they are read again.
+    `of` is kept with them, and has to be the same when they are read again. Processes that share
+    the folder wait for the one that fills it.
     """
-    done = folder / 'complete'
     files = [str(load.image) for load in samples]
     made_of = json.dumps({'views': views, 'files': files, 'augment': asdict(augment), 'of': of})
-    if done.is_file():
-        if done.read_text() != made_of:
+    with alone_in(folder):
+        done = folder / 'complete'
+        if not done.is_file():
+            _fill_cache(folder, network, samples, views, augment, rng)
+            done.write_text(made_of)
+        elif done.read_text() != made_of:
             raise UserError(
                 f'{folder} holds views of other images, another augmentation, seed or foundation '
                 'than the configuration names; name another cache, or remove the folder'
             )
-        return Cache(folder, files)
-    folder.mkdir(parents=True, exist_ok=True)
+    return Cache(folder, files)
+
+
+def _fill_cache(
+    folder: Path,
+    network: DepthForge,
+    samples: Sequence[Loader],
+    views: int,
+    augment: Augment,
+    rng: np.random.Generator,
+) -> None:
     config = network.config.encoder
     count = len(samples) * views
     patches = (augment.height // config.patch) * (augment.width // config.patch)
@@ -217,8 +231,6 @@ def build_cache(
                 blocks[index, block] = x_1NC[0].half().cpu().numpy()
     for array in (rgb, labels, blocks):
         array.flush()
-    done.write_text(made_of)
-    return Cache(folder, files)
 
 
 def create_array(path: Path, kind: type, shape: tuple[int, ...]) -> np.memmap[Any, Any]:

@@ -23,7 +23,7 @@ def build_network(config: FitConfig) -> DepthForge:
     visual = Path(config.visual_foundation) if config.visual_foundation else None
     if config.start_from:
         network, start = load_network(Path(config.start_from), foundation, visual)
-        _take_over(network, config.model)
+        _reconfigure(network, config.model)
         if start.label_space != config.classes:
             raise UserError(
                 f'{config.start_from} has the classes of {start.label_space.name}, the '
@@ -44,23 +44,26 @@ def build_network(config: FitConfig) -> DepthForge:
     return network.eval()
 
 
-def _take_over(network: DepthForge, wanted: NetworkConfig) -> None:
+def take_over(before: NetworkConfig, wanted: NetworkConfig) -> NetworkConfig:
     """Change what a training may change although the weights were trained otherwise."""
-    before = network.config.tokens
     tokens = dataclasses.replace(
-        before,
+        before.tokens,
         attention=wanted.tokens.attention,
         depth_weight=wanted.tokens.depth_weight,
         scale_init=wanted.tokens.scale_init,
         cosine=wanted.tokens.cosine,
     )
+    return dataclasses.replace(before, tokens=tokens, short_side=wanted.short_side)
+
+
+def _reconfigure(network: DepthForge, wanted: NetworkConfig) -> None:
+    before = network.config.tokens
+    network.config = take_over(network.config, wanted)
+    tokens = network.config.tokens
     if isinstance(network.tokens, DepthAwareTokens):
         network.tokens.config = tokens
         if tokens.scale_init != before.scale_init:
             nn.init.constant_(network.tokens.scale, tokens.scale_init)
-    network.config = dataclasses.replace(
-        network.config, tokens=tokens, short_side=wanted.short_side
-    )
 
 
 def save(path: Path, network: DepthForge, config: FitConfig, *, seconds: float) -> None:

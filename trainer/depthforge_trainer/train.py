@@ -154,8 +154,10 @@ class Trainer:
         for source, samples in zip(self.config.targets, self.targets, strict=True):
             with self.fabric.autocast():
                 miou = validate(network, samples, self.config.classes, self.frozen)
-            which = source if source.corruption else replace(source, severity=0)
-            rows.append((*(getattr(which, name) for name in TARGET_COLUMNS), f'{miou:.2f}'))
+            cells = {name: getattr(source, name) for name in TARGET_COLUMNS}
+            if not source.corruption:
+                cells['severity'] = 0
+            rows.append((*cells.values(), f'{miou:.2f}'))
         if self.targets:
             with (self.output / TARGETS).open('w', newline='') as file:
                 csv.writer(file).writerows(rows)
