@@ -8,7 +8,7 @@ Shapes: B batch, N patches, C teacher width, c student width.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import csv
 import dataclasses
 from dataclasses import dataclass, field
@@ -29,6 +29,7 @@ from depthforge_ros.model.network import DepthForge
 from depthforge_trainer.augment import Augment
 from depthforge_trainer.data import loaders, Source
 from depthforge_trainer.features import in_rounds
+from depthforge_trainer.provenance import joined, Provenance, steps_before
 from depthforge_trainer.schedule import cosine
 from depthforge_trainer.slicing import slice_encoder
 from depthforge_trainer.targets import ask_teacher, draw, Targets, View
@@ -128,6 +129,7 @@ def _optimize(
 ) -> Path:
     """Minimise the sum of the losses of batches of views; log, save and return the path."""
     optimizer = torch.optim.AdamW(parameters, config.learning_rate, weight_decay=0.02)
+    before = steps_before(config.start_from)
     output = Path(config.output)
     path = output / 'last.safetensors'
     start = time.perf_counter()
@@ -150,7 +152,7 @@ def _optimize(
             progress.set_postfix(figures, refresh=False)
             if step % SAVE_EVERY == 0 or step == config.iterations:
                 log.flush()
-                _save(path, network, config, seconds)
+                _save(path, network, config, seconds, before)
     return path
 
 
@@ -272,18 +274,20 @@ def _targets(config: DistillConfig, rng: np.random.Generator) -> Targets:
     )
 
 
-def _save(path: Path, network: DepthForge, config: DistillConfig, seconds: float) -> None:
+def _save(
+    path: Path,
+    network: DepthForge,
+    config: DistillConfig,
+    seconds: float,
+    before: Sequence[Provenance],
+) -> None:
     if not network.config.shared_encoder:
         visual_from_depth(network)
-    save_checkpoint(
-        path,
-        network,
-        label_space=CAMVID,
-        provenance={
-            'teacher': 'Depth Anything V2 Small',
-            'data': [dataclasses.asdict(s) | {'root': Path(s.root).name} for s in config.sources],
-            'data_licence': config.data_licence,
-            'iterations': config.iterations,
-            'seconds': math.ceil(seconds),
-        },
-    )
+    own = {
+        'teacher': 'Depth Anything V2 Small',
+        'data': [dataclasses.asdict(s) | {'root': Path(s.root).name} for s in config.sources],
+        'data_licence': config.data_licence,
+        'iterations': config.iterations,
+        'seconds': math.ceil(seconds),
+    }
+    save_checkpoint(path, network, label_space=CAMVID, provenance=joined(own, before))

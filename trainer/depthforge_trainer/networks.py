@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import dataclasses
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from depthforge_ros.model.config import NetworkConfig
 from depthforge_ros.model.network import DepthForge
 from depthforge_ros.model.tokens import DepthAwareTokens
 from depthforge_trainer.config import FitConfig
+from depthforge_trainer.provenance import joined, Provenance
 from depthforge_trainer.teacher import load_depth, load_foundation
 from torch import nn
 
@@ -66,21 +68,29 @@ def _reconfigure(network: DepthForge, wanted: NetworkConfig) -> None:
             nn.init.constant_(network.tokens.scale, tokens.scale_init)
 
 
-def save(path: Path, network: DepthForge, config: FitConfig, *, seconds: float) -> None:
-    """Write the checkpoint with where it comes from."""
+def save(
+    path: Path,
+    network: DepthForge,
+    config: FitConfig,
+    *,
+    seconds: float,
+    before: Sequence[Provenance],
+) -> None:
+    """Write the checkpoint with where it comes from, after the steps `before`."""
+    own = {
+        'data': [dataclasses.asdict(s) | {'root': Path(s.root).name} for s in config.sources],
+        'data_licence': config.data_licence,
+        'phases': [dataclasses.asdict(phase) for phase in config.phases],
+        'augment': dataclasses.asdict(config.augment),
+        'loss': dataclasses.asdict(config.loss),
+        'seed': config.seed,
+        'seconds': round(seconds),
+    }
     save_checkpoint(
         path,
         network,
         label_space=config.classes,
-        provenance={
-            'data': [dataclasses.asdict(s) | {'root': Path(s.root).name} for s in config.sources],
-            'data_licence': config.data_licence,
-            'phases': [dataclasses.asdict(phase) for phase in config.phases],
-            'augment': dataclasses.asdict(config.augment),
-            'loss': dataclasses.asdict(config.loss),
-            'seed': config.seed,
-            'seconds': round(seconds),
-        },
+        provenance=joined(own, before),
         foundation=config.foundation_name or None,
         visual_foundation=config.visual_foundation_name or None,
     )

@@ -32,6 +32,7 @@ from depthforge_trainer.losses import auxiliary_loss, LossWeights, set_loss
 from depthforge_trainer.networks import build_network, save
 from depthforge_trainer.optimizer import build_optimizer
 from depthforge_trainer.processes import launch, recompute_activations
+from depthforge_trainer.provenance import steps_before
 from depthforge_trainer.schedule import SCHEDULES
 from depthforge_trainer.state import load_state, Place, restore_optimizer, save_state, STATE
 from depthforge_trainer.validation import FrozenDepth, picture, validate
@@ -114,6 +115,7 @@ class Trainer:
         self.fabric = fabric
         self.frozen = frozen
         self.network = build_network(config).to(fabric.device)
+        self.before = steps_before(config.start_from, config.foundation, config.visual_foundation)
         _check_head_phases(config, self.network)
         self.output = Path(config.output)
         self.output.mkdir(parents=True, exist_ok=True)
@@ -142,7 +144,7 @@ class Trainer:
                 place = replace(place, phase=index + 1, step=0)
         if self.fabric.is_global_zero:
             # A run that was stopped after its last state has not written it yet.
-            save(self.last, _network_of(self.average), self.config, seconds=place.seconds)
+            self._save_network(self.last, place)
             self._judge_targets()
             (self.output / STATE).unlink(missing_ok=True)
         self.fabric.barrier()
@@ -236,7 +238,11 @@ class Trainer:
     def _write(self, place: Place, optimizer: torch.optim.Optimizer) -> None:
         """Write the state, then the averaged network, which alone would look like a run's end."""
         save_state(self.output, self.config, place, self.training, self.average, optimizer)
-        save(self.last, _network_of(self.average), self.config, seconds=place.seconds)
+        self._save_network(self.last, place)
+
+    def _save_network(self, path: Path, place: Place) -> None:
+        network = _network_of(self.average)
+        save(path, network, self.config, seconds=place.seconds, before=self.before)
 
     def _save(self, place: Place, optimizer: torch.optim.Optimizer, log: Log) -> Place:
         """Write the run's state; keep the network if it is the best so far."""
@@ -248,7 +254,7 @@ class Trainer:
                 log.validation(place, miou)
                 if miou > place.best_miou:
                     place = replace(place, best_miou=miou)
-                    save(self.output / BEST, network, self.config, seconds=place.seconds)
+                    self._save_network(self.output / BEST, place)
             self._write(place, optimizer)
             if log.wants_pictures:
                 shown = self.validation or self.samples
