@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+import runpy
 from typing import Any
 
 from depthforge_ros.model.config import (
@@ -28,6 +29,7 @@ import pytest
 from test_trainer import configuration
 import yaml
 
+DOCS = Path(__file__).resolve().parents[1] / 'docs'
 ENCODER = {'train': 'encoder', 'iterations': 2, 'batch': 1, 'encoder_learning_rate': 1e-3}
 HEAD = {'train': 'head', 'iterations': 2, 'batch': 1}
 PLAIN = {'kind': 'images', 'root': 'data'}
@@ -110,6 +112,11 @@ def test_numbers_of_a_model_may_come_as_yaml_writes_them(tmp_path: Path) -> None
     assert read_config(path, FitConfig).model.tokens.scale_init == 1e-3
 
 
+def test_a_gradient_need_not_be_clipped(tmp_path: Path) -> None:
+    path = changed(tmp_path, {'gradient_clip': float('inf')})
+    assert read_config(path, FitConfig).gradient_clip == float('inf')
+
+
 def test_every_range_is_of_a_key() -> None:
     kinds = (
         FitConfig, Phase, Source, Augment, LossWeights, DistillConfig, StudyConfig, NetworkConfig,
@@ -119,6 +126,15 @@ def test_every_range_is_of_a_key() -> None:
     assert keys.keys() == RANGES.keys()
     for kind, ranges in RANGES.items():
         assert ranges.keys() <= keys[kind], kind
+
+
+def test_the_keys_are_told_of_as_they_are() -> None:
+    module = runpy.run_path(str(DOCS / 'training.py'))
+    text = (DOCS / 'training.md').read_text()
+    assert module['section']() in text, 'run python docs/training.py'
+    assert module['page'](text) == text
+    for kind in (FitConfig, Phase, Source, Augment, LossWeights, DistillConfig, StudyConfig):
+        assert not [row for row in module['_table'](kind, '') if row.endswith('|  |\n')], kind
 
 
 @pytest.mark.parametrize('late', [False, True])

@@ -35,6 +35,7 @@ class Phase:
     encoder's own weights as well; `auxiliary`: tokens and visual encoder by the auxiliary loss
     alone, which costs a third."""
     iterations: int
+    """Each takes one batch and changes the weights once."""
     batch: int = 2
     """Views per iteration and process."""
     schedule: str = 'cosine'
@@ -67,8 +68,11 @@ class FitConfig:
     output: str
     """Folder of checkpoints, logs and the feature cache."""
     model: NetworkConfig
+    """Sizes and forms of the network; those of the weights that are read."""
     sources: tuple[Source, ...]
+    """What is trained on; at least one with labels."""
     phases: tuple[Phase, ...]
+    """Done one after the other."""
     label_space: str = 'camvid'
     """Classes of the network: `camvid` (11), `camvid_32` (31 and void) or `cityscapes` (19)."""
     validation: tuple[Source, ...] = ()
@@ -103,9 +107,13 @@ class FitConfig:
     """Half of each batch (of all processes; at least 2 each) by rare class sampling; with cached
     views only."""
     augment: Augment = field(default_factory=Augment)
+    """What the views of the training look like."""
     loss: LossWeights = field(default_factory=LossWeights)
+    """Weights of its terms."""
     weight_decay: float = 0.05
+    """AdamW's, of matrices; norms, biases, tokens and embeddings do not decay."""
     gradient_clip: float = 1.0
+    """Longest gradient of an iteration, over all that is trained; .inf clips nothing."""
     average_decay: float = 0.995
     """Of the moving average of the weights, which is what is saved."""
     precision: str = '32-true'
@@ -114,9 +122,11 @@ class FitConfig:
     """Compute the visual encoder's activations again in the backward pass instead of keeping
     them: less memory for about a third more time."""
     seed: int = 0
+    """Of views, their order and the weights that are fresh."""
     threads: int = 2
+    """CPU threads of each process."""
     data_licence: str = ''
-    """Written into the checkpoint."""
+    """Written into the checkpoint, with those of the steps before it."""
 
     def __post_init__(self) -> None:
         if self.label_space not in LABEL_SPACES:

@@ -50,6 +50,7 @@ class DistillConfig:
     """Everything that `depthforge-train distill` needs."""
 
     output: str
+    """Folder of the checkpoint, the log and what the teacher said."""
     teacher: str
     """Depth Anything V2 Small weights (.safetensors)."""
     model: NetworkConfig
@@ -57,20 +58,28 @@ class DistillConfig:
     kept_blocks: tuple[int, ...]
     """Teacher blocks from which the student's are cut; the taps must match the teacher's."""
     sources: tuple[Source, ...]
+    """What is distilled on; labels are not looked at."""
     iterations: int
+    """Each takes one batch and changes the weights once."""
     start_from: str = ''
     """Checkpoint of a student to go on from, instead of cutting one out of the teacher; what is
     not distilled (tokens, decoder) is kept."""
     batch: int = 8
+    """Views per iteration."""
     learning_rate: float = 5e-4
+    """Peak of a cosine."""
     views: int = 1
     """Views per image, drawn once; the teacher's answers are kept on disk."""
     augment: Augment = field(default_factory=Augment)
+    """What the views look like; sides are multiples of 14."""
     distortion: float = 0.2
     """Photometric distortion that only the student sees."""
     seed: int = 0
+    """Of views, their order and the weights that are fresh."""
     threads: int = 2
+    """CPU threads."""
     data_licence: str = ''
+    """Written into the checkpoint, with those of the steps before it."""
 
     def __post_init__(self) -> None:
         if not self.sources:

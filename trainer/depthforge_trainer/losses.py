@@ -35,9 +35,13 @@ class LossWeights:
     """Weights of the terms."""
 
     classes: float = 2.0
+    """Of the cross-entropy of the queries' classes."""
     mask: float = 5.0
+    """Of the binary cross-entropy of the matched masks."""
     dice: float = 5.0
+    """Of their Dice loss."""
     no_object: float = 0.1
+    """Of a query without a match in the class term, where the others have 1."""
     semantic: float = 0.0
     """Of the pixel-wise cross-entropy of the semantic output; not in the paper, where it is 0.
     It trains the output that is used, and short trainings need it."""
@@ -45,6 +49,7 @@ class LossWeights:
     """Of the cross-entropy of a linear classifier on the visual encoder's maps, which only the
     training has; it trains a visual encoder, where that is trained."""
     points: int = 12544
+    """Sampled in each view, at which masks are matched and compared."""
 
 
 class Terms(NamedTuple):

@@ -29,7 +29,7 @@ class Range:
     def __str__(self) -> str:
         """Say it in words."""
         low = f'above {self.low:g}' if self.low_open else f'at least {self.low:g}'
-        if self.high is None:
+        if self.high in (None, math.inf):
             return low
         return f'{low}, {"below" if self.high_open else "at most"} {self.high:g}'
 

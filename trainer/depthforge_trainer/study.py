@@ -43,6 +43,7 @@ class StudyConfig:
     unseen: tuple[str, ...]
     """Groups of targets that make the average."""
     seeds: tuple[int, ...] = (0, 1, 2)
+    """Each variant runs with each."""
     start: tuple[Phase, ...] = ()
     """Phases before those of `fit`, done once for all variants of a seed that begin alike, which
     may differ in `phases`, `targets` and, if only the head is trained, in how the tokens work:
