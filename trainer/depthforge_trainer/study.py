@@ -36,8 +36,9 @@ class StudyConfig:
     output: str
     """Folder of a run each in VARIANT/SEED, of the caches, and of study.json and study.md."""
     fit: dict[str, Any]
-    """What all runs share, as `fit` takes it, without output, cache and seed. Targets are named
-    `group` or `group/member`; a group counts as one, the mean of its members."""
+    """What all runs share, as `fit` takes it, without output, cache, seed, and start_from where
+    there is a `start`. Targets are named `group` or `group/member`; a group counts as one, the
+    mean of its members."""
     variants: dict[str, Any]
     """By name what a variant has otherwise, merged into `fit`; the first is compared with."""
     unseen: tuple[str, ...]
