@@ -131,8 +131,9 @@ def test_values_outside_the_data_set_are_named(name: str, tmp_path: Path) -> Non
 def test_colours_outside_camvid_are_refused(tmp_path: Path) -> None:
     write('camvid_32', tmp_path)
     labels = tmp_path / 'LabeledApproved_full' / 'a_L.png'
-    cv2.imwrite(str(labels), np.full((10, 12, 3), 1, np.uint8))
-    assert 'a_L.png' in check('camvid_32', tmp_path).faults[0]
+    cv2.imwrite(str(labels), np.full((10, 12, 3), (2, 1, 9), np.uint8))
+    (fault,) = check('camvid_32', tmp_path).faults
+    assert 'a_L.png holds the colour R,G,B = 9,1,2;' in fault
 
 
 def test_the_32_classes_of_camvid_are_grouped_into_its_11() -> None:
@@ -176,7 +177,7 @@ def test_check_command_counts_and_says_what_is_wrong(
 def test_labels_without_an_image_are_faults(name: str, tmp_path: Path) -> None:
     split = write(name, tmp_path)
     labels = tmp_path / LAYOUTS[name][2]
-    end = DATASETS[name].labels_end
+    end = DATASETS[name].labels[0].rpartition('*')[2]
     # What is published beside the labels is no label file.
     if end != '.png':
         (labels.parent / 'ulm_1_gtFine_color.png').touch()
@@ -185,6 +186,63 @@ def test_labels_without_an_image_are_faults(name: str, tmp_path: Path) -> None:
     findings = check(name, tmp_path, split)
     assert findings.faults == (f'{alone} has no image',)
     assert findings.labels == 1
+
+
+@pytest.mark.parametrize('name', LAYOUTS)
+def test_labels_of_which_none_has_an_image_are_one_fault(name: str, tmp_path: Path) -> None:
+    split = write(name, tmp_path)
+    _, image, labels, _, _ = LAYOUTS[name]
+    (tmp_path / image).unlink()
+    findings = check(name, tmp_path, split)
+    folder = (tmp_path / labels).parent
+    assert findings.images == 0
+    assert findings.faults == (f'{folder} has 1 label files, and none of them has an image',)
+
+
+def test_a_city_without_images_is_a_fault(tmp_path: Path) -> None:
+    split = write('cityscapes', tmp_path)
+    (labels,) = (tmp_path / 'gtFine').glob('*/*/*.png')
+    for number in range(3):
+        other = labels.parents[1] / 'bonn' / f'bonn_{number}_gtFine_labelIds.png'
+        other.parent.mkdir(exist_ok=True)
+        other.write_bytes(labels.read_bytes())
+    (fault,) = check('cityscapes', tmp_path, split).faults
+    assert fault.endswith('bonn has 3 label files, and none of them has an image')
+
+
+@pytest.mark.parametrize('file', ['images/a.jpg', 'labels/a.png'])
+def test_files_that_are_cut_short_are_faults(file: str, tmp_path: Path) -> None:
+    (tmp_path / 'images').mkdir()
+    (tmp_path / 'labels').mkdir()
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 255, (200, 300, 3), np.uint8)
+    cv2.imwrite(str(tmp_path / 'images' / 'a.jpg'), image)
+    cv2.imwrite(str(tmp_path / 'labels' / 'a.png'), image[..., 0] % 11)
+    assert check('camvid', tmp_path).faults == ()
+    whole = (tmp_path / file).read_bytes()
+    (tmp_path / file).write_bytes(whole[: len(whole) // 2])
+    (fault,) = check('camvid', tmp_path).faults
+    assert file in fault
+    assert '; replace it' in fault
+
+
+def test_two_images_of_one_label_file_are_a_fault(tmp_path: Path) -> None:
+    write('camvid', tmp_path)
+    (tmp_path / 'images' / 'a.png').write_bytes((tmp_path / 'images' / 'a.jpg').read_bytes())
+    (fault,) = check('camvid', tmp_path).faults
+    assert 'a.png and a.jpg share' in fault
+
+
+@pytest.mark.parametrize('name', LAYOUTS)
+def test_an_absent_label_and_a_broken_one_are_different_faults(name: str, tmp_path: Path) -> None:
+    split = write(name, tmp_path)
+    labels = tmp_path / LAYOUTS[name][2]
+    labels.write_bytes(b'no image')
+    (fault,) = check(name, tmp_path, split).faults
+    assert 'cannot be decoded' in fault
+    labels.unlink()
+    (fault,) = check(name, tmp_path, split).faults
+    assert fault == f'{labels} is missing; add it, or leave out its image'
 
 
 def test_a_missing_label_file_stops_a_run_in_one_line(

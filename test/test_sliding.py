@@ -80,8 +80,9 @@ def test_the_command_says_what_is_wrong_with_windows(
 ) -> None:
     base = ['evaluate', 'images', '--dataset', 'folder', '--labels', 'camvid']
     base += ['--root', str(folder), '--window']
-    assert main([*base, '50']) == 2
-    assert 'windows of 50 pixels' in capsys.readouterr().err
+    for size in ('50', '0'):
+        assert main([*base, size]) == 2
+        assert f'windows of {size} pixels' in capsys.readouterr().err
     assert main([*base, '64', '--engine', 'int8']) == 2
     assert "'int8'" in capsys.readouterr().err
     assert main([*base, '64', '--limit', '1']) == 0

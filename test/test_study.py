@@ -137,6 +137,8 @@ def test_a_cache_of_other_views_is_refused(
     fields = yaml.safe_load(path.read_text())
     fields['fit']['augment']['scale'] = [1.0, 1.1]
     path.write_text(yaml.safe_dump(fields))
+    # As earlier versions left it.
+    (tmp_path / 'study' / 'joint' / '0' / 'config.json').unlink()
     capsys.readouterr()
     assert main(['study', str(path), '--variants', 'rein']) == 2
     line = capsys.readouterr().err.strip().splitlines()[-1]
@@ -192,6 +194,11 @@ def test_changes_merge_into_mappings_and_replace_all_else() -> None:
         ({'unseen': ['moon']}, ['moon', "'far'", "'near'"]),
         ({'variants': {'odd': {'modle': {}}}}, ['odd', 'modle', 'did you mean model']),
         ({'fitt': {}}, ['fitt', 'did you mean fit']),
+        ({'variants': {'odd': 5}}, ['variant odd is 5', 'mapping']),
+        ({'variants': {'odd': {'seed': 3}}}, ['odd names seed', 'leave it out']),
+        ({'variants': {'odd': {'model': None}}}, ['variant odd: model', 'NetworkConfig is None']),
+        ({'unseen': []}, ['unseen is empty']),
+        ({'seeds': [-1]}, ['seeds[0] is -1', 'at least 0']),
     ],
 )
 def test_wrong_studies_are_refused_in_one_line(

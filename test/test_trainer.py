@@ -112,7 +112,10 @@ def test_fit_reads_the_cache_of_frozen_features(tmp_path: Path) -> None:
 def test_a_resumed_run_equals_one_that_was_never_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    phases = [{'train': kind, 'iterations': 4, 'batch': 2} for kind in ('all', 'encoder')]
+    phases = [
+        {'train': kind, 'iterations': 4, 'batch': 2, 'encoder_learning_rate': 1e-4}
+        for kind in ('all', 'encoder')
+    ]
     validation = [{'kind': 'camvid', 'root': str(tmp_path / 'data')}]
     changes: dict[str, object] = {'phases': phases, 'validation': validation, 'save_every': 2}
     path = configuration(tmp_path, **changes)
@@ -218,7 +221,11 @@ def test_views_keep_labels_on_their_pixels() -> None:
         ({'sources': []}, ['sources', 'empty']),
         ({'phases': []}, ['phases', 'empty']),
         (
-            {'rare_classes': True, 'phases': [{'train': 'all', 'iterations': 1, 'batch': 1}]},
+            {
+                'rare_classes': True,
+                'cached_views': 1,
+                'phases': [{'train': 'all', 'iterations': 1, 'batch': 1}],
+            },
             ['rare_classes', 'batch of 1'],
         ),
     ],

@@ -155,7 +155,7 @@ def _run_images(args: argparse.Namespace) -> int:
         raise UserError('--report shows images as they are; leave --corruption out')
     domains = _domains(args)
     changes = corruptions(args.corruption, args.severity) if args.corruption else ()
-    pipeline = _sliding(args) if args.window else _pipeline(args, args.model)
+    pipeline = _pipeline(args, args.model) if args.window is None else _sliding(args)
     target = _space(args.label_space)
     if changes:
         print('corruption, severity, mIoU, ECE')

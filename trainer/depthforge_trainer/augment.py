@@ -22,17 +22,19 @@ class Augment:
     height: int = 336
     """Of the view in pixels, a multiple of the patch."""
     width: int = 448
+    """Likewise."""
     short_side: int = 364
     """Short side of the whole image at scale 1, in pixels."""
     scale: tuple[float, float] = (0.75, 1.6)
+    """Smallest and largest, of the whole image before it is cropped."""
     max_class_share: float = 0.75
     """A crop of which one class takes more is drawn again."""
     brightness: float = 0.25
     """Largest change, as a share of the full range; contrast and saturation change likewise."""
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.scale[0] <= self.scale[1]:
-            raise UserError(f'scale {self.scale} must be two positive numbers, smaller first')
+        if self.scale[0] > self.scale[1]:
+            raise UserError(f'scale {self.scale} came; give the smaller number first')
 
 
 def view(sample: Sample, augment: Augment, rng: np.random.Generator) -> tuple[Rgb, Labels]:

@@ -6,15 +6,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+import itertools
 from pathlib import Path
 
 from depthforge_ros.errors import UserError
 from depthforge_ros.labels import UNLABELLED
 from depthforge_trainer.data import Loader
 from depthforge_trainer.datasets import DATASETS
-from depthforge_trainer.datasets.base import DataSet, Pair
+from depthforge_trainer.datasets.base import Pair
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 from tqdm import tqdm
 
 SHOWN_FAULTS = 20
@@ -53,11 +55,20 @@ def check(name: str, root: Path, split: str = '') -> Findings:
     dataset = DATASETS[name]
     counts: npt.NDArray[np.int64] = np.zeros(256, np.int64)
     readable = 0
-    pairs = dataset.pairs(root, split)
-    faults = [f'{path} has no image' for path in _labels_alone(dataset, pairs)]
+    try:
+        pairs = dataset.pairs(root, split)
+    except UserError:
+        # Labels alone are a finding.
+        if split not in (dataset.splits or ('',)) or not dataset.label_files(root, split):
+            raise
+        pairs = []
+    faults = [*_labels_alone(dataset.label_files(root, split), pairs), *_shared_labels(pairs)]
     for pair in tqdm(pairs, desc='check', unit='image', mininterval=5.0):
         try:
             labels = Loader(pair, dataset, dataset.space)().labels
+            _check_whole(pair.image)
+            if pair.labels is not None:
+                _check_whole(pair.labels)
         except UserError as error:
             faults.append(str(error))
             continue
@@ -73,9 +84,30 @@ def check(name: str, root: Path, split: str = '') -> Findings:
     )
 
 
-def _labels_alone(dataset: DataSet, pairs: Sequence[Pair]) -> list[Path]:
-    """Find the label files without an image in the folders of the others."""
-    known = {pair.labels for pair in pairs if pair.labels is not None}
-    folders = {path.parent for path in known}
-    found = {path for folder in folders for path in folder.glob(f'*{dataset.labels_end}')}
-    return sorted(found - known)
+def _labels_alone(files: Sequence[Path], pairs: Sequence[Pair]) -> Iterator[str]:
+    """Name the label files without an image; folders that have no image in one line."""
+    known = {pair.labels for pair in pairs}
+    folders = {labels.parent for labels in known if labels is not None}
+    for folder, group in itertools.groupby(files, lambda path: path.parent):
+        labels = list(group)
+        if folder in folders:
+            yield from (f'{path} has no image' for path in labels if path not in known)
+        else:
+            yield f'{folder} has {len(labels)} label files, and none of them has an image'
+
+
+def _shared_labels(pairs: Sequence[Pair]) -> Iterator[str]:
+    """Name the images that would be taught by another one's labels."""
+    first: dict[Path, Path] = {}
+    for image, labels in pairs:
+        if labels is not None and first.setdefault(labels, image) != image:
+            yield f'{image} and {first[labels].name} share {labels}; keep one of them'
+
+
+def _check_whole(path: Path) -> None:
+    """Refuse a file that is cut short, of which OpenCV fills up the rest."""
+    try:
+        with Image.open(path) as image:
+            image.load()
+    except (OSError, SyntaxError) as error:
+        raise UserError(f'{path} is cut short or broken ({error}); replace it') from error

@@ -8,15 +8,17 @@ from collections.abc import Sequence
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import UnionType
 import typing
-from typing import Any
+from typing import Any, Union
 
 from depthforge_ros.errors import nearest, UserError
 from depthforge_ros.labels import LABEL_SPACES, LabelSpace
-from depthforge_ros.model.config import NetworkConfig
+from depthforge_ros.model.config import NetworkConfig, VISUAL_KINDS
 from depthforge_trainer.augment import Augment
 from depthforge_trainer.data import Source
 from depthforge_trainer.losses import LossWeights
+from depthforge_trainer.ranges import Range, RANGES
 from depthforge_trainer.schedule import SCHEDULES
 import yaml
 
@@ -28,10 +30,12 @@ class Phase:
     """A stretch of training with one learning-rate cycle."""
 
     train: str
-    """`head`: decoder and queries on cached features of the untouched encoder; `all`: tokens too,
-    through the encoder; `encoder`: the visual encoder's own weights as well; `auxiliary`: tokens
-    and visual encoder by the auxiliary loss alone, which costs a third."""
+    """`head`: decoder and queries on the depth stream's features, where the visual encoder has the
+    depth encoder's weights; `all`: tokens too, through the encoder; `encoder`: the visual
+    encoder's own weights as well; `auxiliary`: tokens and visual encoder by the auxiliary loss
+    alone, which costs a third."""
     iterations: int
+    """Each takes one batch and changes the weights once."""
     batch: int = 2
     """Views per iteration and process."""
     schedule: str = 'cosine'
@@ -50,10 +54,10 @@ class Phase:
             raise UserError(
                 f'schedule {self.schedule!r} came; choose one of {", ".join(SCHEDULES)}'
             )
-        if self.iterations < 1 or self.batch < 1:
+        if self.train in ('encoder', 'auxiliary') and not self.encoder_learning_rate:
             raise UserError(
-                f'phase of {self.iterations} iterations with batch {self.batch}: both must be at '
-                'least 1'
+                f'a phase that trains {self.train} came without encoder_learning_rate; give one, '
+                'or train all'
             )
 
 
@@ -64,8 +68,11 @@ class FitConfig:
     output: str
     """Folder of checkpoints, logs and the feature cache."""
     model: NetworkConfig
+    """Sizes and forms of the network; those of the weights that are read."""
     sources: tuple[Source, ...]
+    """What is trained on; at least one with labels."""
     phases: tuple[Phase, ...]
+    """Done one after the other."""
     label_space: str = 'camvid'
     """Classes of the network: `camvid` (11), `camvid_32` (31 and void) or `cityscapes` (19)."""
     validation: tuple[Source, ...] = ()
@@ -97,11 +104,16 @@ class FitConfig:
     cache: str = ''
     """Folder of these features; in `output` if none is named."""
     rare_classes: bool = False
-    """Half of each batch, which is at least 2, by rare class sampling; with cached views only."""
+    """Half of each batch (of all processes; at least 2 each) by rare class sampling; with cached
+    views only."""
     augment: Augment = field(default_factory=Augment)
+    """What the views of the training look like."""
     loss: LossWeights = field(default_factory=LossWeights)
+    """Weights of its terms."""
     weight_decay: float = 0.05
+    """AdamW's, of matrices; norms, biases, tokens and embeddings do not decay."""
     gradient_clip: float = 1.0
+    """Longest gradient of an iteration, over all that is trained; .inf clips nothing."""
     average_decay: float = 0.995
     """Of the moving average of the weights, which is what is saved."""
     precision: str = '32-true'
@@ -110,9 +122,11 @@ class FitConfig:
     """Compute the visual encoder's activations again in the backward pass instead of keeping
     them: less memory for about a third more time."""
     seed: int = 0
+    """Of views, their order and the weights that are fresh."""
     threads: int = 2
+    """CPU threads of each process."""
     data_licence: str = ''
-    """Written into the checkpoint."""
+    """Written into the checkpoint, with those of the steps before it."""
 
     def __post_init__(self) -> None:
         if self.label_space not in LABEL_SPACES:
@@ -121,11 +135,36 @@ class FitConfig:
             )
         if not self.sources or not self.phases:
             raise UserError('sources or phases are empty; name at least one of each')
+        patch = self.model.encoder.patch
+        if self.augment.height % patch or self.augment.width % patch:
+            raise UserError(
+                f'augment: views of {self.augment.height} x {self.augment.width} pixels came; '
+                f'height and width must be multiples of the patch, {patch}'
+            )
+        if not self.loss.auxiliary and any(phase.train == 'auxiliary' for phase in self.phases):
+            raise UserError('a phase trains auxiliary, but loss: auxiliary is 0; give it a weight')
+        self._check_labels()
+        if self.rare_classes and not self.cached_views:
+            raise UserError(
+                'rare_classes came without cached_views, which it draws from; give some, or leave '
+                'rare_classes out'
+            )
         if self.rare_classes and min(phase.batch for phase in self.phases) < 2:
             raise UserError(
                 'rare_classes came with a batch of 1, of which no half can be drawn so; make the '
                 'batch at least 2, or leave rare_classes out'
             )
+
+    def _check_labels(self) -> None:
+        if not any(source.labelled for source in self.sources):
+            raise UserError('sources are images without labels; name one with labels to learn by')
+        for name in ('validation', 'targets'):
+            for source in getattr(self, name):
+                if not source.labelled:
+                    raise UserError(
+                        f'{name} names {source.root} of kind {source.kind}, without labels; there '
+                        'is nothing to judge by: name a labelled source, or leave it out'
+                    )
 
     @property
     def classes(self) -> LabelSpace:
@@ -149,12 +188,22 @@ def build_config(kind: Any, value: Any, where: str) -> Any:
     """Turn plain YAML values into the annotated type; errors begin with `where`."""
     if kind is NetworkConfig:
         return _build_network(value, where)
+    return _build(kind, value, where, None)
+
+
+def _build(kind: Any, value: Any, where: str, within: Range | None) -> Any:
+    """Build what is no network; numbers are to be `within`."""
+    if typing.get_origin(kind) in (Union, UnionType):
+        if value is None:
+            return None
+        # The networks' alternatives are with a value, and without.
+        (kind,) = (one for one in typing.get_args(kind) if one is not type(None))
     if typing.get_origin(kind) is tuple:
-        return _build_tuple(typing.get_args(kind), value, where)
+        return _build_tuple(typing.get_args(kind), value, where, within)
     if dataclasses.is_dataclass(kind):
         return _build_fields(kind, value, where)
     if kind in (bool, int, float, str):
-        return _build_plain(kind, value, where)
+        return _build_plain(kind, value, where, within)
     if typing.get_origin(kind) is dict and not isinstance(value, dict):
         raise UserError(f'{where} is {value!r}; expected a mapping')
     return value
@@ -162,19 +211,47 @@ def build_config(kind: Any, value: Any, where: str) -> Any:
 
 def _build_network(value: Any, where: str) -> NetworkConfig:
     try:
-        return NetworkConfig.from_json(value)
+        return NetworkConfig.from_json(_plain_network(NetworkConfig, value, where))
     except (TypeError, ValueError) as error:
-        raise UserError(f'{where}: {error}') from error
+        prefix = '' if str(error).startswith(where) else f'{where}: '
+        raise UserError(f'{prefix}{error}') from error
 
 
-def _build_tuple(kinds: Sequence[Any], value: Any, where: str) -> tuple[Any, ...]:
+def _plain_network(kind: Any, value: Any, where: str) -> Any:
+    """Check a network's plain values; what is none, or unknown, is left to `from_json`."""
+    if not isinstance(value, dict):
+        return value
+    hints = typing.get_type_hints(kind)
+    values = dict(value)
+    for name, one in value.items():
+        place = f'{where}: {name}'
+        if name == 'visual':
+            encoder = VISUAL_KINDS.get(str(one.get('kind'))) if isinstance(one, dict) else None
+            values[name] = _plain_network(encoder, one, place) if encoder else one
+        elif dataclasses.is_dataclass(hints.get(name)):
+            values[name] = _plain_network(hints[name], one, place)
+        elif name in hints:
+            values[name] = _build(hints[name], one, place, _range(kind, name))
+    return values
+
+
+def _range(kind: Any, name: str) -> Range | None:
+    return RANGES.get(kind.__name__, {}).get(name)
+
+
+def _build_tuple(
+    kinds: Sequence[Any], value: Any, where: str, within: Range | None
+) -> tuple[Any, ...]:
     if not isinstance(value, (list, tuple)):
         raise UserError(f'{where} is {value!r}; expected a list')
     if kinds[-1] is Ellipsis:
         kinds = [kinds[0]] * len(value)
     if len(kinds) != len(value):
         raise UserError(f'{where} is {value!r}; expected {len(kinds)} values')
-    return tuple(build_config(k, v, where) for k, v in zip(kinds, value, strict=True))
+    return tuple(
+        _build(kind, one, f'{where}[{index}]', within)
+        for index, (kind, one) in enumerate(zip(kinds, value, strict=True))
+    )
 
 
 def _build_fields(kind: Any, value: Any, where: str) -> Any:
@@ -185,19 +262,37 @@ def _build_fields(kind: Any, value: Any, where: str) -> Any:
         if name not in hints:
             hint = nearest(str(name), hints)
             raise UserError(f'{where}: {kind.__name__} has no key {name!r}; {hint}')
-    fields = {name: build_config(hints[name], v, f'{where}: {name}') for name, v in value.items()}
+    needed = [one.name for one in dataclasses.fields(kind) if is_needed(one)]
+    lacking = [name for name in needed if name not in value]
+    if lacking:
+        raise UserError(f'{where} has no {", ".join(lacking)}; give {", ".join(needed)}')
+    fields = {}
+    for name, one in value.items():
+        place = f'{where}: {name}'
+        if hints[name] is NetworkConfig:
+            fields[name] = _build_network(one, place)
+        else:
+            fields[name] = _build(hints[name], one, place, _range(kind, name))
     try:
         return kind(**fields)
-    except TypeError as error:
+    except UserError as error:
         raise UserError(f'{where}: {error}') from error
 
 
-def _build_plain(kind: Any, value: Any, where: str) -> Any:
+def is_needed(field: dataclasses.Field[Any]) -> bool:
+    """Tell whether a key has no default."""
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+
+
+def _build_plain(kind: Any, value: Any, where: str, within: Range | None) -> Any:
     """Numbers may come as text, which 1e-4 is to YAML."""
     allowed = (bool,) if kind is bool else (int, float, str)
     try:
         if type(value) in allowed and (kind is not int or float(value).is_integer()):
-            return kind(value)
+            plain = kind(value)
+            if within is None or plain in within:
+                return plain
     except ValueError:
         pass
-    raise UserError(f'{where} is {value!r}; expected {kind.__name__}')
+    words = f'{kind.__name__} {within or ""}'.rstrip()
+    raise UserError(f'{where} is {value!r}; expected {words}')

@@ -60,13 +60,15 @@ class Source:
     """Of the corruption, 1 (weak) to 5 (strong)."""
 
     def __post_init__(self) -> None:
-        if self.every < 1 or self.count < 0:
-            raise UserError(
-                f'a source of count {self.count}, every {self.every} came; every must be at least '
-                '1, count at least 0'
-            )
+        if not self.corruption and self.severity != Source.severity:
+            raise UserError(f'severity {self.severity} came without a corruption; name one')
         if self.corruption == ALL:
             raise UserError(f'a source of corruption {ALL} came; name one, and a source for each')
+
+    @property
+    def labelled(self) -> bool:
+        """Tell whether the images have labels."""
+        return self.kind != 'images'
 
 
 @dataclass(frozen=True)

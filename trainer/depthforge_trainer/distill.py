@@ -8,7 +8,7 @@ Shapes: B batch, N patches, C teacher width, c student width.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import csv
 import dataclasses
 from dataclasses import dataclass, field
@@ -20,6 +20,7 @@ from depthforge_ros.errors import UserError
 from depthforge_ros.labels import CAMVID
 from depthforge_ros.model.checkpoint import (
     describe_checkpoint,
+    FOUNDATION_PATCH,
     load_network,
     save_checkpoint,
 )
@@ -28,6 +29,7 @@ from depthforge_ros.model.network import DepthForge
 from depthforge_trainer.augment import Augment
 from depthforge_trainer.data import loaders, Source
 from depthforge_trainer.features import in_rounds
+from depthforge_trainer.provenance import joined, Provenance, steps_before
 from depthforge_trainer.schedule import cosine
 from depthforge_trainer.slicing import slice_encoder
 from depthforge_trainer.targets import ask_teacher, draw, Targets, View
@@ -48,6 +50,7 @@ class DistillConfig:
     """Everything that `depthforge-train distill` needs."""
 
     output: str
+    """Folder of the checkpoint, the log and what the teacher said."""
     teacher: str
     """Depth Anything V2 Small weights (.safetensors)."""
     model: NetworkConfig
@@ -55,24 +58,37 @@ class DistillConfig:
     kept_blocks: tuple[int, ...]
     """Teacher blocks from which the student's are cut; the taps must match the teacher's."""
     sources: tuple[Source, ...]
+    """What is distilled on; labels are not looked at."""
     iterations: int
+    """Each takes one batch and changes the weights once."""
     start_from: str = ''
     """Checkpoint of a student to go on from, instead of cutting one out of the teacher; what is
     not distilled (tokens, decoder) is kept."""
     batch: int = 8
+    """Views per iteration."""
     learning_rate: float = 5e-4
+    """Peak of a cosine."""
     views: int = 1
     """Views per image, drawn once; the teacher's answers are kept on disk."""
     augment: Augment = field(default_factory=Augment)
+    """What the views look like; sides are multiples of 14."""
     distortion: float = 0.2
     """Photometric distortion that only the student sees."""
     seed: int = 0
+    """Of views, their order and the weights that are fresh."""
     threads: int = 2
+    """CPU threads."""
     data_licence: str = ''
+    """Written into the checkpoint, with those of the steps before it."""
 
     def __post_init__(self) -> None:
         if not self.sources:
             raise UserError('sources are empty; name at least one')
+        if self.augment.height % FOUNDATION_PATCH or self.augment.width % FOUNDATION_PATCH:
+            raise UserError(
+                f'augment: views of {self.augment.height} x {self.augment.width} pixels came; '
+                f"height and width must be multiples of the teacher's patch, {FOUNDATION_PATCH}"
+            )
 
 
 class Student(nn.Module):
@@ -122,6 +138,7 @@ def _optimize(
 ) -> Path:
     """Minimise the sum of the losses of batches of views; log, save and return the path."""
     optimizer = torch.optim.AdamW(parameters, config.learning_rate, weight_decay=0.02)
+    before = steps_before(config.start_from)
     output = Path(config.output)
     path = output / 'last.safetensors'
     start = time.perf_counter()
@@ -144,7 +161,7 @@ def _optimize(
             progress.set_postfix(figures, refresh=False)
             if step % SAVE_EVERY == 0 or step == config.iterations:
                 log.flush()
-                _save(path, network, config, seconds)
+                _save(path, network, config, seconds, before)
     return path
 
 
@@ -266,18 +283,20 @@ def _targets(config: DistillConfig, rng: np.random.Generator) -> Targets:
     )
 
 
-def _save(path: Path, network: DepthForge, config: DistillConfig, seconds: float) -> None:
+def _save(
+    path: Path,
+    network: DepthForge,
+    config: DistillConfig,
+    seconds: float,
+    before: Sequence[Provenance],
+) -> None:
     if not network.config.shared_encoder:
         visual_from_depth(network)
-    save_checkpoint(
-        path,
-        network,
-        label_space=CAMVID,
-        provenance={
-            'teacher': 'Depth Anything V2 Small',
-            'data': [dataclasses.asdict(s) | {'root': Path(s.root).name} for s in config.sources],
-            'data_licence': config.data_licence,
-            'iterations': config.iterations,
-            'seconds': math.ceil(seconds),
-        },
-    )
+    own = {
+        'teacher': 'Depth Anything V2 Small',
+        'data': [dataclasses.asdict(s) | {'root': Path(s.root).name} for s in config.sources],
+        'data_licence': config.data_licence,
+        'iterations': config.iterations,
+        'seconds': math.ceil(seconds),
+    }
+    save_checkpoint(path, network, label_space=CAMVID, provenance=joined(own, before))

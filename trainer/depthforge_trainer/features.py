@@ -22,6 +22,7 @@ from depthforge_ros.model.network import DepthForge
 from depthforge_trainer.augment import Augment, view
 from depthforge_trainer.data import Loader, Rgb
 from depthforge_trainer.datasets.base import Labels
+from depthforge_trainer.lock import alone_in
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -61,14 +62,23 @@ class Share:
     rank: int = 0
     world: int = 1
 
+    @property
+    def whole(self) -> Share:
+        """Return what all processes take together."""
+        return Share(self.size * self.world)
+
+    @property
+    def places(self) -> slice:
+        """Return where the process's views are among those of all."""
+        return slice(self.size * self.rank, self.size * (self.rank + 1))
+
     def of(self, count: int, step: int, seed: int) -> npt.NDArray[np.int64]:
         """Items out of `count` that the process takes in an iteration."""
-        items = in_rounds(count, self.size * self.world, step, seed)
-        return items[self.size * self.rank :][: self.size]
+        return in_rounds(count, self.size * self.world, step, seed)[self.places]
 
     def generators(self, step: int, seed: int) -> list[np.random.Generator]:
         """One per view: the same for a view whichever process takes it."""
-        places = range(self.size * self.rank, self.size * (self.rank + 1))
+        places = range(self.size * self.world)[self.places]
         return [np.random.default_rng((seed, step, place)) for place in places]
 
 
@@ -120,17 +130,20 @@ class Cache:
         """
         Read random views; only the named blocks are read, the others are left out.
 
-        With `rare_classes` half of each batch is drawn by rare class sampling.
+        With `rare_classes` half of each batch, that of all processes, is drawn by rare class
+        sampling.
         """
+        whole = share.whole
         chances = rare_class_chances(self.labels) if rare_classes else None
 
         def read(step: int) -> Batch:
-            chosen = share.of(len(self.rgb), step, seed)
-            generators = share.generators(step, seed)
+            chosen = whole.of(len(self.rgb), step, seed)
+            generators = whole.generators(step, seed)
             if chances is not None:
-                half = share.size // 2
+                half = whole.size // 2
                 rare = [rng.choice(len(chances), p=chances) for rng in generators[:half]]
                 chosen = np.array([*chosen[half:], *rare])
+            chosen, generators = chosen[share.places], generators[share.places]
             return Batch(
                 torch.from_numpy(self.rgb[chosen]),
                 torch.from_numpy(self.labels[chosen]),
@@ -151,6 +164,10 @@ def rare_class_chances(labels: Labels) -> npt.NDArray[np.float64]:
     counts = np.stack([np.bincount(view.ravel(), minlength=256) for view in labels])
     counts = counts[:, :UNLABELLED]
     shown = counts >= RARE_PIXELS
+    if not shown.any():
+        raise UserError(
+            f'rare_classes came, but no view shows {RARE_PIXELS} pixels of any class; leave it out'
+        )
     classes = np.flatnonzero(shown.any(0))
     frequency = counts.sum(0)[classes] / counts.sum()
     chance = np.exp((1.0 - frequency) / RARE_TEMPERATURE)
@@ -172,19 +189,32 @@ def build_cache(
     """
     Draw `views` views per sample and store them with their depth features (half precision).
 
-    `of` is kept with them, and has to be the same when they are read again.
+    `of` is kept with them, and has to be the same when they are read again. Processes that share
+    the folder wait for the one that fills it.
     """
-    done = folder / 'complete'
     files = [str(load.image) for load in samples]
     made_of = json.dumps({'views': views, 'files': files, 'augment': asdict(augment), 'of': of})
-    if done.is_file():
-        if done.read_text() != made_of:
+    with alone_in(folder):
+        done = folder / 'complete'
+        if not done.is_file():
+            _fill_cache(folder, network, samples, views, augment, rng)
+            done.write_text(made_of)
+        elif done.read_text() != made_of:
             raise UserError(
                 f'{folder} holds views of other images, another augmentation, seed or foundation '
                 'than the configuration names; name another cache, or remove the folder'
             )
-        return Cache(folder, files)
-    folder.mkdir(parents=True, exist_ok=True)
+    return Cache(folder, files)
+
+
+def _fill_cache(
+    folder: Path,
+    network: DepthForge,
+    samples: Sequence[Loader],
+    views: int,
+    augment: Augment,
+    rng: np.random.Generator,
+) -> None:
     config = network.config.encoder
     count = len(samples) * views
     patches = (augment.height // config.patch) * (augment.width // config.patch)
@@ -201,8 +231,6 @@ def build_cache(
                 blocks[index, block] = x_1NC[0].half().cpu().numpy()
     for array in (rgb, labels, blocks):
         array.flush()
-    done.write_text(made_of)
-    return Cache(folder, files)
 
 
 def create_array(path: Path, kind: type, shape: tuple[int, ...]) -> np.memmap[Any, Any]:

@@ -26,6 +26,8 @@ from torch.nn import functional
 
 LEAST = 1e-6
 """Of a divisor: where nothing is counted, the sum above it is 0."""
+WANTED = -1e9
+"""Cost of a query whose prediction is not finite: it is matched, so that the loss shows it."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +35,13 @@ class LossWeights:
     """Weights of the terms."""
 
     classes: float = 2.0
+    """Of the cross-entropy of the queries' classes."""
     mask: float = 5.0
+    """Of the binary cross-entropy of the matched masks."""
     dice: float = 5.0
+    """Of their Dice loss."""
     no_object: float = 0.1
+    """Of a query without a match in the class term, where the others have 1."""
     semantic: float = 0.0
     """Of the pixel-wise cross-entropy of the semantic output; not in the paper, where it is 0.
     It trains the output that is used, and short trainings need it."""
@@ -43,6 +49,7 @@ class LossWeights:
     """Of the cross-entropy of a linear classifier on the visual encoder's maps, which only the
     training has; it trains a visual encoder, where that is trained."""
     points: int = 12544
+    """Sampled in each view, at which masks are matched and compared."""
 
 
 class Terms(NamedTuple):
@@ -226,6 +233,7 @@ def match(
     overlap = shares @ masks_GP.T
     dice_cost = 1.0 - (2.0 * overlap + 1.0) / (shares.sum(1)[:, None] + masks_GP.sum(1) + 1.0)
     cost = weights.classes * class_cost + weights.mask * mask_cost + weights.dice * dice_cost
+    cost = cost.where(cost.isfinite(), WANTED)
     query, target = linear_sum_assignment(cost.cpu().numpy())
     device = cost.device
     return torch.as_tensor(query, device=device), torch.as_tensor(target, device=device)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import dataclasses
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from depthforge_ros.model.config import NetworkConfig
 from depthforge_ros.model.network import DepthForge
 from depthforge_ros.model.tokens import DepthAwareTokens
 from depthforge_trainer.config import FitConfig
+from depthforge_trainer.provenance import joined, Provenance
 from depthforge_trainer.teacher import load_depth, load_foundation
 from torch import nn
 
@@ -23,7 +25,7 @@ def build_network(config: FitConfig) -> DepthForge:
     visual = Path(config.visual_foundation) if config.visual_foundation else None
     if config.start_from:
         network, start = load_network(Path(config.start_from), foundation, visual)
-        _take_over(network, config.model)
+        _reconfigure(network, config.model)
         if start.label_space != config.classes:
             raise UserError(
                 f'{config.start_from} has the classes of {start.label_space.name}, the '
@@ -44,40 +46,51 @@ def build_network(config: FitConfig) -> DepthForge:
     return network.eval()
 
 
-def _take_over(network: DepthForge, wanted: NetworkConfig) -> None:
+def take_over(before: NetworkConfig, wanted: NetworkConfig) -> NetworkConfig:
     """Change what a training may change although the weights were trained otherwise."""
-    before = network.config.tokens
     tokens = dataclasses.replace(
-        before,
+        before.tokens,
         attention=wanted.tokens.attention,
         depth_weight=wanted.tokens.depth_weight,
         scale_init=wanted.tokens.scale_init,
         cosine=wanted.tokens.cosine,
     )
+    return dataclasses.replace(before, tokens=tokens, short_side=wanted.short_side)
+
+
+def _reconfigure(network: DepthForge, wanted: NetworkConfig) -> None:
+    before = network.config.tokens
+    network.config = take_over(network.config, wanted)
+    tokens = network.config.tokens
     if isinstance(network.tokens, DepthAwareTokens):
         network.tokens.config = tokens
         if tokens.scale_init != before.scale_init:
             nn.init.constant_(network.tokens.scale, tokens.scale_init)
-    network.config = dataclasses.replace(
-        network.config, tokens=tokens, short_side=wanted.short_side
-    )
 
 
-def save(path: Path, network: DepthForge, config: FitConfig, *, seconds: float) -> None:
-    """Write the checkpoint with where it comes from."""
+def save(
+    path: Path,
+    network: DepthForge,
+    config: FitConfig,
+    *,
+    seconds: float,
+    before: Sequence[Provenance],
+) -> None:
+    """Write the checkpoint with where it comes from, after the steps `before`."""
+    own = {
+        'data': [dataclasses.asdict(s) | {'root': Path(s.root).name} for s in config.sources],
+        'data_licence': config.data_licence,
+        'phases': [dataclasses.asdict(phase) for phase in config.phases],
+        'augment': dataclasses.asdict(config.augment),
+        'loss': dataclasses.asdict(config.loss),
+        'seed': config.seed,
+        'seconds': round(seconds),
+    }
     save_checkpoint(
         path,
         network,
         label_space=config.classes,
-        provenance={
-            'data': [dataclasses.asdict(s) | {'root': Path(s.root).name} for s in config.sources],
-            'data_licence': config.data_licence,
-            'phases': [dataclasses.asdict(phase) for phase in config.phases],
-            'augment': dataclasses.asdict(config.augment),
-            'loss': dataclasses.asdict(config.loss),
-            'seed': config.seed,
-            'seconds': round(seconds),
-        },
+        provenance=joined(own, before),
         foundation=config.foundation_name or None,
         visual_foundation=config.visual_foundation_name or None,
     )

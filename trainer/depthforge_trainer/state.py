@@ -9,7 +9,7 @@ generator's state is kept. One safetensors file in full precision.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 import dataclasses
 from dataclasses import dataclass
 import json
@@ -60,7 +60,7 @@ def save_state(
         # Copies, for tensors may share memory, and not on a GPU, whose memory may be full.
         {name: value.to('cpu', copy=True).contiguous() for name, value in tensors.items()},
         partial,
-        metadata={'config': _text(config), 'place': json.dumps(dataclasses.asdict(place))},
+        metadata={'config': text_of(config), 'place': json.dumps(dataclasses.asdict(place))},
     )
     partial.replace(folder / STATE)
 
@@ -78,7 +78,7 @@ def load_state(
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise UserError(f'{path} cannot be read ({error}); start without --resume') from error
-    _check(path, metadata['config'], config)
+    check_same(path, metadata['config'], config, 'start without --resume')
     network.load_state_dict(_part(tensors, 'network.'))
     average.load_state_dict(_part(tensors, 'average.'))
     moments = {name: value for name, value in tensors.items() if name.startswith(MOMENTS)}
@@ -97,19 +97,29 @@ def restore_optimizer(
             }
 
 
-def _check(path: Path, stored: str, config: Any) -> None:
-    now = _text(config)
-    if stored != now:
-        before, after = json.loads(stored), json.loads(now)
-        differing = [name for name in after if before.get(name) != after[name]]
+def check_same(path: Path, stored: str, config: Any, otherwise: str) -> None:
+    """Refuse a configuration other than the one that `path` was written with."""
+    keys = list(_differing(json.loads(stored), json.loads(text_of(config))))
+    if keys:
         raise UserError(
-            f'{path} was written with another {", ".join(differing)}; give the same '
-            'configuration, or start without --resume'
+            f'{path} was written with another {", ".join(keys)}; give the same configuration, or '
+            f'{otherwise}'
         )
 
 
-def _text(config: Any) -> str:
+def text_of(config: Any) -> str:
+    """Write a configuration as JSON, to be compared."""
     return json.dumps(dataclasses.asdict(config), sort_keys=True)
+
+
+def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    """Give the dotted keys whose values differ."""
+    for name in sorted(before.keys() | after.keys()):
+        one, other = before.get(name), after.get(name)
+        if isinstance(one, dict) and isinstance(other, dict):
+            yield from (f'{name}.{key}' for key in _differing(one, other))
+        elif one != other:
+            yield name
 
 
 def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

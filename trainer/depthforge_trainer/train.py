@@ -32,6 +32,7 @@ from depthforge_trainer.losses import auxiliary_loss, LossWeights, set_loss
 from depthforge_trainer.networks import build_network, save
 from depthforge_trainer.optimizer import build_optimizer
 from depthforge_trainer.processes import launch, recompute_activations
+from depthforge_trainer.provenance import steps_before
 from depthforge_trainer.schedule import SCHEDULES
 from depthforge_trainer.state import load_state, Place, restore_optimizer, save_state, STATE
 from depthforge_trainer.validation import FrozenDepth, picture, validate
@@ -114,6 +115,8 @@ class Trainer:
         self.fabric = fabric
         self.frozen = frozen
         self.network = build_network(config).to(fabric.device)
+        self.before = steps_before(config.start_from, config.foundation, config.visual_foundation)
+        _check_head_phases(config, self.network)
         self.output = Path(config.output)
         self.output.mkdir(parents=True, exist_ok=True)
         # What is rendered or computed once is made by the first process.
@@ -141,7 +144,7 @@ class Trainer:
                 place = replace(place, phase=index + 1, step=0)
         if self.fabric.is_global_zero:
             # A run that was stopped after its last state has not written it yet.
-            save(self.last, _network_of(self.average), self.config, seconds=place.seconds)
+            self._save_network(self.last, place)
             self._judge_targets()
             (self.output / STATE).unlink(missing_ok=True)
         self.fabric.barrier()
@@ -153,8 +156,10 @@ class Trainer:
         for source, samples in zip(self.config.targets, self.targets, strict=True):
             with self.fabric.autocast():
                 miou = validate(network, samples, self.config.classes, self.frozen)
-            which = source if source.corruption else replace(source, severity=0)
-            rows.append((*(getattr(which, name) for name in TARGET_COLUMNS), f'{miou:.2f}'))
+            cells = {name: getattr(source, name) for name in TARGET_COLUMNS}
+            if not source.corruption:
+                cells['severity'] = 0
+            rows.append((*cells.values(), f'{miou:.2f}'))
         if self.targets:
             with (self.output / TARGETS).open('w', newline='') as file:
                 csv.writer(file).writerows(rows)
@@ -211,22 +216,33 @@ class Trainer:
     def _stop(
         self, loss: float, batch: Batch, place: Place, optimizer: torch.optim.Optimizer
     ) -> None:
-        """Name the batch whose loss or gradient is not finite; the state before it is kept."""
-        if place.step and self.fabric.is_global_zero:
+        """Name the batch whose loss or gradient is not finite; keep the state before it."""
+        # In half precision, in which checkpoints are.
+        sound = all(bool(p.half().isfinite().all()) for p in self.training.parameters())
+        if place.step and sound and self.fabric.is_global_zero:
             self._write(place, optimizer)
-        kept = 'there is no state before it'
-        if place.step or place.phase:
-            kept = f'the state before it is kept in {self.output}'
+        self.fabric.barrier()
+        advice = 'nothing is trained yet: look at these files, or start with a lower learning rate'
+        if (self.output / STATE).is_file():
+            advice = (
+                f'look at these files and go on by --resume, or give start_from: {self.last} with '
+                'a lower learning rate and another output'
+            )
+        elif not sound:
+            advice = 'no sound state was saved: start with a lower learning rate or save_every'
         raise UserError(
             f'the loss or its gradient became {loss} after iteration {place.step} of phase '
-            f'{place.phase}, on {", ".join(batch.files)}; {kept}: look at these files, or lower '
-            'the learning rate'
+            f'{place.phase}, on {", ".join(batch.files)}; {advice}'
         )
 
     def _write(self, place: Place, optimizer: torch.optim.Optimizer) -> None:
         """Write the state, then the averaged network, which alone would look like a run's end."""
         save_state(self.output, self.config, place, self.training, self.average, optimizer)
-        save(self.last, _network_of(self.average), self.config, seconds=place.seconds)
+        self._save_network(self.last, place)
+
+    def _save_network(self, path: Path, place: Place) -> None:
+        network = _network_of(self.average)
+        save(path, network, self.config, seconds=place.seconds, before=self.before)
 
     def _save(self, place: Place, optimizer: torch.optim.Optimizer, log: Log) -> Place:
         """Write the run's state; keep the network if it is the best so far."""
@@ -238,7 +254,7 @@ class Trainer:
                 log.validation(place, miou)
                 if miou > place.best_miou:
                     place = replace(place, best_miou=miou)
-                    save(self.output / BEST, network, self.config, seconds=place.seconds)
+                    self._save_network(self.output / BEST, place)
             self._write(place, optimizer)
             if log.wants_pictures:
                 shown = self.validation or self.samples
@@ -275,6 +291,28 @@ def _network_of(average: AveragedModel) -> DepthForge:
     if not isinstance(average.module, Training):
         raise TypeError(type(average.module))
     return average.module.network
+
+
+def _check_head_phases(config: FitConfig, network: DepthForge) -> None:
+    """Refuse phases that would train the head on features which are not the visual stream's."""
+    trains = [phase.train for phase in config.phases]
+    if 'head' not in trains:
+        return
+    first = min((trains.index(t) for t in ('encoder', 'auxiliary') if t in trains), default=None)
+    late = first is not None and 'head' in trains[first:]
+    if late or not _streams_are_equal(network):
+        raise UserError(
+            'a phase trains head, on the features of the depth encoder, but the visual encoder '
+            f'{"is trained before it" if late else "has other weights"}; train all instead'
+        )
+
+
+def _streams_are_equal(network: DepthForge) -> bool:
+    one, other = network.depth_encoder.state_dict(), network.visual.state_dict()
+    return one.keys() == other.keys() and all(
+        value.shape == other[name].shape and bool(torch.equal(value, other[name]))
+        for name, value in one.items()
+    )
 
 
 def _loaders(sources: Sequence[Source], space: LabelSpace) -> list[Loader]:

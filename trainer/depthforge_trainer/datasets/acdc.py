@@ -26,5 +26,5 @@ ACDC = DataSet(
     _find,
     TRAIN_IDS,
     splits=tuple(f'{condition}/{part}' for condition in CONDITIONS for part in ('train', 'val')),
-    labels_end='_gt_labelTrainIds.png',
+    labels=('gt/{split}/*/*_gt_labelTrainIds.png',),
 )

@@ -28,11 +28,29 @@ class Pair(NamedTuple):
     labels: Path | None
 
 
+def require(path: Path) -> None:
+    """Raise a UserError where a label file is absent."""
+    if not path.is_file():
+        raise UserError(f'{path} is missing; add it, or leave out its image')
+
+
+def read_labels(path: Path, flags: int = cv2.IMREAD_UNCHANGED) -> npt.NDArray[Any]:
+    """Decode a label file, BGR where it has colours."""
+    require(path)
+    labels = cv2.imread(str(path), flags)
+    if labels is None:
+        raise UserError(f'{path} cannot be decoded as an image; replace it')
+    return np.asarray(labels)
+
+
 def read_8bit(path: Path) -> npt.NDArray[Any]:
     """Read stored values (H, W) from an 8-bit single-channel PNG."""
-    labels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if labels is None or labels.ndim != 2 or labels.dtype != np.uint8:
-        raise UserError(f'{path} is missing or not an 8-bit single-channel PNG')
+    labels = read_labels(path)
+    if labels.ndim != 2 or labels.dtype != np.uint8:
+        raise UserError(
+            f'{path} is {labels.dtype} of shape {labels.shape}; expected an 8-bit single-channel '
+            'PNG'
+        )
     return labels
 
 
@@ -50,8 +68,8 @@ class DataSet:
     """Empty where there are none."""
     read: Callable[[Path], npt.NDArray[Any]] = read_8bit
     """Label file to stored values (H, W)."""
-    labels_end: str = '.png'
-    """How the names of label files end, among other files in their folders."""
+    labels: tuple[str, ...] = ('labels/*.png',)
+    """Where label files may lie below the root, as patterns with {split}."""
 
     def pairs(self, root: Path, split: str) -> list[Pair]:
         """Find the files; UserError for an unknown split or an empty one."""
@@ -66,6 +84,14 @@ class DataSet:
                 f'{", ".join(IMAGE_SUFFIXES)} files'
             )
         return found
+
+    def label_files(self, root: Path, split: str) -> list[Path]:
+        """List the label files, of the first pattern that any has."""
+        for pattern in self.labels:
+            files = sorted(root.glob(pattern.format(split=split)))
+            if files:
+                return files
+        return []
 
     def read_labels(self, path: Path, shape: tuple[int, ...]) -> Labels:
         """Read train ids uint8 (H, W) of an image of that shape."""

@@ -16,4 +16,10 @@ def _find(root: Path, split: str) -> list[Pair]:
     )
 
 
-BDD100K = DataSet(CITYSCAPES, _find, TRAIN_IDS, splits=('train', 'val'))
+BDD100K = DataSet(
+    CITYSCAPES,
+    _find,
+    TRAIN_IDS,
+    splits=('train', 'val'),
+    labels=('labels/sem_seg/masks/{split}/*.png',),
+)

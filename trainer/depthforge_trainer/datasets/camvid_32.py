@@ -15,12 +15,9 @@ import cv2
 from depthforge_ros.errors import UserError
 from depthforge_ros.labels import CAMVID_32 as SPACE
 from depthforge_ros.labels import UNLABELLED
-from depthforge_trainer.datasets.base import DataSet, images_in, mapping, Pair
+from depthforge_trainer.datasets.base import DataSet, images_in, mapping, Pair, read_labels
 import numpy as np
 import numpy.typing as npt
-
-_UNKNOWN = 100
-"""Stored value of a colour that CamVid does not have."""
 
 
 def _code(rgb: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
@@ -34,11 +31,15 @@ _VALUES[0] = UNLABELLED
 
 
 def _read(path: Path) -> npt.NDArray[Any]:
-    bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if bgr is None:
-        raise UserError(f'{path} is missing or cannot be decoded')
+    bgr = read_labels(path, cv2.IMREAD_COLOR)
     codes, inverse = np.unique(_code(bgr[..., ::-1]), return_inverse=True)
-    values = np.array([_VALUES.get(int(code), _UNKNOWN) for code in codes], np.uint8)
+    unknown = [int(code) for code in codes if int(code) not in _VALUES]
+    if unknown:
+        rgb = ','.join(str(unknown[0] >> shift & 255) for shift in (16, 8, 0))
+        raise UserError(
+            f"{path} holds the colour R,G,B = {rgb}; expected those of CamVid's 32 classes"
+        )
+    values = np.array([_VALUES[int(code)] for code in codes], np.uint8)
     return values[inverse].reshape(bgr.shape[:2])
 
 
@@ -51,5 +52,9 @@ def _find(root: Path, split: str) -> list[Pair]:
 
 
 CAMVID_32 = DataSet(
-    SPACE, _find, mapping({i: i for i in range(len(SPACE))}), read=_read, labels_end='_L.png'
+    SPACE,
+    _find,
+    mapping({i: i for i in range(len(SPACE))}),
+    read=_read,
+    labels=('LabeledApproved_full/*_L.png',),
 )

@@ -19,5 +19,9 @@ def _find(root: Path, split: str) -> list[Pair]:
 
 
 CITYSCAPES = DataSet(
-    SPACE, _find, LABEL_IDS, splits=('train', 'val'), labels_end='_gtFine_labelIds.png'
+    SPACE,
+    _find,
+    LABEL_IDS,
+    splits=('train', 'val'),
+    labels=('gtFine/{split}/*/*_gtFine_labelIds.png',),
 )

@@ -14,4 +14,4 @@ def _find(root: Path, split: str) -> list[Pair]:
     return side_by_side(root / 'training' / 'image_2', root / 'training' / 'semantic')
 
 
-KITTI = DataSet(CITYSCAPES, _find, LABEL_IDS)
+KITTI = DataSet(CITYSCAPES, _find, LABEL_IDS, labels=('training/semantic/*.png',))

@@ -52,4 +52,5 @@ MAPILLARY = DataSet(
     mapping(_TRAIN_IDS, void=[i for i in range(66) if i not in _TRAIN_IDS]),
     splits=('training', 'validation'),
     read=read_palette,
+    labels=('{split}/v1.2/labels/*.png', '{split}/labels/*.png'),
 )

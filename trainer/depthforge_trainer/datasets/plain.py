@@ -31,5 +31,5 @@ CAMVID = DataSet(CAMVID_SPACE, _find, mapping(_CAMVID_IDS, void=(len(CAMVID_SPAC
 """The root names the split."""
 STREET = DataSet(CAMVID_SPACE, _find, mapping(_CAMVID_IDS))
 TRAIN_ID_FOLDER = DataSet(CITYSCAPES, _find, TRAIN_IDS)
-UNLABELLED_IMAGES = DataSet(CAMVID_SPACE, _find_unlabelled, mapping({}))
+UNLABELLED_IMAGES = DataSet(CAMVID_SPACE, _find_unlabelled, mapping({}), labels=())
 """Without labels any class space does."""

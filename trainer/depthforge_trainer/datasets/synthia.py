@@ -7,10 +7,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import cv2
 from depthforge_ros.errors import UserError
 from depthforge_ros.labels import CITYSCAPES
-from depthforge_trainer.datasets.base import DataSet, mapping, Pair, side_by_side
+from depthforge_trainer.datasets.base import DataSet, mapping, Pair, read_labels, side_by_side
 import numpy as np
 import numpy.typing as npt
 
@@ -26,11 +25,20 @@ def _find(root: Path, split: str) -> list[Pair]:
 
 
 def _read(path: Path) -> npt.NDArray[Any]:
-    stored = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if stored is None or stored.ndim != 3 or stored.dtype != np.uint16:
-        raise UserError(f'{path} is missing or not a 16-bit PNG of three channels')
+    stored = read_labels(path)
+    if stored.ndim != 3 or stored.dtype != np.uint16:
+        raise UserError(
+            f'{path} is {stored.dtype} of shape {stored.shape}; expected a 16-bit PNG of three '
+            'channels'
+        )
     # OpenCV has red last.
     return stored[..., 2]
 
 
-SYNTHIA = DataSet(CITYSCAPES, _find, mapping(_TRAIN_IDS, void=(0, 13, 14, 22)), read=_read)
+SYNTHIA = DataSet(
+    CITYSCAPES,
+    _find,
+    mapping(_TRAIN_IDS, void=(0, 13, 14, 22)),
+    read=_read,
+    labels=('GT/LABELS/*.png',),
+)

@@ -18,5 +18,8 @@ def _find(root: Path, split: str) -> list[Pair]:
 
 
 URBANSYN = DataSet(
-    CITYSCAPES, _find, mapping({i: i for i in range(len(CITYSCAPES))}, void=(len(CITYSCAPES),))
+    CITYSCAPES,
+    _find,
+    mapping({i: i for i in range(len(CITYSCAPES))}, void=(len(CITYSCAPES),)),
+    labels=('ss/ss_*.png',),
 )
