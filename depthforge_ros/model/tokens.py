@@ -36,19 +36,19 @@ def refine(
 ) -> Tensor:
     """Refine the patches (no class token) that left `block`: f_v + s W_d(A W_t(T[1:]) + f_v)."""
     keys_CM, values_MC = folded.keys_LCM[block], folded.values_LMC[block]
-    asked_BNC = _comparable(config, visual_BNC)
+    asked_BNC = comparable(config, visual_BNC)
     if config.attention == 'visual':
         weights_BNM = (asked_BNC @ keys_CM).softmax(-1)
     elif config.attention == 'joint':
-        weights_BNM = ((asked_BNC + _comparable(config, depth_BNC)) @ keys_CM).softmax(-1)
+        weights_BNM = ((asked_BNC + comparable(config, depth_BNC)) @ keys_CM).softmax(-1)
     else:
         weights_BNM = (asked_BNC @ keys_CM).softmax(-1)
-        by_depth_BNM = (_comparable(config, depth_BNC) @ keys_CM).softmax(-1)
+        by_depth_BNM = (comparable(config, depth_BNC) @ keys_CM).softmax(-1)
         weights_BNM = weights_BNM + config.depth_weight * by_depth_BNM
     return visual_BNC + folded.mix(visual_BNC) + weights_BNM @ values_MC
 
 
-def _comparable(config: TokenConfig, x_BNC: Tensor) -> Tensor:
+def comparable(config: TokenConfig, x_BNC: Tensor) -> Tensor:
     """Features as the attention compares them with the tokens."""
     return functional.normalize(x_BNC, dim=-1) if config.cosine else x_BNC
 
@@ -94,7 +94,7 @@ class DepthAwareTokens(nn.Module):
         total = 1.0 + (self.config.depth_weight if self.config.attention == 'separate' else 0.0)
         scale = self.config.cosine or tokens.shape[-1] ** -0.5
         return Folded(
-            keys_LCM=_comparable(self.config, tokens).transpose(1, 2) * scale,
+            keys_LCM=comparable(self.config, tokens).transpose(1, 2) * scale,
             values_LMC=self.scale * (values + self.to_delta.bias / total),
             mix=partial(functional.linear, weight=self.scale * self.to_delta.weight),
         )
