@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+import contextlib
 from importlib import metadata
 import json
 from pathlib import Path
@@ -80,6 +81,19 @@ def test_ctrl_c_ends_a_build_and_nothing_is_stored(model: str) -> None:
     said = process.stderr.read()
     assert process.wait(60.0) == 130, said
     assert 'Traceback' not in said
+    assert not list(engines_directory().iterdir())
+
+
+def test_a_ctrl_c_that_a_compiler_swallows_ends_the_build_all_the_same(
+    model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def swallow(*_: object) -> None:
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Inductor, 'compile', swallow)
+    words = ['--engine', 'inductor', '--height', '56', '--width', '98', '--device', 'cpu']
+    assert main(['compile', '--model', model, *words]) == 130
     assert not list(engines_directory().iterdir())
 
 

@@ -5,9 +5,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 import re
+import signal
 import sys
+import threading
 import time
 from typing import Any, TYPE_CHECKING
 
@@ -79,7 +83,8 @@ def _build(args: argparse.Namespace, request: Request) -> dict[str, Any]:
         raise UserError(f'--engine {args.engine!r} is not compiled; choose {", ".join(COMPILERS)}')
     begun_s = time.monotonic()
     loaded = load(args.model, device=args.device)
-    artefact, agreement = build(COMPILERS[args.engine], loaded, request, report=_report)
+    with _cancellable() as report:
+        artefact, agreement = build(COMPILERS[args.engine], loaded, request, report=report)
     seconds = time.monotonic() - begun_s
     print(f'{agreement}\nstored after {seconds:.0f} s: {artefact.program}')
     return {
@@ -123,5 +128,25 @@ def _dry_run(args: argparse.Namespace, request: Request) -> dict[str, Any]:
     }
 
 
-def _report(line: str) -> None:
-    print(f'{line} ...', file=sys.stderr, flush=True)
+@contextmanager
+def _cancellable() -> Iterator[Callable[[str], None]]:
+    """Give what tells each step, and ends the build there if a compiler swallowed a ctrl-C."""
+    is_cancelled = False
+
+    def cancel(number: int, frame: Any) -> None:
+        nonlocal is_cancelled
+        is_cancelled = True
+        signal.default_int_handler(number, frame)
+
+    def report(line: str) -> None:
+        if is_cancelled:
+            raise KeyboardInterrupt
+        print(f'{line} ...', file=sys.stderr, flush=True)
+
+    is_main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGINT, cancel) if is_main else None
+    try:
+        yield report
+    finally:
+        if is_main:
+            signal.signal(signal.SIGINT, before)
