@@ -49,11 +49,14 @@ TENSORRT := .venv-tensorrt
 tensorrt-dry-run: $(TENSORRT)/.installed
 	PYTHONPATH=. $(TENSORRT)/bin/python benchmarks/tensorrt_dry_run.py
 	PYTHONPATH=. $(TENSORRT)/bin/python benchmarks/tensorrt_dry_run.py --precision fp8 --batches 1
+	# Where modelopt is: it and colcon need different setuptools, so `make test` skips these.
+	PYTHONPATH=.:test $(TENSORRT)/bin/python -m pytest --noconftest test/test_fp8.py
 
 $(TENSORRT)/.installed:
 	$(PYTHON) -m venv $(TENSORRT)
 	$(TENSORRT)/bin/python -m pip install 'torch===2.13.0' dllist numpy opencv-python-headless \
-		packaging psutil PyYAML safetensors tqdm nvidia-modelopt==0.47.0 huggingface_hub requests
+		packaging psutil PyYAML safetensors tqdm nvidia-modelopt==0.47.0 huggingface_hub \
+		pytest pytest-timeout requests
 	$(TENSORRT)/bin/python -m pip install --no-deps torch-tensorrt-rtx==2.13.0 \
 		tensorrt-rtx-cu13==1.5.0.114 tensorrt-rtx-cu13-libs==1.5.0.114 \
 		tensorrt-rtx-cu13-bindings==1.5.0.114

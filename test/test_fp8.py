@@ -29,7 +29,7 @@ REQUEST = Request(56, 98, precision='fp8')
 
 
 def test_linear_layers_of_the_encoders_are_rounded_and_exported(tmp_path: Path) -> None:
-    pytest.importorskip('modelopt', reason='modelopt is not installed')
+    pytest.importorskip('modelopt', reason='modelopt is not here; see make tensorrt-dry-run')
     mini_checkpoint(tmp_path / 'mini.safetensors')
     loaded = load(str(tmp_path / 'mini.safetensors'), device='cpu')
     layers = [

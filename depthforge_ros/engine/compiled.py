@@ -186,6 +186,7 @@ def proving_frames(loaded: Loaded, request: Request) -> npt.NDArray[np.uint8]:
 
 @torch.inference_mode()
 def answered(run: Run, frames: npt.NDArray[np.uint8], loaded: Loaded) -> tuple[Tensor, ...]:
+    """Run uint8 (B, h, w, 3) RGB; the fields of `Answer`, on the device of `loaded`."""
     return tuple(run(torch.from_numpy(frames).to(loaded.device)))
 
 

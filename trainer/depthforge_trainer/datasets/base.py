@@ -75,7 +75,8 @@ class DataSet:
         """Find the files; UserError for an unknown split or an empty one."""
         if split not in (self.splits or ('',)):
             known = ', '.join(self.splits) or 'none: leave it out'
-            raise UserError(f'split {split!r} of {root} is not known; choose one of {known}')
+            came = f'split {split!r}' if split else 'no split'
+            raise UserError(f'{came} of {root} came; choose one of {known}')
         found = self.find(root, split)
         if not found:
             where = f'split {split} of {root}' if split else str(root)
