@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 import dataclasses
 import threading
+import time
 from typing import Any
 
 from depthforge_ros.engine import load_engine
 from depthforge_ros.ros.messages import image_message
 from depthforge_ros.ros.node import DepthforgeNode
+from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 import numpy as np
@@ -127,8 +129,12 @@ class FaultyEngine:
 
 
 @contextmanager
-def node_in_process(**values: Any) -> Iterator[Any]:
-    """Run the node in a thread of this process, with these parameters."""
+def node_in_process(*, watched: bool = True, **values: Any) -> Iterator[Any]:
+    """
+    Run the node in a thread of this process, with these parameters.
+
+    If it is not watched, nobody reads its diagnostics, and only outputs have subscribers.
+    """
     given = {'engine': 'null', 'diagnostics_period_s': 0.1} | RELIABLE | values
     context = Context()
     rclpy.init(args=[], context=context)
@@ -140,6 +146,11 @@ def node_in_process(**values: Any) -> Iterator[Any]:
     executor.add_node(node)
     thread = threading.Thread(target=executor.spin, daemon=True)
     try:
+        if watched:
+            watcher = rclpy.create_node('watcher', context=context)
+            watcher.create_subscription(DiagnosticArray, '/diagnostics', print, 1)
+            while not node._is_watched():
+                time.sleep(0.01)
         node.start()
         thread.start()
         yield node

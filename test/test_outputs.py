@@ -18,9 +18,10 @@ from depthforge_ros.ros.camera_info import camera_info_message
 from depthforge_ros.ros.messages import Canvas, image_message
 from depthforge_ros.ros.outputs import BUILDERS
 from depthforge_ros.ros.topics import OUTPUTS
+from diagnostic_msgs.msg import DiagnosticArray
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from node_support import count, identity, make_image, MASK, node_in_process
+from node_support import count, DEPTH, FaultyEngine, identity, make_image, MASK, node_in_process
 import numpy as np
 import pytest
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
@@ -63,6 +64,38 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(postprocess.Result, '_resize', counted)
     return names
+
+
+def test_frames_are_computed_only_for_subscribers(peer: Any, engine: FaultyEngine) -> None:
+    with node_in_process(watched=False) as node:
+        engine.batches.clear()  # of the warm-up
+        publisher = peer.publisher(Image, '/image', seen_by=node)
+        for number in (1, 2):
+            publisher.publish(make_image(number))
+            peer.spin_until(lambda number=number: count(node).received == number)
+        assert count(node).dropped == {'no_subscribers': 2}
+        assert engine.batches == []
+
+        depth = peer.node.create_subscription(Image, DEPTH, print, 10)
+        peer.spin_until(lambda: any(one.get_subscription_count() for one in publishers(node)))
+        publisher.publish(make_image(3))
+        peer.spin_until(lambda: count(node).published == 1)
+        peer.node.destroy_subscription(depth)
+        peer.spin_until(lambda: not any(one.get_subscription_count() for one in publishers(node)))
+        publisher.publish(make_image(4))
+        peer.spin_until(lambda: count(node).dropped == {'no_subscribers': 3})
+
+        # Latency, domain shift and the metric scale are made of the frames.
+        peer.subscribe(DiagnosticArray, '/diagnostics', seen_by=node)
+        peer.spin_until(node._is_watched)
+        publisher.publish(make_image(5))
+        peer.spin_until(lambda: count(node).published == 2)
+        assert count(node).in_flight == 0
+    assert engine.batches == [1, 1]
+
+
+def publishers(node: Any) -> Any:
+    return node._rig.cameras[0]._publishers.values()
 
 
 def test_planes_are_made_only_for_subscribers(peer: Any, made: list[str]) -> None:

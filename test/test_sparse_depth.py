@@ -7,7 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from depthforge_ros.engine import load_engine
+from depthforge_ros.engine import load_engine, sparse_depth
 from depthforge_ros.errors import UserError
 from depthforge_ros.model.network import DepthForge
 from depthforge_ros.ros.parameters import NodeConfig
@@ -26,6 +26,12 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     path: Path = tmp_path_factory.mktemp('model') / 'mini.safetensors'
     mini_checkpoint(path)
     return str(path)
+
+
+@pytest.fixture(autouse=True)
+def no_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take no stall of a busy machine for a gap."""
+    monkeypatch.setattr(sparse_depth, 'MAX_GAP_S', 1e3)
 
 
 def load(model: str, every: int, engine: str = 'eager') -> Any:
@@ -65,14 +71,18 @@ def test_a_still_camera_loses_nothing(model: str) -> None:
         np.testing.assert_allclose(answer.inverse_depth, expected.inverse_depth, rtol=1e-4)
 
 
-def test_another_size_and_a_restart_begin_anew(model: str) -> None:
+def test_another_size_a_restart_and_a_gap_begin_anew(
+    model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sparse = load(model, 9)
     ages = [sparse(FRAMES[0]).depth_age for _ in range(2)]
     ages.append(sparse(FRAMES[0][:, :28]).depth_age)
     ages.append(sparse(FRAMES[0][:, :28]).depth_age)
     sparse.restart()
     ages.append(sparse(FRAMES[0][:, :28]).depth_age)
-    assert ages == [0, 1, 0, 1, 0]
+    monkeypatch.setattr(sparse_depth, 'MAX_GAP_S', 0.0)
+    ages.append(sparse(FRAMES[0][:, :28]).depth_age)
+    assert ages == [0, 1, 0, 1, 0, 0]
 
 
 def test_engines_that_cannot_are_refused(model: str) -> None:

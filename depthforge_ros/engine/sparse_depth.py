@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+import time
 
 from depthforge_ros.engine.base import Engine, NetworkOutput
 from depthforge_ros.engine.torch_engine import to_output, TorchEngine
@@ -16,9 +17,16 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+MAX_GAP_S = 1.0
+"""Time without a frame after which the depth is taken for that of another place."""
+
 
 class SparseDepthEngine:
-    """Answers the frames of one camera in their order; another size or `restart` begins anew."""
+    """
+    Answers the frames of one camera in their order.
+
+    Another size, a gap and `restart` begin anew.
+    """
 
     def __init__(self, engine: Engine, every: int) -> None:
         """Take over an engine that runs the network operator by operator: eager, bf16, int8."""
@@ -41,8 +49,9 @@ class SparseDepthEngine:
         self.restart()
 
     def restart(self) -> None:
-        """Forget the frames so far, as after a gap."""
+        """Forget the frames so far."""
         self._age = 0
+        self._answered_s = time.monotonic()
         self._shape = torch.Size()
         self._blocks: list[Tensor] = []
         self._inverse_depth = torch.empty(0)
@@ -52,9 +61,12 @@ class SparseDepthEngine:
         """Run uint8 (B, h, w, 3) RGB; `depth_age` says how many frames old the depth is."""
         batch = torch.from_numpy(np.ascontiguousarray(images)).to(self._device)
         self._age += 1
-        if self._age >= self._every or batch.shape != self._shape:
+        is_gap = time.monotonic() - self._answered_s > MAX_GAP_S
+        if is_gap or self._age >= self._every or batch.shape != self._shape:
             self._see_depth(batch)
-        return replace(to_output(self._answer(batch)), depth_age=self._age)
+        output = replace(to_output(self._answer(batch)), depth_age=self._age)
+        self._answered_s = time.monotonic()
+        return output
 
     def _see_depth(self, batch: Tensor) -> None:
         network = self._answering.network

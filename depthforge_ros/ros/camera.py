@@ -53,11 +53,13 @@ class Camera:
         name: str,
         is_metric: bool,
         put: Callable[[Camera, Frame], Frame | None],
+        is_watched: Callable[[], bool],
     ) -> None:
         """
         `config` gives the camera's present configuration.
 
-        `put` hands a frame over and returns the one of this camera that it replaced.
+        `put` hands a frame over and returns the one of this camera that it replaced; `is_watched`
+        tells whether the figures of the frames have a reader.
         """
         self.name = name
         self.statistics = Statistics()
@@ -67,6 +69,7 @@ class Camera:
         self._config = config
         self._label_space = label_space
         self._put = put
+        self._is_watched = is_watched
         self._taken_s = -math.inf
         """perf_counter() when the last frame was due that a limited rate let pass."""
         self.canvas = Canvas()
@@ -163,7 +166,9 @@ class Camera:
     def _receive(self, message: Any) -> None:
         now_s = time.perf_counter()
         self.statistics.received()
-        if not self._is_due(now_s):
+        if not self._is_wanted():
+            self.statistics.dropped('no_subscribers')
+        elif not self._is_due(now_s):
             self.statistics.dropped('rate_limited')
         elif self._put(self, Frame(message, now_s)) is not None:
             self.statistics.dropped('replaced')
@@ -173,6 +178,11 @@ class Camera:
         self._subscriptions.append(
             create_subscription(self._node, kind, topic, callback, report=self._report)
         )
+
+    def _is_wanted(self) -> bool:
+        """Tell whether anybody subscribes to what an answer is published as."""
+        outputs = self._publishers.values()
+        return self._is_watched() or any(one.get_subscription_count() for one in outputs)
 
     def _is_due(self, now_s: float) -> bool:
         """Tell whether the rate limit lets a frame pass; on average it is met exactly."""

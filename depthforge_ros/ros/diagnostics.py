@@ -14,7 +14,9 @@ from depthforge_ros.ros.parameters import NodeConfig
 from depthforge_ros.ros.statistics import Snapshot
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
-NO_FAULTS = ('deactivated', 'rate_limited', 'replaced')
+NOT_ASKED_FOR = ('no_subscribers', 'rate_limited')
+"""Reasons of dropped frames that nobody wanted an answer to."""
+NO_FAULTS = ('deactivated', 'replaced', *NOT_ASKED_FOR)
 """Reasons of dropped frames that are no fault of the camera, the model or the node."""
 
 
@@ -110,7 +112,8 @@ def _warnings(
     if faults := _faults(snapshot):
         yield f'frames were dropped: {", ".join(sorted(faults))}'
     rate_hz = snapshot.output_rate_hz
-    if snapshot.published and rate_hz < limits.min_rate_hz:
+    was_idle = 'no_subscribers' in snapshot.recently_dropped
+    if snapshot.published and not was_idle and rate_hz < limits.min_rate_hz:
         yield f'{rate_hz:.1f} answers per second, min_rate_hz is {limits.min_rate_hz:g}'
     latency_ms = snapshot.percentiles_ms.get('latency', (0.0, 0.0))[0]
     if 0.0 < limits.max_latency_ms < latency_ms:
@@ -141,12 +144,11 @@ def _faults(snapshot: Snapshot) -> dict[str, int]:
 
 
 def _drop_share(snapshot: Snapshot) -> float:
-    """Share of the recent frames that got no answer, of those that the rate limit let pass."""
-    asked = snapshot.recently_received - snapshot.recently_dropped.get('rate_limited', 0)
-    dropped = sum(
-        count for reason, count in snapshot.recently_dropped.items() if reason != 'rate_limited'
-    )
-    return dropped / max(asked, 1)
+    """Share of the recent frames that got no answer, of those that were asked for."""
+    recent = snapshot.recently_dropped
+    not_asked_for = sum(recent.get(reason, 0) for reason in NOT_ASKED_FOR)
+    dropped = sum(recent.values()) - not_asked_for
+    return dropped / max(snapshot.recently_received - not_asked_for, 1)
 
 
 def _figures(snapshot: Snapshot) -> dict[str, str]:

@@ -141,7 +141,7 @@ class DepthforgeNode(LifecycleNode):
         )
         pipeline = Pipeline(engine)
         pipeline(np.zeros(WARM_UP_SIZE, np.uint8))
-        self._rig = Rig(self, config, pipeline, self._domain(engine))
+        self._rig = Rig(self, config, pipeline, self._domain(engine), is_watched=self._is_watched)
         self._config = config
         self._identity = {
             'model': engine.model,
@@ -155,6 +155,10 @@ class DepthforgeNode(LifecycleNode):
         self.get_logger().info(
             f'model {engine.model} is ready on engine {engine.name} ({engine.reason})'
         )
+
+    def _is_watched(self) -> bool:
+        """Tell whether anybody reads /diagnostics."""
+        return bool(self._diagnostics.get_subscription_count())
 
     def _domain(self, engine: Engine) -> DomainStatistics | None:
         """Find the statistics of the model's training images, if they are for these weights."""
@@ -189,6 +193,8 @@ class DepthforgeNode(LifecycleNode):
             release_memory()
 
     def _report(self) -> None:
+        if not self._is_watched():
+            return
         if self._rig is None:
             name = self.get_fully_qualified_name()
             statuses = [

@@ -56,7 +56,10 @@ class Rig:
         config: NodeConfig,
         pipeline: Pipeline,
         domain: DomainStatistics | None,
+        *,
+        is_watched: Callable[[], bool],
     ) -> None:
+        """`is_watched` tells whether anybody reads the figures."""
         self.cameras: list[Camera] = []
         self._node = node
         self._pipeline = pipeline
@@ -76,6 +79,7 @@ class Rig:
                     name=name,
                     is_metric=pipeline.engine.is_metric,
                     put=self._put,
+                    is_watched=is_watched,
                 )
                 self.cameras.append(camera)
         except Exception:
