@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 UNLABELLED = 255
-"""Train id of pixels without a class, in masks and in ground truth."""
+"""Train id of pixels without a class, in masks of 8 bits and in ground truth."""
+MAX_CLASSES = 65535
 
 
 @dataclass(frozen=True)
@@ -31,19 +32,32 @@ class LabelSpace:
                 f'label space {self.name!r}: {len(self.classes)} classes and {len(self.colors)} '
                 'colours came, as many of each and at least one are needed'
             )
-        if len(self.classes) > UNLABELLED:
+        if len(self.classes) > MAX_CLASSES:
             raise UserError(
-                f'label space {self.name!r} has {len(self.classes)} classes, at most {UNLABELLED} '
-                'fit an 8-bit mask; merge classes'
+                f'label space {self.name!r} has {len(self.classes)} classes, at most '
+                f'{MAX_CLASSES} fit a mask; merge classes'
             )
 
     def __len__(self) -> int:
         return len(self.classes)
 
     @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of masks: one byte per pixel, two above 255 classes; see `unlabelled`."""
+        return np.dtype(np.uint8 if len(self) <= UNLABELLED else np.uint16)
+
+    def demand_8_bit(self) -> None:
+        """Refuse classes that ground truth has no ids for, which is of 8 bits."""
+        if len(self) > UNLABELLED:
+            raise UserError(
+                f'label space {self.name!r} has {len(self)} classes, ground truth of 8 bits has '
+                f'at most {UNLABELLED}; evaluate a model of fewer classes'
+            )
+
+    @property
     def palette(self) -> npt.NDArray[np.uint8]:
-        """Colours as uint8 (256, 3) RGB; ids without a class are black."""
-        palette = np.zeros((256, 3), np.uint8)
+        """Colours as uint8 (256 or 65536, 3) RGB; ids without a class are black."""
+        palette = np.zeros((np.iinfo(self.dtype).max + 1, 3), np.uint8)
         palette[: len(self.colors)] = self.colors
         return palette
 
@@ -130,6 +144,13 @@ COARSER: Mapping[tuple[str, str], npt.NDArray[np.uint8]] = {
 """Names of a label space and of one that it can be mapped to -> look-up table."""
 
 
-def colorize(labels: npt.NDArray[np.uint8], space: LabelSpace) -> npt.NDArray[np.uint8]:
+def unlabelled(dtype: npt.DTypeLike) -> int:
+    """Return the train id of pixels without a class: the highest, 255 or 65535."""
+    return int(np.iinfo(np.dtype(dtype)).max)
+
+
+def colorize(
+    labels: npt.NDArray[np.unsignedinteger[Any]], space: LabelSpace
+) -> npt.NDArray[np.uint8]:
     """Paint train ids (H, W) with the class colours: RGB uint8 (H, W, 3)."""
-    return space.palette[labels]
+    return np.asarray(space.palette[labels])

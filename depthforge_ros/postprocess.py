@@ -12,7 +12,7 @@ from typing import Any
 import cv2
 from depthforge_ros.engine.base import NetworkOutput
 from depthforge_ros.errors import UserError
-from depthforge_ros.labels import colorize, LabelSpace, UNLABELLED
+from depthforge_ros.labels import colorize, LabelSpace, unlabelled
 from depthforge_ros.preprocess import Geometry
 import numpy as np
 import numpy.typing as npt
@@ -54,12 +54,12 @@ class Result:
         return self.output.depth_age
 
     @cached_property
-    def labels(self) -> npt.NDArray[np.uint8]:
-        """(H, W), train id; 255 is unlabelled."""
+    def labels(self) -> npt.NDArray[np.unsignedinteger[Any]]:
+        """(H, W), train id, uint8 or uint16; the type's highest is unlabelled."""
         labels = self.output.labels[self.index]
         if self.confidence_floor > 0.0:
             is_doubtful = self.output.confidence[self.index] < self.confidence_floor
-            labels = np.where(is_doubtful, np.uint8(UNLABELLED), labels)
+            labels = np.where(is_doubtful, labels.dtype.type(unlabelled(labels.dtype)), labels)
         return self._resize('labels', labels, cv2.INTER_NEAREST)
 
     @cached_property
@@ -140,7 +140,7 @@ def to_camera(
 
 def overlay(
     rgb: npt.NDArray[np.uint8],
-    labels: npt.NDArray[np.uint8],
+    labels: npt.NDArray[np.unsignedinteger[Any]],
     space: LabelSpace,
     alpha: float = 0.5,
 ) -> npt.NDArray[np.uint8]:

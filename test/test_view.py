@@ -19,7 +19,7 @@ from depthforge_ros.evaluation.answers import Answer
 from depthforge_ros.evaluation.make_bag import START_NS
 from depthforge_ros.evaluation.viewing import Calibration, write_view
 from depthforge_ros.geometry.camera import Camera
-from depthforge_ros.geometry.points import POINT
+from depthforge_ros.geometry.points import point
 from depthforge_ros.labels import CAMVID
 from drives import HEIGHT, make_bag_arguments, WIDTH, write_drive
 from mcap.reader import make_reader
@@ -104,7 +104,7 @@ def test_points_lie_on_the_road_below_the_camera(tmp_path: Path) -> None:
     output = tmp_path / 'view.mcap'
     write_view(output, answers, space=CAMVID, calibration=calibration)
     ((_, cloud),) = read(output)['/depthforge/points']
-    points = np.frombuffer(cloud.data, POINT)
+    points = np.frombuffer(cloud.data, point(np.uint8))
     assert len(points) == cloud.width > 500
     np.testing.assert_allclose(points['y'], 1.5, rtol=0.02)
     assert set(points['label']) == {ROAD}

@@ -195,6 +195,7 @@ def _sliding(args: argparse.Namespace) -> Pipeline:
     if args.engine not in ('auto', 'eager'):
         raise UserError(f'--window came with engine {args.engine!r}; windows run with eager only')
     loaded = load(args.model, device=args.device).sized(args.short_side)
+    loaded.label_space.demand_8_bit()
     return Pipeline(sliding_engine(loaded, window=args.window, batch=args.batch))
 
 
@@ -277,7 +278,9 @@ def _sections(
 def _pipeline(args: argparse.Namespace, model: str) -> Pipeline:
     from depthforge_ros.pipeline import Pipeline
 
-    return Pipeline(open_engine(args, model))
+    engine = open_engine(args, model)
+    engine.label_space.demand_8_bit()
+    return Pipeline(engine)
 
 
 def _space(name: str | None) -> LabelSpace | None:

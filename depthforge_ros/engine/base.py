@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from depthforge_ros.labels import LabelSpace
 from depthforge_ros.preprocess import Preprocess
@@ -18,8 +18,8 @@ import numpy.typing as npt
 class NetworkOutput:
     """Per-pixel results at the network's input resolution, batch first."""
 
-    labels: npt.NDArray[np.uint8]
-    """(B, h, w), train id."""
+    labels: npt.NDArray[np.unsignedinteger[Any]]
+    """(B, h, w), train id; of the label space's type, uint8 or, above 255 classes, uint16."""
     confidence: npt.NDArray[np.float32]
     """(B, h, w), share of the winning class in [0, 1]."""
     entropy: npt.NDArray[np.float32]

@@ -68,7 +68,7 @@ def build(
             f'{", ".join(compiler.precisions)}'
         )
     frames = proving_frames(loaded, request)
-    reference = to_output(answered(loaded.answering, frames, loaded))
+    reference = to_output(answered(loaded.answering, frames, loaded), loaded.label_space)
     other_ms = _uncompiled_ms(loaded, frames)
     parts = fingerprint(compiler, loaded, request)
     with on(loaded.device), _scratch(compiler.name) as scratch:
@@ -80,7 +80,7 @@ def build(
         report('reloading and comparing with eager')
         os.chmod(path, 0o600)
         run = compiler.load(path, request, loaded.device)
-        answer = to_output(answered(run, frames, loaded))
+        answer = to_output(answered(run, frames, loaded), loaded.label_space)
         agreement = compare(answer, reference, request.precision)
         if not agreement.is_near:
             raise UserError(f'the compiled engine is not stored: {agreement}')
@@ -171,7 +171,7 @@ def _median_ms(run: Run, frames: npt.NDArray[np.uint8], loaded: Loaded) -> float
     spent_ms = []
     for _ in range(1 + TIMED_RUNS):
         begun_s = time.perf_counter()
-        to_output(answered(run, frames, loaded))
+        to_output(answered(run, frames, loaded), loaded.label_space)
         spent_ms.append(1e3 * (time.perf_counter() - begun_s))
     return statistics.median(spent_ms[1:])
 
@@ -182,4 +182,4 @@ def _of_wrong_weights(loaded: Loaded, frames: npt.NDArray[np.uint8]) -> NetworkO
     for value in loaded.answering.parameters():
         noise = torch.randn(value.shape, generator=generator, device=loaded.device)
         value.mul_((1.0 + PERTURBATION * noise).to(value.dtype))
-    return to_output(answered(loaded.answering, frames, loaded))
+    return to_output(answered(loaded.answering, frames, loaded), loaded.label_space)

@@ -115,7 +115,9 @@ def open_compiled(
     try:
         with on(loaded.device):
             run = compiler.load(found.program, found.request, loaded.device)
-            answer = to_output(answered(run, proving_frames(loaded, found.request), loaded))
+            answer = to_output(
+                answered(run, proving_frames(loaded, found.request), loaded), loaded.label_space
+            )
     except UserError:
         raise
     except Exception as error:  # Every compiler has its own.

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from depthforge_ros.engine.precision import demand_precision
-from depthforge_ros.engine.torch_engine import load, Loaded, TorchEngine
+from depthforge_ros.engine.torch_engine import label_type, load, Loaded, TorchEngine
 from depthforge_ros.errors import UserError
 import torch
 from torch import Tensor
@@ -46,7 +46,9 @@ class CudaGraphEngine(TorchEngine):
         if captured is None:
             while len(self._captured) >= MAX_GRAPHS:
                 del self._captured[next(iter(self._captured))]
-            captured = _Captured(self._answering, images, self._pool)
+            captured = _Captured(
+                self._answering, images, self._pool, label_type=label_type(self.label_space)
+            )
         self._captured[images.shape] = captured
         return captured(images)
 
@@ -54,7 +56,14 @@ class CudaGraphEngine(TorchEngine):
 class _Captured:
     """One graph with the memory that it reads from and writes to."""
 
-    def __init__(self, answering: torch.nn.Module, images: Tensor, pool: Any) -> None:
+    def __init__(
+        self,
+        answering: torch.nn.Module,
+        images: Tensor,
+        pool: Any,
+        *,
+        label_type: torch.dtype,
+    ) -> None:
         self._images = images.clone()
         with torch.cuda.device(images.device):
             stream = torch.cuda.Stream()
@@ -66,7 +75,7 @@ class _Captured:
             self._graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(self._graph, pool=pool, stream=stream):
                 labels, *others = answering(self._images)
-                self._answer = [labels.to(torch.uint8), *others]
+                self._answer = [labels.to(label_type), *others]
 
     def __call__(self, images: Tensor) -> Sequence[Tensor]:
         self._images.copy_(images)

@@ -40,7 +40,7 @@ class NullEngine:
         columns = np.arange(shape[2]) * len(self.label_space) // shape[2]
         rows = np.linspace(0.0, 1.0, shape[1], dtype=np.float32)[:, None]
         return NetworkOutput(
-            labels=np.broadcast_to(columns.astype(np.uint8), shape),
+            labels=np.broadcast_to(columns.astype(self.label_space.dtype), shape),
             confidence=np.broadcast_to(rows, shape),
             entropy=np.broadcast_to(1.0 - rows, shape),
             inverse_depth=np.broadcast_to(rows * 10.0, shape),

@@ -64,7 +64,7 @@ class SparseDepthEngine:
         is_gap = time.monotonic() - self._answered_s > MAX_GAP_S
         if is_gap or self._age >= self._every or batch.shape != self._shape:
             self._see_depth(batch)
-        output = replace(to_output(self._answer(batch)), depth_age=self._age)
+        output = replace(to_output(self._answer(batch), self.label_space), depth_age=self._age)
         self._answered_s = time.monotonic()
         return output
 

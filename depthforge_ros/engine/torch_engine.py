@@ -112,14 +112,19 @@ class TorchEngine:
         if self.device.type == 'cuda':
             # From pinned memory the device fetches the frames while Python goes on.
             batch = batch.pin_memory().to(self.device, non_blocking=True)
-        return to_output(self.run(batch))
+        return to_output(self.run(batch), self.label_space)
 
 
-def to_output(answer: Sequence[Tensor]) -> NetworkOutput:
-    """Bring the fields of `Answer` to the CPU; labels travel as bytes."""
+def label_type(space: LabelSpace) -> torch.dtype:
+    """Return the type in which train ids leave the device."""
+    return torch.uint8 if space.dtype == np.uint8 else torch.uint16
+
+
+def to_output(answer: Sequence[Tensor], space: LabelSpace) -> NetworkOutput:
+    """Bring the fields of `Answer` to the CPU; labels travel in as few bytes as they need."""
     labels, confidence, entropy, inverse_depth, features = answer
     return NetworkOutput(
-        labels.to(torch.uint8).cpu().numpy(),
+        labels.to(label_type(space)).cpu().numpy(),
         confidence.cpu().numpy(),
         entropy.cpu().numpy(),
         inverse_depth.cpu().numpy(),

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +22,9 @@ MIN_EDGES = 50
 WINDOW = np.ones((3, 3), np.uint8)
 
 
-def edge_agreement(inverse_depth: npt.NDArray[np.float32], labels: npt.NDArray[np.uint8]) -> float:
+def edge_agreement(
+    inverse_depth: npt.NDArray[np.float32], labels: npt.NDArray[np.unsignedinteger[Any]]
+) -> float:
     """
     Share of the edges of inverse depth (H, W) that lie on a class boundary of labels (H, W).
 

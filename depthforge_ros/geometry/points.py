@@ -4,19 +4,28 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-POINT = np.dtype(
-    {
-        'names': ['x', 'y', 'z', 'rgb', 'label', 'confidence'],
-        'formats': ['<f4', '<f4', '<f4', '<u4', '<u1', '<f4'],
-        'offsets': [0, 4, 8, 12, 16, 20],
-        'itemsize': 24,
-    }
-)
-"""A point: metres in the optical frame, 0xRRGGBB, train id, share of the class in [0, 1]."""
+
+def point(label: npt.DTypeLike) -> np.dtype[np.void]:
+    """
+    Lay out a point whose train id is of this type, uint8 or uint16.
+
+    It has metres in the optical frame, 0xRRGGBB, the train id, and the share of its class in
+    [0, 1].
+    """
+    return np.dtype(
+        {
+            'names': ['x', 'y', 'z', 'rgb', 'label', 'confidence'],
+            'formats': ['<f4', '<f4', '<f4', '<u4', np.dtype(label).newbyteorder('<'), '<f4'],
+            'offsets': [0, 4, 8, 12, 16, 20],
+            'itemsize': 24,
+        }
+    )
 
 
 def metric_depth(
@@ -55,11 +64,11 @@ class CloudBuilder:
         depth_m: npt.NDArray[np.float32],
         *,
         rgb: npt.NDArray[np.uint8],
-        labels: npt.NDArray[np.uint8],
+        labels: npt.NDArray[np.unsignedinteger[Any]],
         confidence: npt.NDArray[np.float32],
     ) -> npt.NDArray[np.void]:
         """
-        Return POINTs (rows, columns), which the next call overwrites.
+        Return points (rows, columns) as `point` lays them out, which the next call overwrites.
 
         `depth_m`, `labels` and `confidence` are (H, W), `rgb` (H, W, 3). Pixels without finite
         depth have NaN in x, y and z.
@@ -71,11 +80,11 @@ class CloudBuilder:
             np.multiply(slopes, z, out=plane)
         octets = color.view(np.uint8).reshape(*color.shape, 4)
         cv2.mixChannels([np.ascontiguousarray(rgb[self._every])], [octets], [0, 2, 1, 1, 2, 0])
-        # The upper three octets are the gap behind the label in POINT.
+        # The upper octets are the gap behind the label.
         label.view('<u4')[:] = labels[self._every]
         share[:] = confidence[self._every]
         cv2.merge(tuple(self._planes), self._merged)
-        points: npt.NDArray[np.void] = self._merged.view(POINT)[..., 0]
+        points: npt.NDArray[np.void] = self._merged.view(point(labels.dtype))[..., 0]
         return points
 
 

@@ -13,7 +13,12 @@ import numpy as np
 import numpy.typing as npt
 from sensor_msgs.msg import Image, PointCloud2, PointField
 
-FIELD_TYPES = {'f': PointField.FLOAT32, 'B': PointField.UINT8, 'I': PointField.FLOAT32}
+FIELD_TYPES = {
+    'f': PointField.FLOAT32,
+    'B': PointField.UINT8,
+    'H': PointField.UINT16,
+    'I': PointField.FLOAT32,
+}
 """By numpy's character; packed colours are FLOAT32, as PCL and RViz read them."""
 MILLIMETRES_PER_M = 1000.0
 

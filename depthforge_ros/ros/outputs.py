@@ -26,6 +26,8 @@ import numpy.typing as npt
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 
 FAST_PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1)
+MASK_ENCODINGS = {1: 'mono8', 2: '16UC1'}
+"""By bytes per pixel."""
 
 
 @dataclass(frozen=True)
@@ -46,17 +48,19 @@ class Answer:
 
 
 def _mask(answer: Answer) -> Any:
-    return image_message(
-        answer.header, encoding='mono8', pixels=answer.result.labels, canvas=answer.canvas
-    )
+    labels = answer.result.labels
+    encoding = MASK_ENCODINGS[labels.itemsize]
+    return image_message(answer.header, encoding=encoding, pixels=labels, canvas=answer.canvas)
 
 
 def _mask_png(answer: Answer) -> Any:
     """Compress without loss, in the format string of image_transport; JPEG would mix the ids."""
-    png = cv2.imencode('.png', answer.result.labels, FAST_PNG)[1]
+    labels = answer.result.labels
+    encoding = MASK_ENCODINGS[labels.itemsize]
+    png = cv2.imencode('.png', labels, FAST_PNG)[1]
     return CompressedImage(
         header=answer.header,
-        format='mono8; png compressed mono8',
+        format=f'{encoding}; png compressed {encoding}',
         data=array('B', png.tobytes()),
     )
 
