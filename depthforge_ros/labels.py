@@ -15,6 +15,8 @@ import numpy.typing as npt
 UNLABELLED = 255
 """Train id of pixels without a class, in masks of 8 bits and in ground truth."""
 MAX_CLASSES = 65535
+MASK_ENCODINGS = {1: 'mono8', 2: '16UC1'}
+"""Of image messages, by bytes per pixel."""
 
 
 @dataclass(frozen=True)

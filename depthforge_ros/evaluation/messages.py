@@ -84,7 +84,7 @@ def cloud_message(header: Any, points: npt.NDArray[np.void]) -> Any:
     rows, columns = points.shape
     fields: Mapping[str, Any] = points.dtype.fields or {}
     field: Any = TYPES['sensor_msgs/msg/PointField']
-    kinds = {'f': field.FLOAT32, 'B': field.UINT8, 'I': field.FLOAT32}
+    kinds = {'f': field.FLOAT32, 'B': field.UINT8, 'H': field.UINT16, 'I': field.FLOAT32}
     return TYPES['sensor_msgs/msg/PointCloud2'](
         header=header,
         height=rows,

@@ -40,7 +40,7 @@ from depthforge_ros.geometry.camera import Camera
 from depthforge_ros.geometry.points import CloudBuilder, finite_points, metric_depth
 from depthforge_ros.geometry.road import fit_road
 from depthforge_ros.geometry.scale_filter import ScaleFilter
-from depthforge_ros.labels import LabelSpace
+from depthforge_ros.labels import LabelSpace, MASK_ENCODINGS
 from depthforge_ros.pipeline import Pipeline
 from depthforge_ros.postprocess import overlay
 import numpy as np
@@ -162,7 +162,8 @@ class _View:
         if answer.labels is not None:
             painted = overlay(rgb, answer.labels, self._space)
             messages[OVERLAY] = compressed_message(header, _jpeg(painted), 'jpeg')
-            messages[MASK] = image_message(header, answer.labels, 'mono8')
+            encoding = MASK_ENCODINGS[answer.labels.itemsize]
+            messages[MASK] = image_message(header, answer.labels, encoding)
         if answer.inverse_depth is not None:
             messages[DEPTH] = image_message(header, answer.inverse_depth, '32FC1')
         points = self._cloud(answer, rgb) if self._cloud else None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import cv2
-from depthforge_ros.labels import LabelSpace
+from depthforge_ros.labels import LabelSpace, MASK_ENCODINGS
 from depthforge_ros.postprocess import overlay, Result
 from depthforge_ros.ros.camera_info import camera_info_message
 from depthforge_ros.ros.messages import (
@@ -26,8 +26,6 @@ import numpy.typing as npt
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 
 FAST_PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1)
-MASK_ENCODINGS = {1: 'mono8', 2: '16UC1'}
-"""By bytes per pixel."""
 
 
 @dataclass(frozen=True)
