@@ -7,8 +7,10 @@ Images of 1920x1280 go to a node in a process of its own, whose mask and depth a
 `latency_ms` is the node's own, from the subscription's callback to the last published output;
 `round_trip_ms` is from before the camera's publish to the mask in this process, transport and
 conversions on both sides included. `lost` frames were sent and not answered. The CPU shares are of
-one core; the executor's thread holds the GIL for no more than its share. The input rates show that
-the age at publish is bounded at any of them. A busy machine delays all but `cpu_ms_per_frame`.
+one core. `gil_shares` are the shares of the time that the executor's and the worker's thread hold the
+GIL, sampled by py-spy (`--gil`, pip install py-spy) while images go on after the rest is measured.
+The input rates show that the age at publish is bounded at any of them. A busy machine
+delays all but `cpu_ms_per_frame`.
 Run from the repository root, with the shared memory that large images need:
 FASTRTPS_DEFAULT_PROFILES_FILE=config/fastdds.xml python benchmarks/node.py
 """
@@ -24,8 +26,10 @@ import json
 import os
 from pathlib import Path
 import platform
+import shutil
 import subprocess
 import sys
+from tempfile import TemporaryDirectory
 import time
 from typing import Any
 
@@ -45,6 +49,8 @@ SIX = ('front', 'front_left', 'front_right', 'rear', 'rear_left', 'rear_right')
 WARM_UP_S = 1.0
 QUICK_S, QUICK_CASES = 2.5, 3
 PATIENCE_S = 60.0
+GIL_S, GIL_RATE_HZ = 5, 200
+THREADS = {'MainThread': 'executor', 'depthforge_worker': 'worker'}
 TICKS_HZ = os.sysconf('SC_CLK_TCK')
 
 
@@ -75,7 +81,10 @@ def main() -> int:
     """Measure all cases and write the figures."""
     args = _arguments()
     duration_s = QUICK_S if args.quick else args.duration_s
-    cases = [measure(case, duration_s) for case in CASES[: QUICK_CASES if args.quick else None]]
+    cases = [
+        measure(case, duration_s, with_gil=args.gil)
+        for case in CASES[: QUICK_CASES if args.quick else None]
+    ]
     report = {
         'command': ' '.join(sys.argv),
         'date': datetime.date.today().isoformat(),
@@ -89,7 +98,7 @@ def main() -> int:
     return 0
 
 
-def measure(case: Case, duration_s: float) -> dict[str, Any]:
+def measure(case: Case, duration_s: float, *, with_gil: bool) -> dict[str, Any]:
     """Send images for a while, and say what they cost and what became of them."""
     with _node(case) as process, Camera(case) as camera:
         camera.wait_until(camera.is_connected, 'the node to appear')
@@ -101,8 +110,10 @@ def measure(case: Case, duration_s: float) -> dict[str, Any]:
         camera.send_for(duration_s)
         elapsed_s = time.monotonic() - begun_s
         cpu_s = [after - was for after, was in zip(_cpu_s(process.pid), before, strict=True)]
-        figures = camera.settle()
-    trips_ms = camera.round_trips_ms or [float('nan')]
+        figures = dict(camera.settle())
+        trips_ms = camera.round_trips_ms or [float('nan')]
+        sent = camera.sent
+        gil_shares = _gil_shares(process.pid, camera) if with_gil else None
     total = {key: _total(figures, key) for key in ('received', 'published')}
     worst = max(figures.values(), key=lambda one: float(one.get('latency_ms_p50', 'inf')))
     return {
@@ -110,13 +121,14 @@ def measure(case: Case, duration_s: float) -> dict[str, Any]:
         **{key: float(worst[key]) for key in worst if key.endswith(('_ms_p50', '_ms_p99'))},
         'round_trip_ms_p50': round(float(np.percentile(trips_ms, 50.0)), 2),
         'round_trip_ms_p99': round(float(np.percentile(trips_ms, 99.0)), 2),
-        'sent_rate_hz': round((camera.sent - sent_before) / elapsed_s, 1),
+        'sent_rate_hz': round((sent - sent_before) / elapsed_s, 1),
         'cpu_ms_per_frame': round(cpu_s[0] * 1e3 / max(total['published'] - published, 1), 2),
         'cpu_share': round(cpu_s[0] / elapsed_s, 3),
         'executor_cpu_share': round(cpu_s[1] / elapsed_s, 3),
-        'sent': camera.sent,
+        'gil_shares': gil_shares,
+        'sent': sent,
         **total,
-        'lost': camera.sent - total['published'],
+        'lost': sent - total['published'],
     }
 
 
@@ -265,6 +277,27 @@ def _cpu_s(pid: int) -> tuple[float, float]:
     return used[0], used[1]
 
 
+def _gil_shares(pid: int, camera: Camera) -> dict[str, float]:
+    """Sample which thread holds the GIL while images come."""
+    with TemporaryDirectory() as folder:
+        stacks = Path(folder) / 'stacks'
+        command = f'record --pid {pid} --gil --threads --nonblocking --format raw --rate'.split()
+        sampler = subprocess.Popen(
+            ['py-spy', *command, str(GIL_RATE_HZ), '-d', str(GIL_S), '-o', str(stacks)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        camera.send_for(GIL_S + 1.0)
+        sampler.wait(PATIENCE_S)
+        samples = dict.fromkeys(THREADS.values(), 0)
+        for line in stacks.read_text().splitlines():
+            stack, _, count = line.rpartition(' ')
+            name = THREADS.get(stack.split(';')[0].partition(': ')[2])
+            if name is not None:
+                samples[name] += int(count)
+    return {name: round(n / (GIL_RATE_HZ * GIL_S), 3) for name, n in samples.items()}
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
@@ -272,9 +305,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         '--quick', action='store_true', help=f'{QUICK_S:g} s of {QUICK_CASES} cases'
     )
+    parser.add_argument('--gil', action='store_true', help='sample who holds the GIL, by py-spy')
     parser.add_argument('--duration-s', type=float, default=20.0, help='of each case')
     parser.add_argument('--json', type=Path, default=RESULTS, help='where the figures go')
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.gil and not shutil.which('py-spy'):
+        parser.error('--gil came, but there is no py-spy on PATH; pip install py-spy')
+    return args
 
 
 if __name__ == '__main__':
