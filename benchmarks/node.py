@@ -7,7 +7,7 @@ Images of 1920x1280 go to a node in a process of its own, whose mask and depth a
 `latency_ms` is the node's own, from the subscription's callback to the last published output;
 `round_trip_ms` is from before the camera's publish to the mask in this process, transport and
 conversions on both sides included. `lost` frames were sent and not answered. The CPU shares are of
-one core. `gil_shares` say how much of the time the executor's and the worker's thread hold the GIL,
+one core. `gil_shares` say for how much of the time executor's and worker's thread hold the GIL,
 sampled by py-spy (`--gil`, pip install py-spy) while images go on after the rest is measured. The
 input rates show that the age at publish is bounded at any of them. A busy machine delays all but
 `cpu_ms_per_frame`.
