@@ -81,6 +81,8 @@ def test_rate_turns_the_level() -> None:
     statistics.published({'latency': 20.0})
     status = status_of(statistics)
     assert (status.level, 'min_rate_hz is 0.1' in status.message) == (WARN, True)
+    begun = dataclasses.replace(HEALTHY, active_for_s=1.0)
+    assert status_of(statistics, begun).level == OK
     # Nobody asked for more.
     statistics.received()
     statistics.dropped('no_subscribers')
@@ -96,6 +98,7 @@ def test_dropped_frames_turn_the_level_by_reason_and_share(healthy: Statistics) 
 
     assert drop('rate_limited', 100).level == OK
     assert drop('no_subscribers', 100).level == OK
+    assert drop('deactivated', 100).level == OK
     assert drop('replaced', 10).level == OK
     assert 'max_drop_share' in drop('replaced', 10).message
     fault = drop('bad_length', 1)

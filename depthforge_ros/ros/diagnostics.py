@@ -11,12 +11,12 @@ from typing import Any
 
 from depthforge_ros.ros.metric import MetricStatus
 from depthforge_ros.ros.parameters import NodeConfig
-from depthforge_ros.ros.statistics import Snapshot
+from depthforge_ros.ros.statistics import RATE_WINDOW_S, Snapshot
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
-NOT_ASKED_FOR = ('no_subscribers', 'rate_limited')
+NOT_ASKED_FOR = ('deactivated', 'no_subscribers', 'rate_limited')
 """Reasons of dropped frames that nobody wanted an answer to."""
-NO_FAULTS = ('deactivated', 'replaced', *NOT_ASKED_FOR)
+NO_FAULTS = ('replaced', *NOT_ASKED_FOR)
 """Reasons of dropped frames that are no fault of the camera, the model or the node."""
 
 
@@ -112,8 +112,10 @@ def _warnings(
     if faults := _faults(snapshot):
         yield f'frames were dropped: {", ".join(sorted(faults))}'
     rate_hz = snapshot.output_rate_hz
-    was_idle = 'no_subscribers' in snapshot.recently_dropped
-    if snapshot.published and not was_idle and rate_hz < limits.min_rate_hz:
+    # The rate is judged over a whole window of frames that were asked for.
+    is_whole = (condition.active_for_s or 0.0) > RATE_WINDOW_S
+    is_whole &= 'no_subscribers' not in snapshot.recently_dropped
+    if snapshot.published and is_whole and rate_hz < limits.min_rate_hz:
         yield f'{rate_hz:.1f} answers per second, min_rate_hz is {limits.min_rate_hz:g}'
     latency_ms = snapshot.percentiles_ms.get('latency', (0.0, 0.0))[0]
     if 0.0 < limits.max_latency_ms < latency_ms:

@@ -20,7 +20,10 @@ TYPE_NAMES = {
     int: 'an integer',
     float: 'a number such as 1.0',
     str: 'text',
-    tuple: "names of letters, digits and _, each once; or [''] for one camera without a name",
+    tuple: (
+        'names of letters, digits and _, a letter first, each once; '
+        "or [''] for one camera without a name"
+    ),
 }
 CAMERA_NAME = re.compile(r'[A-Za-z][A-Za-z0-9_]*')
 
