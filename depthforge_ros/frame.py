@@ -26,6 +26,8 @@ MAX_PIXELS = 64_000_000
 JPEG_START = b'\xff\xd8\xff'
 JPEG_END = b'\xff\xd9'
 JPEG_FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+JPEG_ALONE = frozenset((0x01, *range(0xD0, 0xD8)))
+"""Markers that no length follows: one taken for such hides the frame header."""
 JPEG_SHRUNK = {
     1: cv2.IMREAD_COLOR,
     2: cv2.IMREAD_REDUCED_COLOR_2,
@@ -247,6 +249,10 @@ def _jpeg_size(data: bytes) -> tuple[int, int] | None:
         if marker in JPEG_FRAME_MARKERS:
             height, width = data[at + 5 : at + 7], data[at + 7 : at + 9]
             return int.from_bytes(height, 'big'), int.from_bytes(width, 'big')
-        fill = marker == 0xFF
-        at += 1 if fill else 2 + int.from_bytes(data[at + 2 : at + 4], 'big')
+        if marker == 0xFF:  # fill
+            at += 1
+        elif marker in JPEG_ALONE:
+            at += 2
+        else:
+            at += 2 + int.from_bytes(data[at + 2 : at + 4], 'big')
     return None

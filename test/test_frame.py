@@ -302,3 +302,17 @@ def test_files_that_are_no_images_are_refused_in_one_line(tmp_path: Path) -> Non
         with pytest.raises(UserError) as refusal:
             rgb_from_file(tmp_path / name)
         assert '\n' not in str(refusal.value)
+
+
+@pytest.mark.parametrize('marker', [b'\xff\x01', b'\xff\xd0', b'\xff\xd7'])
+def test_no_marker_hides_the_size_of_a_jpeg(marker: bytes) -> None:
+    jpeg = cv2.imencode('.jpg', np.zeros((300, 400, 3), np.uint8))[1].tobytes()
+    first = b'\xff\xfe' + (65000).to_bytes(2, 'big') + bytes(64998)
+    # Where a length of 0xfffe after the marker would lead to.
+    small = b'\xff\xc0\x00\x0b\x08\x00\x08\x00\x08\x01\x01\x11\x00'
+    second = b'\xff\xfe' + (1000).to_bytes(2, 'big') + (bytes(528) + small).ljust(998, b'\x00')
+    data = jpeg[:2] + marker + first + second + jpeg[2:]
+    assert data[4 + 0xFFFE :].startswith(small)
+    message = SimpleNamespace(format='jpeg', data=array.array('B', data))
+    with pytest.raises(UserError, match='400 x 300 pixels came'):
+        rgb_from_message(message, max_pixels=1000)
