@@ -7,7 +7,8 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from depthforge_ros.labels import CAMVID
+from depthforge_ros.engine.null import NullEngine
+from depthforge_ros.labels import CAMVID, LabelSpace
 from depthforge_ros.model.checkpoint import save_checkpoint
 from depthforge_ros.model.config import (
     DptConfig,
@@ -17,6 +18,7 @@ from depthforge_ros.model.config import (
     VitConfig,
 )
 from depthforge_ros.model.network import DepthForge
+from depthforge_ros.preprocess import Preprocess
 import torch
 
 MINI = NetworkConfig(
@@ -56,3 +58,16 @@ def mini_checkpoint(
 def variant(**changes: object) -> NetworkConfig:
     """Copy the miniature configuration with some fields changed."""
     return dataclasses.replace(MINI, **changes)  # type: ignore[arg-type]
+
+
+CLASSES = 300
+MANY = LabelSpace(
+    'many', tuple(map(str, range(CLASSES))), tuple((i % 256, i // 256, 7) for i in range(CLASSES))
+)
+
+
+def many_classes() -> NullEngine:
+    """Make an engine that answers with more classes than a byte has."""
+    engine = NullEngine('many', Preprocess(patch=16, short_side=48))
+    engine.label_space = MANY
+    return engine

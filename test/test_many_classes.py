@@ -4,39 +4,22 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import Any
 
 import cv2
 from depthforge_ros.cli.main import main
 from depthforge_ros.engine import load_engine
-from depthforge_ros.engine.null import NullEngine
 from depthforge_ros.errors import UserError
 from depthforge_ros.geometry.points import CloudBuilder
 from depthforge_ros.labels import LabelSpace
 from depthforge_ros.model.checkpoint import save_checkpoint
 from depthforge_ros.model.network import DepthForge
 from depthforge_ros.postprocess import to_camera
-from depthforge_ros.preprocess import Preprocess
-from networks import MINI
+from networks import CLASSES, MANY, many_classes, MINI
 import numpy as np
 import pytest
 import torch
-
-CLASSES = 300
-MANY = LabelSpace(
-    'many', tuple(map(str, range(CLASSES))), tuple((i % 256, i // 256, 7) for i in range(CLASSES))
-)
-with_ros = pytest.mark.skipif(
-    importlib.util.find_spec('rclpy') is None, reason='rclpy is not installed'
-)
-
-
-def many_classes() -> NullEngine:
-    engine = NullEngine('many', Preprocess(patch=16, short_side=48))
-    engine.label_space = MANY
-    return engine
 
 
 @pytest.fixture(scope='module')
@@ -94,28 +77,3 @@ def test_evaluation_refuses_what_no_ground_truth_has(
 def test_no_mask_has_room_for_more() -> None:
     with pytest.raises(UserError, match='70000 classes, at most 65535'):
         LabelSpace('more', ('x',) * 70_000, ((0, 0, 0),) * 70_000)
-
-
-@with_ros
-def test_the_node_publishes_two_bytes_a_pixel(peer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from depthforge_ros.ros import node as nodes
-    from node_support import make_image, MASK, node_in_process, OVERLAY
-    from sensor_msgs.msg import CompressedImage, Image
-
-    monkeypatch.setattr(nodes, 'load_engine', lambda *_, **__: many_classes())
-    with node_in_process(overlay_alpha=1.0) as node:
-        masks = peer.subscribe(Image, MASK, seen_by=node)
-        files = peer.subscribe(CompressedImage, f'{MASK}/compressed', seen_by=node)
-        overlays = peer.subscribe(Image, OVERLAY, seen_by=node)
-        publisher = peer.publisher(Image, '/image', seen_by=node)
-        publisher.publish(make_image(1, height=48, width=600))
-        peer.spin_until(lambda: masks and files and overlays)
-    mask = masks[0]
-    assert (mask.encoding, mask.step, mask.is_bigendian) == ('16UC1', 1200, 0)
-    labels = np.frombuffer(mask.data, '<u2').reshape(48, 600)
-    assert 256 <= labels.max() < CLASSES
-    decoded = cv2.imdecode(np.frombuffer(files[0].data, np.uint8), cv2.IMREAD_UNCHANGED)
-    assert files[0].format == '16UC1; png compressed 16UC1'
-    np.testing.assert_array_equal(decoded, labels)
-    painted = np.frombuffer(overlays[0].data, np.uint8).reshape(48, 600, 3)
-    np.testing.assert_array_equal(painted, MANY.palette[labels])

@@ -21,7 +21,17 @@ from depthforge_ros.ros.topics import OUTPUTS
 from diagnostic_msgs.msg import DiagnosticArray
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from node_support import count, DEPTH, FaultyEngine, identity, make_image, MASK, node_in_process
+from networks import CLASSES, MANY, many_classes
+from node_support import (
+    count,
+    DEPTH,
+    FaultyEngine,
+    identity,
+    make_image,
+    MASK,
+    node_in_process,
+    OVERLAY,
+)
 import numpy as np
 import pytest
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
@@ -195,3 +205,23 @@ def test_policy_grants_exactly_what_the_node_uses() -> None:
         # Published only where vision_msgs is installed.
         optional = {label_info.TOPIC.replace('~', '/depthforge')}
         assert names - optional == {topic for topic, _ in used[kind]} - optional
+
+
+def test_the_node_publishes_two_bytes_a_pixel(peer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr('depthforge_ros.ros.node.load_engine', lambda *_, **__: many_classes())
+    with node_in_process(overlay_alpha=1.0) as node:
+        masks = peer.subscribe(Image, MASK, seen_by=node)
+        files = peer.subscribe(CompressedImage, f'{MASK}/compressed', seen_by=node)
+        overlays = peer.subscribe(Image, OVERLAY, seen_by=node)
+        publisher = peer.publisher(Image, '/image', seen_by=node)
+        publisher.publish(make_image(1, height=48, width=600))
+        peer.spin_until(lambda: masks and files and overlays)
+    mask = masks[0]
+    assert (mask.encoding, mask.step, mask.is_bigendian) == ('16UC1', 1200, 0)
+    labels = np.frombuffer(mask.data, '<u2').reshape(48, 600)
+    assert 256 <= labels.max() < CLASSES
+    decoded = cv2.imdecode(np.frombuffer(files[0].data, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert files[0].format == '16UC1; png compressed 16UC1'
+    np.testing.assert_array_equal(decoded, labels)
+    painted = np.frombuffer(overlays[0].data, np.uint8).reshape(48, 600, 3)
+    np.testing.assert_array_equal(painted, MANY.palette[labels])
