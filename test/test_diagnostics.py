@@ -60,6 +60,7 @@ def test_a_healthy_camera_is_ok(healthy: Statistics) -> None:
         ({'domain': {'domain_shift': 2.0}}, WARN, 'max_domain_shift is 1.5'),
         ({'max_batch': 3}, WARN, 'at most 3 at once'),
         ({'engine_refusal': 'torch was 1'}, WARN, 'stored engine is not used: torch was 1'),
+        ({'is_without_clock': True}, WARN, 'no /clock has come'),
         ({'active_for_s': None, 'busy_s': 3.0}, OK, 'not active'),
     ],
 )
@@ -70,23 +71,114 @@ def test_conditions_turn_the_level(
     assert (status.level, words in status.message) == (level, True), status.message
 
 
-def test_latency_turns_the_level(healthy: Statistics) -> None:
-    status = status_of(healthy, limits=dataclasses.replace(LIMITS, max_latency_ms=10.0))
-    assert (status.level, 'max_latency_ms is 10' in status.message) == (WARN, True)
+class Time:
+    """A monotonic clock that stands still."""
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
 
 
-def test_rate_turns_the_level() -> None:
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Time:
+    clock = Time()
+    monkeypatch.setattr(time, 'monotonic', clock)
+    return clock
+
+
+def answer(statistics: Statistics, *, latency_ms: float = 20.0) -> None:
+    statistics.received()
+    statistics.published({'latency': latency_ms})
+
+
+def test_latency_turns_the_level_within_the_window(clock: Time) -> None:
     statistics = Statistics()
-    statistics.received()
-    statistics.published({'latency': 20.0})
-    status = status_of(statistics)
-    assert (status.level, 'min_rate_hz is 0.1' in status.message) == (WARN, True)
-    begun = dataclasses.replace(HEALTHY, active_for_s=1.0)
-    assert status_of(statistics, begun).level == OK
-    # Nobody asked for more.
-    statistics.received()
-    statistics.dropped('no_subscribers')
+    for _ in range(100):
+        answer(statistics)
+        clock.now_s += 0.2
     assert status_of(statistics).level == OK
+    for _ in range(15):
+        answer(statistics, latency_ms=60.0)
+        clock.now_s += 0.2
+    status = status_of(statistics)
+    assert (status.level, 'max_latency_ms is 50' in status.message) == (WARN, True)
+
+
+def test_latency_of_the_last_frame_stays(clock: Time) -> None:
+    statistics = Statistics()
+    answer(statistics, latency_ms=60.0)
+    clock.now_s += 60.0
+    assert statistics.snapshot().percentiles_ms == {'latency': (60.0, 60.0)}
+
+
+@pytest.mark.parametrize(
+    ('limit_hz', 'max_rate_hz', 'words'),
+    [
+        (3.0, 0.0, 'min_rate_hz is 3'),
+        (1.9, 0.0, ''),
+        # What the rate limit lets pass is enough.
+        (3.0, 2.0, ''),
+        (3.0, 2.5, 'min_rate_hz is 3'),
+    ],
+)
+def test_rate_turns_the_level(
+    clock: Time, limit_hz: float, max_rate_hz: float, words: str
+) -> None:
+    limits = dataclasses.replace(LIMITS, min_rate_hz=limit_hz, max_rate_hz=max_rate_hz)
+    statistics = Statistics()
+
+    def run(seconds: float) -> str:
+        for _ in range(int(2 * seconds)):
+            answer(statistics)
+            clock.now_s += 0.5
+        status = status_of(statistics, limits=limits)
+        assert status.level == (WARN if 'min_rate_hz' in status.message else OK)
+        return '' if status.level == OK else str(status.message)
+
+    assert run(4.0) == ''
+    assert words in run(4.0)
+    # Nobody asked for more: the whole window counts anew.
+    statistics.pause()
+    assert run(4.0) == ''
+    assert bool(run(4.0)) == bool(words)
+
+
+@given(period_s=st.floats(0.02, 60.0), phase=st.floats(0.0, 1.0))
+def test_any_rate_is_told(period_s: float, phase: float) -> None:
+    clock = Time()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, 'monotonic', clock)
+        statistics = Statistics()
+        for _ in range(int(12.0 / period_s) + 3):
+            clock.now_s += period_s
+            answer(statistics)
+        clock.now_s += phase * period_s
+        snapshot = statistics.snapshot()
+        assert snapshot.output_rate_hz == pytest.approx(1.0 / period_s, rel=1e-6)
+        # A limit below the rate is never said to be broken.
+        limits = dataclasses.replace(LIMITS, min_rate_hz=0.99 / period_s)
+        assert 'min_rate_hz' not in status_of(statistics, limits=limits).message
+        # And silence is.
+        clock.now_s += max(5.1, 2.01 * period_s)
+        assert statistics.snapshot().output_rate_hz == 0.0
+        assert 'min_rate_hz' in status_of(statistics, limits=limits).message
+
+
+def test_a_pause_begins_the_recent_figures_anew(clock: Time) -> None:
+    statistics = Statistics()
+    for _ in range(40):
+        answer(statistics)
+        clock.now_s += 0.1
+    clock.now_s += 4.0
+    statistics.pause()
+    for _ in range(3):
+        answer(statistics)
+        clock.now_s += 0.1
+    snapshot = statistics.snapshot()
+    assert snapshot.output_rate_hz == pytest.approx(10.0)
+    assert (snapshot.recently_published, snapshot.published) == (3, 43)
 
 
 def test_dropped_frames_turn_the_level_by_reason_and_share(healthy: Statistics) -> None:
@@ -97,8 +189,6 @@ def test_dropped_frames_turn_the_level_by_reason_and_share(healthy: Statistics) 
         return status_of(healthy)
 
     assert drop('rate_limited', 100).level == OK
-    assert drop('no_subscribers', 100).level == OK
-    assert drop('deactivated', 100).level == OK
     assert drop('replaced', 10).level == OK
     assert 'max_drop_share' in drop('replaced', 10).message
     fault = drop('bad_length', 1)
@@ -137,14 +227,14 @@ def test_what_stalls_is_told_within_two_periods(name: str, phase: float) -> None
     assert 'no image' in status_of(Statistics(), silent, limits).message
 
 
-def test_rate_falls_once_the_next_answer_is_overdue(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rate_falls_once_the_next_answer_is_overdue(clock: Time) -> None:
     statistics = Statistics()
-    for number in range(41):
-        monkeypatch.setattr(time, 'monotonic', lambda: 100.0 + 0.1 * number)  # noqa: B023
-        statistics.published({'latency': 20.0})
-    for later_s, rate_hz in ((0.0, 10.0), (0.1, 10.0), (0.9, 41 / 4.9), (6.0, 0.0)):
-        monkeypatch.setattr(time, 'monotonic', lambda: 104.0 + later_s)  # noqa: B023
-        assert statistics.snapshot().output_rate_hz == pytest.approx(rate_hz)
+    for _ in range(41):
+        answer(statistics)
+        clock.now_s += 0.1
+    for later_s, rate_hz in ((0.0, 10.0), (0.4, 41 / 4.5), (0.5, 41 / 5.0)):
+        clock.now_s += later_s
+        assert statistics.snapshot().output_rate_hz == pytest.approx(rate_hz, rel=0.03)
 
 
 def test_frames_without_a_stamp_have_no_age() -> None:

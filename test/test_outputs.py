@@ -34,9 +34,10 @@ from node_support import (
 )
 import numpy as np
 import pytest
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header
 
+POINTS = '/depthforge/points'
 POLICY = Path(__file__).resolve().parents[1] / 'config' / 'sros2_policy.xml'
 
 
@@ -86,6 +87,14 @@ def test_frames_are_computed_only_for_subscribers(peer: Any, engine: FaultyEngin
         assert count(node).dropped == {'no_subscribers': 2}
         assert engine.batches == []
 
+        # Points need a scale, and none is known.
+        points = peer.node.create_subscription(PointCloud2, POINTS, print, 10)
+        peer.spin_until(lambda: any(one.get_subscription_count() for one in publishers(node)))
+        publisher.publish(make_image(2))
+        peer.spin_until(lambda: count(node).dropped == {'no_subscribers': 3})
+        peer.node.destroy_subscription(points)
+        peer.spin_until(lambda: not any(one.get_subscription_count() for one in publishers(node)))
+
         depth = peer.node.create_subscription(Image, DEPTH, print, 10)
         peer.spin_until(lambda: any(one.get_subscription_count() for one in publishers(node)))
         publisher.publish(make_image(3))
@@ -93,7 +102,7 @@ def test_frames_are_computed_only_for_subscribers(peer: Any, engine: FaultyEngin
         peer.node.destroy_subscription(depth)
         peer.spin_until(lambda: not any(one.get_subscription_count() for one in publishers(node)))
         publisher.publish(make_image(4))
-        peer.spin_until(lambda: count(node).dropped == {'no_subscribers': 3})
+        peer.spin_until(lambda: count(node).dropped == {'no_subscribers': 4})
 
         # Latency, domain shift and the metric scale are made of the frames.
         peer.subscribe(DiagnosticArray, '/diagnostics', seen_by=node)

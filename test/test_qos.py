@@ -7,8 +7,10 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+from depthforge_ros.errors import UserError
 from depthforge_ros.ros.qos import _mismatch
 from depthforge_ros.ros.topics import OUTPUTS
+from diagnostic_msgs.msg import DiagnosticArray
 from node_support import count, make_image, MASK, node_in_process, RELIABLE
 import pytest
 from rclpy.duration import Duration
@@ -50,11 +52,12 @@ def test_mismatch_names_both_sides_and_the_remedy(peer: Any, side: str) -> None:
         if side == 'camera':
             peer.node.create_publisher(Image, '/image', BEST_EFFORT)
             expected = ['/image: reliability is reliable here and best_effort at the']
-            expected += ['qos_overrides./image.subscription.reliability to best_effort']
+            remedy = 'qos_overrides./image.subscription.reliability set to best_effort'
+            expected += [f'restart the node with {remedy}']
         else:
             peer.node.create_subscription(Image, MASK, print, LATCHED)
             expected = [f'{MASK}: durability is volatile here and transient_local at the']
-            expected += [f'qos_overrides.{MASK}.publisher.durability to transient_local']
+            expected += [f'qos_overrides.{MASK}.publisher.durability set to transient_local']
         peer.spin_until(lambda: count(node).last_error)
         assert all(text in count(node).last_error for text in expected), count(node).last_error
 
@@ -87,7 +90,7 @@ def test_remedy_of_what_a_reader_demands_of_time(
         peer.spin_until(lambda: count(node).last_error)
         told = count(node).last_error
         assert f'is {ours} here and {theirs} at the other end' in told
-        assert f'set {parameter} to {theirs},' in told
+        assert f'{parameter} set to {theirs},' in told
     with node_in_process(**{parameter: theirs}) as node:
         peer.publisher(Image, '/image', seen_by=node).publish(make_image(1))
         peer.spin_until(lambda: masks)
@@ -97,7 +100,32 @@ def test_no_remedy_is_made_up() -> None:
     event = SimpleNamespace(last_policy_kind=QoSPolicyKind.INVALID)
     told = _mismatch(event, '/image', QoSProfile(depth=1), 'subscription', [])
     assert 'change it at the other end' in told
-    assert 'set qos_overrides' not in told
+    assert 'set to' not in told
+
+
+def test_a_reader_of_diagnostics_that_does_not_fit_is_told_too(peer: Any) -> None:
+    with node_in_process() as node:
+        peer.node.create_subscription(DiagnosticArray, '/diagnostics', print, LATCHED)
+        peer.spin_until(lambda: '/diagnostics: durability is volatile here' in node._last_error)
+        assert 'qos_overrides./diagnostics.publisher.durability' in node._last_error
+
+
+@pytest.mark.parametrize(
+    ('policy', 'value', 'named'),
+    [
+        ('depth', 0, 'depth 0'),
+        ('depth', -1, 'depth -1'),
+        ('deadline', -5, 'deadline -5'),
+        ('liveliness_lease_duration', -1, 'liveliness_lease_duration -1'),
+    ],
+)
+def test_numbers_that_the_middleware_would_not_refuse(policy: str, value: int, named: str) -> None:
+    parameter = f'qos_overrides./image.subscription.{policy}'
+    with (
+        pytest.raises(UserError, match=f'{named} for topic image; .*depth an integer from 1'),
+        node_in_process(**{parameter: value}),
+    ):
+        pass
 
 
 def test_remedy_helps(peer: Any) -> None:

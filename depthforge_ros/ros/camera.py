@@ -21,14 +21,14 @@ from depthforge_ros.ros.outputs import Answer, BUILDERS
 from depthforge_ros.ros.parameters import NodeConfig
 from depthforge_ros.ros.qos import create_publisher, create_subscription
 from depthforge_ros.ros.statistics import Statistics
-from depthforge_ros.ros.topics import camera_topic, OUTPUTS
+from depthforge_ros.ros.topics import camera_topic, METRIC_OUTPUTS, OUTPUTS
 import numpy as np
 import numpy.typing as npt
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 MESSAGE_TYPES = {'raw': Image, 'compressed': CompressedImage}
 LOG_PERIOD_S = 5.0
-"""Least time between two log lines about bad frames."""
+"""Least time between two log lines about bad frames of one camera, for the same reason."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,8 @@ class Camera:
         self._label_space = label_space
         self._put = put
         self._is_watched = is_watched
+        self._logged_s: dict[str, float] = {}
+        """perf_counter() of the last log line about dropped frames, by reason."""
         self._taken_s = -math.inf
         """perf_counter() when the last frame was due that a limited rate let pass."""
         self.canvas = Canvas()
@@ -93,6 +95,7 @@ class Camera:
 
     def subscribe(self) -> None:
         """Say what the ids mean, and take frames from now on."""
+        self.statistics.pause()
         self._taken_s = -math.inf
         if self._label_info is not None:
             self._label_info.publish(label_info_message(self._label_space))
@@ -155,19 +158,23 @@ class Camera:
 
     def drop(self, error: Exception) -> None:
         """Count a frame that has no answer, and say why in one line."""
+        if not self._node.context.ok():  # nothing can be published any more
+            self.statistics.dropped('deactivated')
+            return
         reason = error.reason if isinstance(error, UserError) else 'internal_error'
         text = one_line(error)
         self.statistics.dropped(reason, text)
-        self._node.get_logger().warning(
-            f'frame dropped ({reason}) on {self.topic}: {text}',
-            throttle_duration_sec=LOG_PERIOD_S,
-        )
+        now_s = time.perf_counter()
+        if now_s - self._logged_s.get(reason, -math.inf) >= LOG_PERIOD_S:
+            self._logged_s[reason] = now_s
+            self._node.get_logger().warning(f'frame dropped ({reason}) on {self.topic}: {text}')
 
     def _receive(self, message: Any) -> None:
         now_s = time.perf_counter()
         self.statistics.received()
         if not self._is_wanted():
             self.statistics.dropped('no_subscribers')
+            self.statistics.pause()
         elif not self._is_due(now_s):
             self.statistics.dropped('rate_limited')
         elif self._put(self, Frame(message, now_s)) is not None:
@@ -181,8 +188,11 @@ class Camera:
 
     def _is_wanted(self) -> bool:
         """Tell whether anybody subscribes to what an answer is published as."""
-        outputs = self._publishers.values()
-        return self._is_watched() or any(one.get_subscription_count() for one in outputs)
+        return self._is_watched() or any(
+            publisher.get_subscription_count()
+            for output, publisher in self._publishers.items()
+            if self.metric.is_wanted or output not in METRIC_OUTPUTS
+        )
 
     def _is_due(self, now_s: float) -> bool:
         """Tell whether the rate limit lets a frame pass; on average it is met exactly."""
@@ -198,10 +208,10 @@ class Camera:
         return True
 
     def _age_ms(self, stamp: Any) -> dict[str, float]:
-        """Age of a frame; nothing for one without a stamp."""
+        """Age of a frame; nothing for one without a stamp, or before /clock has come."""
         stamp_ns = stamp.sec * 1_000_000_000 + stamp.nanosec
         now_ns = self._node.get_clock().now().nanoseconds
-        return {'age': (now_ns - stamp_ns) / 1e6} if stamp_ns else {}
+        return {'age': (now_ns - stamp_ns) / 1e6} if stamp_ns and now_ns else {}
 
     def _report(self, mismatch: str) -> None:
         self.statistics.noted(mismatch)

@@ -11,13 +11,15 @@ from typing import Any
 
 from depthforge_ros.ros.metric import MetricStatus
 from depthforge_ros.ros.parameters import NodeConfig
-from depthforge_ros.ros.statistics import RATE_WINDOW_S, Snapshot
+from depthforge_ros.ros.statistics import Snapshot, WINDOW_S
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
-NOT_ASKED_FOR = ('deactivated', 'no_subscribers', 'rate_limited')
-"""Reasons of dropped frames that nobody wanted an answer to."""
-NO_FAULTS = ('replaced', *NOT_ASKED_FOR)
+RATE_LIMITED = 'rate_limited'
+"""Reason of dropped frames that nobody wanted an answer to."""
+NO_FAULTS = ('replaced', RATE_LIMITED, 'no_subscribers', 'deactivated')
 """Reasons of dropped frames that are no fault of the camera, the model or the node."""
+RATE_MARGIN = 0.9
+"""Share of max_rate_hz that answers must reach at most."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class Condition:
     """Why an engine that is stored for this model does not run."""
     failure: str = ''
     """Why the last transition failed, or the next would."""
+    is_without_clock: bool = False
+    """Whether the node takes the time from /clock, and none came."""
 
 
 def camera_status(
@@ -55,6 +59,8 @@ def camera_status(
     domain = {key: f'{value:.3f}' for key, value in condition.domain.items()}
     metric = {key: f'{value:.4g}' for key, value in condition.metric.figures.items()}
     engine = {} if condition.max_batch is None else {'max_batch': str(condition.max_batch)}
+    if condition.metric.off:
+        metric['metric_depth'] = condition.metric.off
     values = {'topic': topic, **identity, **engine, **_figures(snapshot), **domain, **metric}
     return DiagnosticStatus(
         level=level,
@@ -65,9 +71,16 @@ def camera_status(
     )
 
 
-def idle_status(failure: str, *, name: str, is_finalized: bool, last_error: str) -> Any:
-    """Say of a node that is not configured why it is not: by a failed transition, or for good."""
-    level, message = _idle(failure, 'not configured')
+def idle_status(
+    failure: str, *, name: str, under_way: str, is_finalized: bool, last_error: str
+) -> Any:
+    """
+    Say of a camera why its node is not configured.
+
+    That is a failed transition, or one in work (`under_way`), or the node is finalized.
+    """
+    state = f'{under_way} is under way' if under_way else 'not configured'
+    level, message = _idle(failure, state)
     if is_finalized:
         level, message = DiagnosticStatus.STALE, 'finalized; only a restart brings the node back'
     values = [KeyValue(key='last_error', value=last_error)]
@@ -111,12 +124,8 @@ def _warnings(
         yield f'no image on {topic} for {silent_s:.1f} s'
     if faults := _faults(snapshot):
         yield f'frames were dropped: {", ".join(sorted(faults))}'
-    rate_hz = snapshot.output_rate_hz
-    # The rate is judged over a whole window of frames that were asked for.
-    is_whole = (condition.active_for_s or 0.0) > RATE_WINDOW_S
-    is_whole &= 'no_subscribers' not in snapshot.recently_dropped
-    if snapshot.published and is_whole and rate_hz < limits.min_rate_hz:
-        yield f'{rate_hz:.1f} answers per second, min_rate_hz is {limits.min_rate_hz:g}'
+    if text := _slow(snapshot, limits):
+        yield text
     latency_ms = snapshot.percentiles_ms.get('latency', (0.0, 0.0))[0]
     if 0.0 < limits.max_latency_ms < latency_ms:
         yield f'latency is {latency_ms:.0f} ms, max_latency_ms is {limits.max_latency_ms:g}'
@@ -126,6 +135,8 @@ def _warnings(
         yield f'the engine ran out of memory; it now takes at most {condition.max_batch} at once'
     if condition.engine_refusal:
         yield f'the stored engine is not used: {condition.engine_refusal}'
+    if condition.is_without_clock:
+        yield 'use_sim_time is true and no /clock has come; publish it, or set that to false'
     if condition.metric.withheld:
         yield f'no metric depth: {condition.metric.withheld}'
     shift = condition.domain.get('domain_shift', 0.0)
@@ -134,6 +145,18 @@ def _warnings(
             f'unlike the training images by {shift:.1f}, max_domain_shift is '
             f'{limits.max_domain_shift:g}; masks may be wrong'
         )
+
+
+def _slow(snapshot: Snapshot, limits: NodeConfig) -> str:
+    """Say of a rate below its limit that it is; empty until enough frames could have come."""
+    limit_hz, rate_hz = limits.min_rate_hz, snapshot.output_rate_hz
+    if limits.max_rate_hz:
+        limit_hz = min(limit_hz, RATE_MARGIN * limits.max_rate_hz)
+    if not snapshot.published or not limit_hz or rate_hz >= limit_hz:
+        return ''
+    if snapshot.recent_s <= max(WINDOW_S, 2.0 / limit_hz):
+        return ''
+    return f'{rate_hz:.1f} answers per second, min_rate_hz is {limits.min_rate_hz:g}'
 
 
 def _faults(snapshot: Snapshot) -> dict[str, int]:
@@ -148,7 +171,7 @@ def _faults(snapshot: Snapshot) -> dict[str, int]:
 def _drop_share(snapshot: Snapshot) -> float:
     """Share of the recent frames that got no answer, of those that were asked for."""
     recent = snapshot.recently_dropped
-    not_asked_for = sum(recent.get(reason, 0) for reason in NOT_ASKED_FOR)
+    not_asked_for = recent.get(RATE_LIMITED, 0)
     dropped = sum(recent.values()) - not_asked_for
     return dropped / max(snapshot.recently_received - not_asked_for, 1)
 

@@ -28,6 +28,8 @@ from depthforge_ros.ros.parameters import NodeConfig
 import numpy as np
 import numpy.typing as npt
 
+OFF = 'off: the scale is not known; set camera_height_m or metric_scale'
+
 
 @dataclass(frozen=True)
 class MetricStatus:
@@ -35,6 +37,8 @@ class MetricStatus:
 
     withheld: str = ''
     """Why there is none though it was asked for, in one line."""
+    off: str = ''
+    """What asks for it, where nothing does."""
     figures: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -82,8 +86,8 @@ class MetricDepth:
     def __init__(self, config: NodeConfig, space: LabelSpace, *, is_metric: bool) -> None:
         """`is_metric` says that the model's inverse depth is in 1/m already."""
         self.config = config
-        self.status = MetricStatus()
         self._fixed_scale = config.metric_scale or (1.0 if is_metric else 0.0)
+        self.status = MetricStatus(off='' if self.is_wanted else OFF)
         self._ids = {name: number for number, name in enumerate(space.classes)}
         self._filter = ScaleFilter()
         self._info: Any = None
@@ -117,7 +121,7 @@ class MetricDepth:
         except UserError as error:
             self.status = MetricStatus(str(error))
             return None
-        self.status = MetricStatus(scale.refusal, self._figures(road, scale, small))
+        self.status = MetricStatus(scale.refusal, figures=self._figures(road, scale, small))
         if scale.refusal:
             return None
         sky_id = self._ids.get('sky', -1)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 import sys
+import threading
 import time
 from typing import Any
 
@@ -17,19 +18,21 @@ from depthforge_ros.pipeline import Pipeline, release_memory
 from depthforge_ros.ros import parameters
 from depthforge_ros.ros.camera import Camera
 from depthforge_ros.ros.diagnostics import camera_status, Condition, idle_status
+from depthforge_ros.ros.qos import create_publisher
+from depthforge_ros.ros.reporter import Reporter
 from depthforge_ros.ros.rig import IN_WORK, Rig
 from depthforge_ros.ros.services import guard
 from diagnostic_msgs.msg import DiagnosticArray
 import numpy as np
 from rcl_interfaces.msg import SetParametersResult
 import rclpy
-from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import ROSInterruptException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 WARM_UP_SIZE = (480, 640, 3)
 EXIT_USER_ERROR = 2
+DIAGNOSTICS_DEPTH = 10
 
 
 class DepthforgeNode(LifecycleNode):
@@ -43,20 +46,26 @@ class DepthforgeNode(LifecycleNode):
         self.add_on_set_parameters_callback(self._check_parameters)
         self.add_post_set_parameters_callback(self._apply_parameters)
         self._rig: Rig | None = None
+        self._rig_lock = threading.Lock()
+        """Held to report on the rig, and to free it."""
         self._identity: dict[str, str] = {}
         self._engine_refusal = ''
         self._active_since_s: float | None = None
         self._failure = ''
+        self._under_way = ''
+        """Transition in work."""
         self._is_finalized = False
         self._last_error = ''
         guard(self, report=self._note)
-        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        # A steady clock: the report of a stall must not wait for simulated time.
-        self._timer = self.create_timer(
-            self._config.diagnostics_period_s,
-            self._report,
-            clock=Clock(clock_type=ClockType.STEADY_TIME),
+        self._diagnostics = create_publisher(
+            self,
+            DiagnosticArray,
+            '/diagnostics',
+            report=self._note,
+            depth=DIAGNOSTICS_DEPTH,
+            is_managed=False,
         )
+        self._reporter = Reporter(self._report, lambda: self._config.diagnostics_period_s)
 
     def start(self) -> None:
         """Configure and activate, if `autostart` says so; raises UserError on failure."""
@@ -69,6 +78,7 @@ class DepthforgeNode(LifecycleNode):
     def close(self) -> None:
         """Stop and free everything, in whatever state; a frame that hangs is left behind."""
         self._stop(is_closing=True)
+        self._reporter.stop()
         self._free()
         self.destroy_node()
 
@@ -114,6 +124,7 @@ class DepthforgeNode(LifecycleNode):
     def _attempt(self, name: str, action: Callable[[], None]) -> TransitionCallbackReturn:
         """Run a transition that may fail: the reason is logged, and told on /diagnostics."""
         self._failure = ''
+        self._under_way = name
         try:
             action()
         except Exception as error:  # rclpy would swallow it without a word
@@ -126,6 +137,8 @@ class DepthforgeNode(LifecycleNode):
             # The rig tells that a frame is still in work for as long as it is.
             self._failure = '' if error.reason == IN_WORK else reason
             return TransitionCallbackReturn.FAILURE
+        finally:
+            self._under_way = ''
         return TransitionCallbackReturn.SUCCESS
 
     def _configure(self) -> None:
@@ -141,8 +154,7 @@ class DepthforgeNode(LifecycleNode):
         )
         pipeline = Pipeline(engine)
         pipeline(np.zeros(WARM_UP_SIZE, np.uint8))
-        self._rig = Rig(self, config, pipeline, self._domain(engine), is_watched=self._is_watched)
-        self._config = config
+        rig = Rig(self, config, pipeline, self._domain(engine), is_watched=self._is_watched)
         self._identity = {
             'model': engine.model,
             'engine': engine.name,
@@ -150,8 +162,7 @@ class DepthforgeNode(LifecycleNode):
             'fingerprint': engine.fingerprint,
         }
         self._engine_refusal = engine.refused
-        self._timer.timer_period_ns = int(config.diagnostics_period_s * 1e9)
-        self._timer.reset()
+        self._rig = rig
         self.get_logger().info(
             f'model {engine.model} is ready on engine {engine.name} ({engine.reason})'
         )
@@ -188,47 +199,59 @@ class DepthforgeNode(LifecycleNode):
 
     def _free(self) -> None:
         if self._rig is not None:
-            self._rig.destroy()
-            self._rig = None
+            with self._rig_lock:
+                self._rig.destroy()
+                self._rig = None
             release_memory()
 
     def _report(self) -> None:
-        if not self._is_watched():
-            return
-        if self._rig is None:
-            name = self.get_fully_qualified_name()
-            statuses = [
-                idle_status(
-                    self._failure,
-                    name=name,
-                    is_finalized=self._is_finalized,
-                    last_error=self._last_error,
-                )
-            ]
-        else:
-            statuses = [self._status(one) for one in self._rig.cameras]
-        message = DiagnosticArray(status=statuses)
-        message.header.stamp = self.get_clock().now().to_msg()
-        self._diagnostics.publish(message)
+        """Publish what is known of every camera, from the reporter's thread, in any state."""
+        try:
+            if not self._is_watched():
+                return
+            with self._rig_lock:
+                message = DiagnosticArray(status=self._statuses())
+            message.header.stamp = self.get_clock().now().to_msg()
+            self._diagnostics.publish(message)
+        except Exception as error:
+            if self.context.ok():  # or else the process ends
+                self.get_logger().error(f'no diagnostics: {one_line(error)}')
 
-    def _status(self, camera: Camera) -> Any:
-        assert self._rig is not None
-        since_s = self._active_since_s
+    def _statuses(self) -> list[Any]:
+        if self._rig is not None:
+            return [self._status(self._rig, camera) for camera in self._rig.cameras]
+        return [
+            idle_status(
+                self._failure,
+                name=self._status_name(camera),
+                under_way=self._under_way,
+                is_finalized=self._is_finalized,
+                last_error=self._last_error,
+            )
+            for camera in self._config.cameras
+        ]
+
+    def _status_name(self, camera: str) -> str:
+        return f'{self.get_fully_qualified_name()}: {camera or "camera"}'
+
+    def _status(self, rig: Rig, camera: Camera) -> Any:
+        since_s, clock = self._active_since_s, self.get_clock()
         condition = Condition(
             active_for_s=None if since_s is None else time.monotonic() - since_s,
-            busy_s=self._rig.busy_s,
-            is_working=self._rig.is_working,
+            busy_s=rig.busy_s,
+            is_working=rig.is_working,
             domain=camera.monitor.figures(),
             metric=camera.metric.status,
-            max_batch=self._rig.max_batch,
+            max_batch=rig.max_batch,
             engine_refusal=self._engine_refusal,
-            failure=self._rig.left_behind or self._failure,
+            failure=rig.left_behind or self._failure,
+            is_without_clock=clock.ros_time_is_active and clock.now().nanoseconds == 0,
         )
         return camera_status(
             camera.statistics.snapshot(),
             condition,
-            self._config,
-            name=f'{self.get_fully_qualified_name()}: {camera.name or "camera"}',
+            rig.config_of(camera.name),
+            name=self._status_name(camera.name),
             topic=camera.topic,
             identity=self._identity,
         )
@@ -267,12 +290,14 @@ class DepthforgeNode(LifecycleNode):
     def _apply_parameters(self, changed: list[Any]) -> None:
         """Take over all changes at once; the frame in work keeps what it began with."""
         names = {one.name for one in changed}
-        if self._rig is not None and any(map(parameters.is_ours, names)):
-            self._config = parameters.read(self)
+        if not any(map(parameters.is_ours, names)):
+            return
+        self._config = parameters.read(self)
+        if self._rig is not None:
             self._rig.reconfigure(self._config)
         elif 'cameras' in names:
             try:
-                parameters.declare_own(self, parameters.read(self).cameras)
+                parameters.declare_own(self, self._config.cameras)
             except UserError as error:
                 # A start value for a camera that is only named now; configure refuses it too.
                 self.get_logger().error(str(error))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from depthforge_ros.errors import UserError
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
 from rclpy.qos import (
     QoSDurabilityPolicy,
@@ -17,7 +18,7 @@ from rclpy.qos import (
     QoSProfile,
     QoSReliabilityPolicy,
 )
-from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.qos_overriding_options import InvalidQosOverridesError, QoSOverridingOptions
 
 POLICIES = (
     QoSPolicyKind.HISTORY,
@@ -37,21 +38,31 @@ Report = Callable[[str], None]
 
 
 def create_publisher(
-    node: Any, kind: Any, topic: str, *, report: Report, is_latched: bool = False
+    node: Any,
+    kind: Any,
+    topic: str,
+    *,
+    report: Report,
+    depth: int = 1,
+    is_latched: bool = False,
+    is_managed: bool = True,
 ) -> Any:
-    """Create a reliable lifecycle publisher; late subscribers get the last message if latched."""
+    """
+    Create a reliable publisher; late subscribers get the last message if it is latched.
+
+    A managed one publishes only while the node is active.
+    """
 
     def on_mismatch(event: Any) -> None:
         peers = node.get_subscriptions_info_by_topic(publisher.topic_name)
         report(_mismatch(event, publisher.topic_name, publisher.qos_profile, 'publisher', peers))
 
-    qos = _newest(QoSReliabilityPolicy.RELIABLE)
+    qos = _profile(QoSReliabilityPolicy.RELIABLE, depth)
     if is_latched:
         qos.durability = QoSDurabilityPolicy.TRANSIENT_LOCAL
     events = PublisherEventCallbacks(incompatible_qos=on_mismatch)
-    publisher = _create(
-        node.create_lifecycle_publisher, kind, topic, qos_profile=qos, event_callbacks=events
-    )
+    create = node.create_lifecycle_publisher if is_managed else node.create_publisher
+    publisher = _create(create, kind, topic, qos_profile=qos, event_callbacks=events)
     return publisher
 
 
@@ -70,16 +81,16 @@ def create_subscription(
         kind,
         topic,
         callback=callback,
-        qos_profile=_newest(QoSReliabilityPolicy.BEST_EFFORT),
+        qos_profile=_profile(QoSReliabilityPolicy.BEST_EFFORT),
         event_callbacks=SubscriptionEventCallbacks(incompatible_qos=on_mismatch),
     )
     return subscription
 
 
-def _newest(reliability: Any) -> Any:
+def _profile(reliability: Any, depth: int = 1) -> Any:
     return QoSProfile(
         history=QoSHistoryPolicy.KEEP_LAST,
-        depth=1,
+        depth=depth,
         reliability=reliability,
         liveliness=QoSLivelinessPolicy.AUTOMATIC,
     )
@@ -87,18 +98,26 @@ def _newest(reliability: Any) -> Any:
 
 def _create(create: Callable[..., Any], kind: Any, topic: str, **options: Any) -> Any:
     """Create with the standard override parameters; a bad override raises UserError."""
-    overrides = QoSOverridingOptions(POLICIES)
+    overrides = QoSOverridingOptions(POLICIES, callback=_checked)
     try:
         return create(kind, topic, **options, qos_overriding_options=overrides)
-    except RuntimeError as error:
+    except (RuntimeError, InvalidQosOverridesError) as error:
         if 'QoS override' not in str(error):
             raise
         raise UserError(
             f'{error} for topic {topic}; under qos_overrides, history is keep_last or keep_all, '
-            'depth an integer, reliability reliable or best_effort, durability volatile or '
+            'depth an integer from 1, reliability reliable or best_effort, durability volatile or '
             'transient_local, liveliness automatic or manual_by_topic, deadline and '
             'liveliness_lease_duration integers of nanoseconds, 0 for no limit'
         ) from error
+
+
+def _checked(qos: Any) -> SetParametersResult:
+    """Refuse numbers that the middleware would not, or only in words of its own."""
+    numbers = {name: getattr(qos, name).nanoseconds for name in DURATIONS}
+    bad = [f'{name} {number}' for name, number in numbers.items() if number < 0]
+    bad += [f'depth {qos.depth}'] if qos.depth < 1 else []
+    return SetParametersResult(successful=not bad, reason=', '.join(bad))
 
 
 def _mismatch(event: Any, topic: str, own: Any, entity: str, peers: Sequence[Any]) -> str:
@@ -118,8 +137,8 @@ def _mismatch(event: Any, topic: str, own: Any, entity: str, peers: Sequence[Any
     unit = ' (nanoseconds, 0 is no limit)' if name in DURATIONS else ''
     return (
         f'{topic}: {name}{unit} is {ours} here and {theirs} at the other end, so no message '
-        f'passes; set qos_overrides.{topic}.{entity}.{name} to {theirs}, or {ours} at the other '
-        'end'
+        f'passes; restart the node with qos_overrides.{topic}.{entity}.{name} set to {theirs}, or '
+        f'set {ours} at the other end'
     )
 
 

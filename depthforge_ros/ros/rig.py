@@ -73,7 +73,7 @@ class Rig:
             for name in config.cameras:
                 camera = Camera(
                     node,
-                    partial(self._config_of, name),
+                    partial(self.config_of, name),
                     space,
                     domain,
                     name=name,
@@ -104,6 +104,10 @@ class Rig:
     def reconfigure(self, config: NodeConfig) -> None:
         """Take over what may change while frames come, of all cameras in one step."""
         self._configs = {name: for_camera(self._node, config, name) for name in config.cameras}
+
+    def config_of(self, camera: str) -> NodeConfig:
+        """Return the present configuration of a camera."""
+        return self._configs[camera]
 
     @property
     def left_behind(self) -> str:
@@ -148,9 +152,6 @@ class Rig:
         self.cameras.clear()
         # The executor may refer to the subscriptions, and so to this, until it wakes next.
         del self._pipeline
-
-    def _config_of(self, camera: str) -> NodeConfig:
-        return self._configs[camera]
 
     def _put(self, camera: Camera, frame: Frame) -> Frame | None:
         return frame if self._worker is None else self._worker.put(camera, frame)

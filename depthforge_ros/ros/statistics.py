@@ -5,18 +5,17 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 import threading
 import time
 
 import numpy as np
 
-WINDOW_FRAMES = 300
-"""Frames over which latencies are summarised."""
-RATE_WINDOW_S = 5.0
-RATE_WINDOW_FRAMES = 2000
-"""Most frames that a rate is taken over: 400 Hz for the whole window."""
+WINDOW_S = 5.0
+"""Time over which rates and latencies are taken."""
+WINDOW_FRAMES = 2000
+"""Most frames that they are taken over: 400 Hz for the whole window."""
 
 
 @dataclass(frozen=True)
@@ -27,16 +26,18 @@ class Snapshot:
     published: int
     dropped: Mapping[str, int]
     """Frames without an answer, by reason."""
+    recent_s: float
+    """Time without a pause, in which all frames were asked for."""
     recently_received: int
-    """Of the last RATE_WINDOW_S."""
+    """Of the last WINDOW_S, at most `recent_s`."""
     recently_published: int
-    """Of the last RATE_WINDOW_S."""
+    """Likewise."""
     recently_dropped: Mapping[str, int]
-    """Of the last RATE_WINDOW_S, by reason."""
+    """Likewise, by reason."""
     input_rate_hz: float
     output_rate_hz: float
     percentiles_ms: Mapping[str, tuple[float, float]]
-    """Per stage the median and the 99th percentile of the last frames."""
+    """Per stage the median and the 99th percentile of the last WINDOW_S, or of the last frame."""
     last_received_s: float | None
     """time.monotonic() of the newest frame."""
     last_error: str
@@ -57,18 +58,34 @@ class Statistics:
         self._received = 0
         self._published = 0
         self._dropped: Counter[str] = Counter()
-        self._received_at: deque[float] = deque(maxlen=RATE_WINDOW_FRAMES)
-        self._published_at: deque[float] = deque(maxlen=RATE_WINDOW_FRAMES)
-        self._dropped_at: deque[tuple[float, str]] = deque(maxlen=RATE_WINDOW_FRAMES)
+        self._recent_since_s = time.monotonic()
+        self._last_received_s: float | None = None
+        self._received_at: deque[float] = deque(maxlen=WINDOW_FRAMES)
+        self._dropped_at: deque[tuple[float, str]] = deque(maxlen=WINDOW_FRAMES)
+        self._published_at: deque[float] = deque(maxlen=WINDOW_FRAMES)
         self._stages_ms: deque[Mapping[str, float]] = deque(maxlen=WINDOW_FRAMES)
+        """Of the frames of `_published_at`."""
         self._last_error = ''
         self._last_error_at_s: float | None = None
+
+    def pause(self) -> None:
+        """Begin the recent figures anew: no frame was asked for until now."""
+        with self._lock:
+            self._recent_since_s = time.monotonic()
+            for recent in (
+                self._received_at,
+                self._dropped_at,
+                self._published_at,
+                self._stages_ms,
+            ):
+                recent.clear()
 
     def received(self) -> None:
         """Count a frame that the subscription delivered."""
         with self._lock:
             self._received += 1
-            self._received_at.append(time.monotonic())
+            self._last_received_s = time.monotonic()
+            self._received_at.append(self._last_received_s)
 
     def dropped(self, reason: str, error: str = '') -> None:
         """Count a received frame that stays without an answer."""
@@ -93,22 +110,24 @@ class Statistics:
     def snapshot(self) -> Snapshot:
         """Return all figures of one moment."""
         now_s = time.monotonic()
-        since_s = now_s - RATE_WINDOW_S
+        since_s = now_s - WINDOW_S
         with self._lock:
             error_at_s = self._last_error_at_s
+            published = sum(at_s >= since_s for at_s in self._published_at)
             return Snapshot(
                 received=self._received,
                 published=self._published,
                 dropped=dict(self._dropped),
+                recent_s=now_s - self._recent_since_s,
                 recently_received=sum(at_s >= since_s for at_s in self._received_at),
-                recently_published=sum(at_s >= since_s for at_s in self._published_at),
+                recently_published=published,
                 recently_dropped=Counter(
                     reason for at_s, reason in self._dropped_at if at_s >= since_s
                 ),
-                input_rate_hz=_rate_hz(self._received_at, since_s, now_s),
-                output_rate_hz=_rate_hz(self._published_at, since_s, now_s),
-                percentiles_ms=_percentiles_ms(self._stages_ms),
-                last_received_s=self._received_at[-1] if self._received_at else None,
+                input_rate_hz=_rate_hz(self._received_at, now_s),
+                output_rate_hz=_rate_hz(self._published_at, now_s),
+                percentiles_ms=_percentiles_ms(list(self._stages_ms)[-max(published, 1) :]),
+                last_received_s=self._last_received_s,
                 last_error=self._last_error,
                 last_error_age_s=None if error_at_s is None else now_s - error_at_s,
             )
@@ -117,16 +136,25 @@ class Statistics:
         self._last_error, self._last_error_at_s = error, time.monotonic()
 
 
-def _rate_hz(times_s: deque[float], since_s: float, now_s: float) -> float:
-    """Return the rate from the first time to the last, or up to now where the next is overdue."""
-    recent = [time_s for time_s in times_s if time_s >= since_s]
+def _rate_hz(times_s: deque[float], now_s: float) -> float:
+    """
+    Return the rate from the first time to the last, or up to now where the next is overdue.
+
+    It is that of the window, or of the last two frames where it does not hold as many; 0 once it
+    is empty and the next frame so late that there will be none.
+    """
+    recent = [time_s for time_s in times_s if time_s >= now_s - WINDOW_S]
+    if len(recent) < 2:
+        recent = list(times_s)[-2:]
     if len(recent) < 2 or recent[-1] == recent[0]:
         return 0.0
     first_s, last_s = recent[0], recent[-1]
+    if now_s - last_s > max(WINDOW_S, 2.0 * (last_s - first_s)):
+        return 0.0
     return min((len(recent) - 1) / (last_s - first_s), len(recent) / (now_s - first_s))
 
 
-def _percentiles_ms(frames: deque[Mapping[str, float]]) -> dict[str, tuple[float, float]]:
+def _percentiles_ms(frames: Sequence[Mapping[str, float]]) -> dict[str, tuple[float, float]]:
     if not frames:
         return {}
     percentiles = {}

@@ -16,6 +16,8 @@ OUTPUTS = {
     'points': '~/points',
 }
 """Topics that the node publishes for each camera; `camera_topic` puts the camera's name in."""
+METRIC_OUTPUTS = ('metric_depth', 'metric_camera_info', 'points')
+"""Those that need a scale."""
 REPLAY_DEPTH = 100
 
 

@@ -1,0 +1,31 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The timer of the diagnostics: a thread, for an executor that loads a model keeps no time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import threading
+
+STOP_TIMEOUT_S = 1.0
+
+
+class Reporter:
+    """Calls `report`, which must not raise, again and again on a steady clock."""
+
+    def __init__(self, report: Callable[[], None], period_s: Callable[[], float]) -> None:
+        """`period_s` is asked before each wait."""
+        self._report = report
+        self._period_s = period_s
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name='depthforge_reporter', daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Let the report in work finish; there is none after it."""
+        self._stopped.set()
+        self._thread.join(STOP_TIMEOUT_S)
+
+    def _run(self) -> None:
+        while not self._stopped.wait(self._period_s()):
+            self._report()
