@@ -1,84 +1,24 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""
-Launch and configuration files against the node's real parameters and topics.
-
-ROS's `launch` exists for no plain Python, so stand-ins record what the files ask of it; where it
-is installed, `test_launch_for_real.py` runs them.
-"""
+"""Launch and configuration files against the node's real parameters and topics."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 from pathlib import Path
-import runpy
-import sys
-from types import ModuleType, SimpleNamespace
 from typing import Any
 import xml.etree.ElementTree as ET
 
-from depthforge_ros import ros
 from depthforge_ros.cli.compile import add_arguments
 from depthforge_ros.engine import ENGINES
 from depthforge_ros.ros.parameters import check, is_ours, NodeConfig
 from depthforge_ros.ros.topics import camera_info_beside, OUTPUTS
+from launch_support import FILES, load, ROOT
 import pytest
 import yaml
 
-ROOT = Path(__file__).resolve().parents[1]
 MASK = '/depthforge/segmentation/mask'
-FILES = ('depthforge.launch.py', 'replay.launch.py', 'six_cameras.launch.py')
 TOPICS = {topic.replace('~', '/depthforge') for topic in OUTPUTS.values()}
-
-
-class Action:
-    """Stands for any action: keeps what it was built from."""
-
-    def __init__(self, *positional: Any, **named: Any) -> None:
-        self.positional = positional
-        self.named = named
-
-
-@pytest.fixture(autouse=True)
-def stand_ins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    names = {
-        'launch': ['LaunchDescription'],
-        'launch.actions': [
-            *('DeclareLaunchArgument', 'ExecuteProcess', 'OpaqueFunction'),
-            *('RegisterEventHandler', 'Shutdown', 'TimerAction'),
-        ],
-        'launch.event_handlers': ['OnProcessExit'],
-        'launch_ros': [],
-        'launch_ros.actions': ['Node'],
-    }
-    for module_name, classes in names.items():
-        module = ModuleType(module_name)
-        for name in classes:
-            setattr(module, name, type(name, (Action,), {}))
-        monkeypatch.setitem(sys.modules, module_name, module)
-    yield
-    # What it made of the stand-ins is of no use to others.
-    sys.modules.pop('depthforge_ros.ros.launching', None)
-    vars(ros).pop('launching', None)
-
-
-def load(name: str) -> tuple[dict[str, Action], Any]:
-    """Return the declared arguments, and a function from given values to the actions."""
-    description = runpy.run_path(str(ROOT / 'launch' / name))['generate_launch_description']()
-    *arguments, opaque = description.positional[0]
-    declared = {argument.positional[0]: argument for argument in arguments}
-    defaults = {
-        key: argument.named['default_value']
-        for key, argument in declared.items()
-        if argument.named['default_value'] is not None
-    }
-
-    def start(**given: str) -> list[Action]:
-        context = SimpleNamespace(launch_configurations=defaults | given)
-        return list(opaque.named['function'](context))
-
-    return declared, start
 
 
 def parameters_of(path: Path | str) -> dict[str, Any]:
