@@ -3,7 +3,6 @@
 """Start the DepthForge node, and RViz if wanted."""
 
 from depthforge_ros.ros import launching
-from depthforge_ros.ros.topics import camera_info_beside
 from launch import LaunchDescription
 from launch.actions import OpaqueFunction
 
@@ -28,10 +27,8 @@ def start(context):
     if given['build_only'] == 'true':
         return [launching.build(given)]
     use_sim_time = given['use_sim_time'] == 'true'
-    info = given['camera_info_topic'] or camera_info_beside(given['image_topic'])
-    remappings = [('image', given['image_topic']), ('camera_info', info)]
     return [
-        launching.node(given, {'use_sim_time': use_sim_time}, remappings),
+        launching.node(given, {'use_sim_time': use_sim_time}, launching.inputs(given)),
         *launching.rviz(given, use_sim_time=use_sim_time),
     ]
 

@@ -3,7 +3,7 @@
 """Replay a bag through the node and record what it answers; ends with the bag."""
 
 from depthforge_ros.ros import launching
-from depthforge_ros.ros.topics import camera_info_beside, lossless, OUTPUTS
+from depthforge_ros.ros.topics import full_name, lossless, OUTPUTS
 from launch import LaunchDescription
 from launch.actions import (
     ExecuteProcess,
@@ -33,10 +33,10 @@ def start(context):
     """Build node, player and recorder once the arguments have their values."""
     given = context.launch_configurations
     name = launching.node_name(given)
-    image_topic = given['image_topic']
-    info = given['camera_info_topic'] or camera_info_beside(image_topic)
+    remappings = launching.inputs(given)
+    image_topic = full_name(given['image_topic'], node=name)
     overrides = {'use_sim_time': True, **lossless(image_topic=image_topic, node=name)}
-    node = launching.node(given, overrides, [('image', image_topic), ('camera_info', info)])
+    node = launching.node(given, overrides, remappings)
     # The mask is recorded as it is, and not compressed beside it.
     outputs = (topic for output, topic in OUTPUTS.items() if output != 'mask_png')
     topics = [topic.replace('~', name) for topic in outputs]

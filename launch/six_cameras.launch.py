@@ -3,7 +3,6 @@
 """Start one DepthForge node for several cameras, and RViz with the front one if wanted."""
 
 from depthforge_ros.ros import launching
-from depthforge_ros.ros.topics import camera_info_beside
 from launch import LaunchDescription
 from launch.actions import OpaqueFunction
 
@@ -12,7 +11,7 @@ ARGUMENTS = (
     launching.argument(
         'cameras',
         'front,front_left,front_right,rear,rear_left,rear_right',
-        'Names of the cameras, with commas between them and no spaces.',
+        'Names of the cameras, with commas between them.',
     ),
     launching.argument(
         'image_topic',
@@ -34,20 +33,13 @@ ARGUMENTS = (
 def start(context):
     """Build the nodes once the arguments have their values."""
     given = context.launch_configurations
-    cameras = given['cameras'].split(',')
+    cameras = launching.camera_names(given)
     if given['build_only'] == 'true':
         return [launching.build(given, cameras=len(cameras))]
     use_sim_time = given['use_sim_time'] == 'true'
-    info = given['camera_info_topic'] or camera_info_beside(given['image_topic'])
-    inputs = {'image': given['image_topic'], 'camera_info': info}
-    remappings = [
-        (f'{camera}/{name}', topic.replace('{camera}', camera))
-        for camera in cameras
-        for name, topic in inputs.items()
-    ]
     overrides = {'use_sim_time': use_sim_time, 'cameras': cameras}
     return [
-        launching.node(given, overrides, remappings),
+        launching.node(given, overrides, launching.inputs(given, cameras)),
         *launching.rviz(given, use_sim_time=use_sim_time, camera=cameras[0]),
     ]
 

@@ -30,7 +30,7 @@ os.environ['DEPTHFORGE_ENGINES'] = os.devnull
 WITHOUT_ROS = importlib.util.find_spec('rclpy') is None
 NEED_ROS = [
     *('test_cameras.py', 'test_diagnostics.py', 'test_faults.py', 'test_launch.py'),
-    'test_launch_for_real.py',
+    *('test_launch_for_real.py', 'test_launch_refused.py'),
     'test_own_parameters.py',
     *('test_lifecycle.py', 'test_metric.py', 'test_node.py', 'test_outputs.py', 'test_qos.py'),
     *('test_replay.py', 'test_services.py', 'test_signals.py', 'test_sparse_depth.py'),

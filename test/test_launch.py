@@ -112,6 +112,7 @@ def test_six_cameras_are_remapped_and_shown() -> None:
     ]
     assert (MASK, '/car/depthforge/front/segmentation/mask') in rviz.named['remappings']
     assert {topic for topic, _ in rviz.named['remappings']} < TOPICS
+    assert start(cameras=' front, rear ', namespace='car')[0].named == node.named
     (node,) = start()
     file = parameters_of(node.named['parameters'][0])
     assert node.named['parameters'][1]['cameras'] == file['cameras']
@@ -130,6 +131,32 @@ def test_replay_plays_into_the_node_and_records_it() -> None:
     (play,) = wait.named['actions']
     assert play.named['cmd'][:4] == ['ros2', 'bag', 'play', 'in']
     assert play.named['cmd'][-2:] == ['--rate', '2.0']
+
+
+@pytest.mark.parametrize(
+    ('topic', 'namespace', 'resolved'),
+    [
+        ('camera/image_raw', '', '/camera/image_raw'),
+        ('camera/image_raw', 'car', '/car/camera/image_raw'),
+        ('camera/image_raw/compressed', '/car/', '/car/camera/image_raw/compressed'),
+        ('camera/image_raw', '/fleet/car', '/fleet/car/camera/image_raw'),
+        ('/camera/image_raw', 'car', '/camera/image_raw'),
+        ('~/image', 'car', '/car/depthforge/image'),
+    ],
+)
+def test_replay_loses_no_frame_of_a_relative_topic(
+    topic: str, namespace: str, resolved: str
+) -> None:
+    _, start = load('replay.launch.py')
+    node, record, *_ = start(bag='in', output='out', image_topic=topic, namespace=namespace)
+    assert node.named['remappings'][0] == ('image', topic)
+    overrides = node.named['parameters'][1]
+    subscribed = f'qos_overrides.{resolved}.subscription'
+    assert overrides[f'{subscribed}.reliability'] == 'reliable'
+    assert overrides[f'{subscribed}.depth'] > 1
+    mask = f'/{namespace}{MASK}'.replace('//', '/')
+    assert overrides[f'qos_overrides.{mask}.publisher.depth'] > 1
+    assert mask in record.named['cmd']
 
 
 def test_replay_has_the_arguments_of_the_node() -> None:

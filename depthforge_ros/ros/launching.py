@@ -8,9 +8,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from depthforge_ros.errors import UserError
 from depthforge_ros.resources import share_directory
+from depthforge_ros.ros.parameters import CAMERA_NAME
+from depthforge_ros.ros.topics import camera_info_beside, camera_topic, full_name
 from launch.actions import DeclareLaunchArgument, ExecuteProcess
 from launch_ros.actions import Node
+from rclpy.exceptions import NameValidationException
+from rclpy.validate_namespace import validate_namespace
 import yaml
 
 CONFIG = share_directory() / 'config'
@@ -76,8 +81,49 @@ BUILD = (
 
 def node_name(given: Mapping[str, str]) -> str:
     """Return the full name of the node."""
-    namespace = given['namespace'].strip('/')
-    return f'/{namespace}/depthforge' if namespace else '/depthforge'
+    namespace = '/' + given['namespace'].strip('/')
+    try:
+        validate_namespace(namespace)
+    except NameValidationException as error:
+        raise UserError(
+            f'namespace {given["namespace"]!r} was given; expected are names of letters, digits '
+            'and _, no digit first, with one / between them, such as fleet/car'
+        ) from error
+    return f'{namespace.rstrip("/")}/depthforge'
+
+
+def camera_names(given: Mapping[str, str]) -> list[str]:
+    """Read the names of several cameras; spaces around them do not count."""
+    names = [name.strip() for name in given['cameras'].split(',')]
+    if len(set(names)) < len(names) or not all(map(CAMERA_NAME.fullmatch, names)):
+        raise UserError(
+            f'cameras {given["cameras"]!r} was given; expected are names of letters, digits and '
+            '_, a letter first, each once, with commas between them, such as front,rear'
+        )
+    return names
+
+
+def inputs(given: Mapping[str, str], cameras: Sequence[str] = ('',)) -> list[tuple[str, str]]:
+    """Remap what the node reads of each camera; {camera} in a topic stands for its name."""
+    image = given['image_topic']
+    topics = {
+        'image': image,
+        'camera_info': given['camera_info_topic'] or camera_info_beside(image),
+    }
+    for name, topic in topics.items():
+        if len(cameras) > 1 and '{camera}' not in topic:
+            raise UserError(
+                f'{name}_topic is {topic!r} for all of {", ".join(cameras)}; put {{camera}} where '
+                f'the name of each belongs, such as {name}_topic:=/{{camera}}/{name}'
+            )
+    remappings = [
+        (camera_topic(name, camera), topic.replace('{camera}', camera or '{camera}'))
+        for camera in cameras
+        for name, topic in topics.items()
+    ]
+    for _, topic in remappings:
+        full_name(topic, node=node_name(given))
+    return remappings
 
 
 def node(

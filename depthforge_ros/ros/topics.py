@@ -4,6 +4,11 @@
 
 from __future__ import annotations
 
+from depthforge_ros.errors import UserError
+from rclpy.exceptions import NameValidationException
+from rclpy.expand_topic_name import expand_topic_name
+from rclpy.validate_full_topic_name import validate_full_topic_name
+
 OUTPUTS = {
     'mask': '~/segmentation/mask',
     'mask_png': '~/segmentation/mask/compressed',
@@ -32,6 +37,21 @@ def camera_info_beside(image_topic: str) -> str:
     """Where image_transport's drivers publish the CameraInfo of an image topic."""
     folder, slash, _ = image_topic.removesuffix('/compressed').rpartition('/')
     return f'{folder}{slash}camera_info'
+
+
+def full_name(topic: str, *, node: str = '/depthforge') -> str:
+    """Resolve a topic as ROS does: relative in the node's namespace, `~` in the node itself."""
+    namespace, _, name = node.rpartition('/')
+    try:
+        full = str(expand_topic_name(topic, name, namespace or '/'))
+        validate_full_topic_name(full)
+    except (ValueError, NameValidationException) as error:
+        # Around the reason stand the name, and the place in the C code or a mark below the name.
+        reason = str(error).splitlines()[0].partition(': ')[2].split(', at ')[0].rstrip(':')
+        raise UserError(
+            f'topic {topic!r} was given: {reason}; give a name such as /camera/image_raw'
+        ) from error
+    return full
 
 
 def lossless(*, image_topic: str, node: str = '/depthforge') -> dict[str, str | int]:
