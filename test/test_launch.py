@@ -10,7 +10,7 @@ from typing import Any
 import xml.etree.ElementTree as ET
 
 from depthforge_ros.cli.compile import add_arguments
-from depthforge_ros.engine import ENGINES
+from depthforge_ros.engine import COMPILERS, ENGINES
 from depthforge_ros.ros.parameters import check, is_ours, NodeConfig
 from depthforge_ros.ros.topics import camera_info_beside, OUTPUTS
 from launch_support import FILES, load, ROOT
@@ -83,10 +83,29 @@ def test_what_is_built_is_what_the_file_names(tmp_path: Path) -> None:
     assert chosen == ('depthforge_small', 'cpu', 'openvino', 'fp32')
 
 
+@pytest.mark.parametrize(
+    ('text', 'engine'),
+    [
+        ('', 'tensorrt'),
+        ('/**: {ros__parameters: {engine: auto}}', 'tensorrt'),
+        ('/**: {ros__parameters: {device: cpu}}', 'openvino'),
+        ('/car/depthforge:', 'tensorrt'),
+    ],
+)
+def test_what_is_built_for_auto_fits_the_device(tmp_path: Path, text: str, engine: str) -> None:
+    file = tmp_path / 'mine.yaml'
+    file.write_text(text)
+    _, start = load('depthforge.launch.py')
+    (build,) = start(build_only='true', params_file=str(file))
+    assert build.named['cmd'][5:7] == ['--engine', engine]
+
+
 @pytest.mark.parametrize('name', FILES)
 def test_all_engines_can_be_chosen(name: str) -> None:
-    declared, _ = load(name)
+    declared, start = load(name)
     assert set(declared['engine'].named['choices']) == {'', 'auto', *ENGINES}
+    if 'build_only' in declared:
+        assert all(start(build_only='true', engine=engine) for engine in COMPILERS)
 
 
 def test_rviz_shows_topics_that_the_node_has() -> None:

@@ -70,6 +70,16 @@ def test_values_that_are_no_choice_are_refused(name: str) -> None:
         entities(name, **{**GIVEN, 'engine': 'warp'})
 
 
+def test_a_refusal_is_one_line() -> None:
+    file = FOLDER / 'depthforge.launch.py'
+    command = [sys.executable, '-c', RUN, str(file), 'build_only:=true', 'build_size:=512x']
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60.0)
+    said = done.stdout + done.stderr
+    assert done.returncode == 1, said
+    assert said.count("build_size '512x' was given") == 1
+    assert 'Traceback' not in said
+
+
 @pytest.mark.parametrize(
     ('name', 'mask'),
     [

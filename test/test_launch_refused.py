@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from depthforge_ros.errors import UserError
 from launch_support import FILES, load
 import pytest
@@ -75,3 +77,45 @@ def test_one_topic_for_all_cameras(argument: str, given: dict[str, str]) -> None
     assert 'for all of front, rear; put {camera}' in said
     _, start = load('six_cameras.launch.py')
     assert start(cameras='front', **given)
+
+
+@pytest.mark.parametrize('size', ['', '512', '512x', 'x512', '0x1024', '512.5x1024', '5x5x5'])
+def test_sizes_to_build_for(size: str) -> None:
+    said = refusal('depthforge.launch.py', build_only='true', build_size=size)
+    assert said.startswith(f'build_size {size!r}')
+    assert 'such as 512x1024' in said
+
+
+@pytest.mark.parametrize('engine', ['eager', 'bf16', 'int8', 'cuda_graph', 'null'])
+def test_engines_that_are_not_compiled(tmp_path: Path, engine: str) -> None:
+    said = refusal('depthforge.launch.py', build_only='true', engine=engine)
+    assert repr(engine) in said
+    assert 'auto, openvino, inductor, tensorrt' in said
+    file = tmp_path / 'mine.yaml'
+    file.write_text(f'/**: {{ros__parameters: {{engine: {engine}}}}}')
+    assert refusal('six_cameras.launch.py', build_only='true', params_file=str(file)) == said
+
+
+@pytest.mark.parametrize('name', FILES)
+def test_files_of_parameters_that_are_not_there(name: str, tmp_path: Path) -> None:
+    for missing in (str(tmp_path), str(tmp_path / 'none.yaml'), ''):
+        said = refusal(name, params_file=missing)
+        assert said.startswith(f'params_file {missing!r} is no file; give')
+
+
+@pytest.mark.parametrize(
+    ('text', 'expected'),
+    [
+        (b'/**: [', 'is no YAML, mend it'),
+        (b'\xff\xfe', 'is no YAML, mend it'),
+        (b'model: a\nmodel', 'is no YAML, mend it'),
+        (b'- model', "has ['model'] in place of a mapping"),
+        (b'/**: tiny', "has 'tiny' in place of a mapping"),
+        (b'/depthforge: {ros__parameters: [1]}', 'has [1] in place of a mapping'),
+    ],
+)
+def test_files_of_parameters_without_any(tmp_path: Path, text: bytes, expected: str) -> None:
+    file = tmp_path / 'mine.yaml'
+    file.write_bytes(text)
+    said = refusal('depthforge.launch.py', build_only='true', params_file=str(file))
+    assert said.startswith(f'params_file {file} {expected}')

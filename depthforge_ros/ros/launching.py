@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+import re
 from typing import Any
 
-from depthforge_ros.errors import UserError
+from depthforge_ros.errors import one_line, UserError
 from depthforge_ros.resources import share_directory
 from depthforge_ros.ros.parameters import CAMERA_NAME
 from depthforge_ros.ros.topics import camera_info_beside, camera_topic, full_name
@@ -21,10 +22,9 @@ import yaml
 CONFIG = share_directory() / 'config'
 RVIZ_TOPICS = ('segmentation/overlay', 'depth/relative', 'segmentation/mask', 'points')
 """Topics of the node in depthforge.rviz."""
-ENGINES = [
-    *('', 'auto', 'eager', 'bf16', 'int8', 'cuda_graph'),
-    *('openvino', 'inductor', 'tensorrt', 'null'),
-]
+COMPILED = ('openvino', 'inductor', 'tensorrt')
+"""Engines that `depthforge compile` makes; PyTorch is not imported here to ask for them."""
+ENGINES = ['', 'auto', 'eager', 'bf16', 'int8', 'cuda_graph', *COMPILED, 'null']
 BOOLEAN = ['true', 'false']
 
 
@@ -138,7 +138,7 @@ def node(
         executable='depthforge_node',
         name='depthforge',
         namespace=given['namespace'],
-        parameters=[given['params_file'], {**overrides, **chosen}],
+        parameters=[str(_params_path(given)), {**overrides, **chosen}],
         remappings=remappings,
         arguments=['--ros-args', '--log-level', given['log_level']],
         output='screen',
@@ -164,12 +164,23 @@ def rviz(given: Mapping[str, str], *, use_sim_time: bool, camera: str = '') -> l
 
 def build(given: Mapping[str, str], *, cameras: int = 1) -> Any:
     """Compile an engine for frames of so many cameras at once, instead of starting the node."""
-    height, width = given['build_size'].split('x')
-    values = {**_in_file(Path(given['params_file'])), **{k: v for k, v in given.items() if v}}
+    size = re.fullmatch(r'([1-9]\d*)x([1-9]\d*)', given['build_size'])
+    if size is None:
+        raise UserError(
+            f'build_size {given["build_size"]!r} was given; expected are rows x columns in whole '
+            'pixels, such as 512x1024'
+        )
+    values = {**_in_file(_params_path(given)), **{k: v for k, v in given.items() if v}}
     engine = values.get('engine', 'auto')
-    engine = 'tensorrt' if engine == 'auto' else engine
+    if engine == 'auto':
+        engine = 'openvino' if values.get('device') == 'cpu' else 'tensorrt'
+    if engine not in COMPILED:
+        raise UserError(
+            f'build_only with engine {engine!r}, which is not compiled; give engine:= one of '
+            f'auto, {", ".join(COMPILED)}, or leave build_only out'
+        )
     command = ['ros2', 'run', 'depthforge_ros', 'depthforge', 'compile']
-    command += ['--engine', engine, '--height', height, '--width', width]
+    command += ['--engine', engine, '--height', size[1], '--width', size[2]]
     command += ['--batch', f'1-{cameras}']
     for name in ('model', 'device'):
         if name in values:
@@ -179,11 +190,36 @@ def build(given: Mapping[str, str], *, cameras: int = 1) -> Any:
     return ExecuteProcess(cmd=command, output='screen')
 
 
-def _in_file(path: Path) -> Mapping[str, str]:
+def _params_path(given: Mapping[str, str]) -> Path:
+    """Return the file of parameters; launch itself would only warn where there is none."""
+    path = Path(given['params_file'])
+    if not path.is_file():
+        raise UserError(
+            f'params_file {given["params_file"]!r} is no file; give the path of a YAML file of '
+            f'parameters, such as {CONFIG / "depthforge.yaml"}'
+        )
+    return path
+
+
+def _in_file(path: Path) -> dict[str, str]:
     """Read the parameters that a file gives the node, as far as they concern its engine."""
-    found: dict[str, str] = {}
-    for name, one in (yaml.safe_load(path.read_text(encoding='utf-8')) or {}).items():
-        if name.endswith(('**', 'depthforge')):
-            values = one.get('ros__parameters', {})
+    try:
+        nodes = yaml.safe_load(path.read_text(encoding='utf-8'))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f'params_file {path} is no YAML, mend it: {one_line(error)}') from error
+    found: dict[str, Any] = {}
+    for name, one in _mapping(nodes, path).items():
+        if str(name).endswith(('**', 'depthforge')):
+            values = _mapping(_mapping(one, path).get('ros__parameters'), path)
             found |= {key: values[key] for key in ('model', 'device', 'engine') if key in values}
-    return found
+    # ROS takes a bare null for text, as the name of that engine.
+    return {key: 'null' if value is None else str(value) for key, value in found.items()}
+
+
+def _mapping(value: Any, path: Path) -> Mapping[Any, Any]:
+    if isinstance(value or {}, dict):
+        return value or {}
+    raise UserError(
+        f'params_file {path} has {value!r:.60} in place of a mapping; expected is a file such as '
+        '/**: {ros__parameters: {model: depthforge_tiny}}'
+    )
