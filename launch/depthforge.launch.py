@@ -11,8 +11,8 @@ ARGUMENTS = (
     launching.argument(
         'image_topic',
         '/camera/image_raw',
-        'Topic of sensor_msgs/Image, or of CompressedImage where the parameter image_transport '
-        'is compressed.',
+        'Topic of sensor_msgs/Image, or of CompressedImage with image_transport:=compressed: its '
+        'whole name, such as /camera/image_raw/compressed.',
     ),
     launching.CAMERA_INFO_TOPIC,
     launching.params_file('depthforge.yaml'),

@@ -22,7 +22,11 @@ ARGUMENTS = (
     launching.argument('bag', None, 'Folder of the rosbag2 to replay.'),
     launching.argument('output', None, 'Folder of the rosbag2 to create.'),
     *launching.COMMON,
-    launching.argument('image_topic', '/camera/image_raw', 'Image topic in the bag.'),
+    launching.argument(
+        'image_topic',
+        '/camera/image_raw',
+        'Image topic in the bag, a CompressedImage with image_transport:=compressed.',
+    ),
     launching.CAMERA_INFO_TOPIC,
     launching.argument('rate', '1.0', '1 is the recorded pace.'),
     launching.params_file('depthforge.yaml'),

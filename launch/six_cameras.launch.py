@@ -17,7 +17,7 @@ ARGUMENTS = (
         'image_topic',
         '/{camera}/image_raw/compressed',
         'Topic of each camera, with {camera} where its name belongs; CompressedImage, or Image '
-        'where the parameter image_transport is raw.',
+        'with image_transport:=raw, then without /compressed.',
     ),
     launching.argument(
         'camera_info_topic',

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 import xml.etree.ElementTree as ET
@@ -40,6 +41,7 @@ def test_node_is_started_with_what_was_given() -> None:
     assert set(declared) == {
         *('namespace', 'image_topic', 'camera_info_topic', 'params_file', 'model', 'engine'),
         *('build_only', 'build_size', 'use_sim_time', 'rviz', 'log_level'),
+        'image_transport',
     }
     (node,) = start(namespace='front', image_topic='/front/image_raw', engine='null')
     assert node.named['executable'] == 'depthforge_node'
@@ -106,6 +108,22 @@ def test_all_engines_can_be_chosen(name: str) -> None:
     assert set(declared['engine'].named['choices']) == {'', 'auto', *ENGINES}
     if 'build_only' in declared:
         assert all(start(build_only='true', engine=engine) for engine in COMPILERS)
+
+
+@pytest.mark.parametrize('name', FILES)
+def test_image_transport_is_chosen(name: str) -> None:
+    declared, start = load(name)
+    (choices,) = (
+        one.metadata['choices'] for one in fields(NodeConfig) if one.name == 'image_transport'
+    )
+    assert set(declared['image_transport'].named['choices']) == {'', *choices}
+    given = {'bag': 'in', 'output': 'out', 'image_topic': '/{camera}/image_raw'}
+    if name != 'six_cameras.launch.py':
+        given['image_topic'] = '/front/image_raw'
+    for transport in ('raw', 'compressed'):
+        node = start(**given, image_transport=transport)[0]
+        assert node.named['parameters'][1]['image_transport'] == transport
+    assert 'image_transport' not in start(**given)[0].named['parameters'][1]
 
 
 def test_rviz_shows_topics_that_the_node_has() -> None:

@@ -79,6 +79,12 @@ def test_one_topic_for_all_cameras(argument: str, given: dict[str, str]) -> None
     assert start(cameras='front', **given)
 
 
+@pytest.mark.parametrize('name', FILES)
+def test_raw_images_of_a_compressed_topic(name: str) -> None:
+    topic = '/{camera}/image_raw/compressed'
+    assert 'leave /compressed out' in refusal(name, image_topic=topic, image_transport='raw')
+
+
 @pytest.mark.parametrize('size', ['', '512', '512x', 'x512', '0x1024', '512.5x1024', '5x5x5'])
 def test_sizes_to_build_for(size: str) -> None:
     said = refusal('depthforge.launch.py', build_only='true', build_size=size)

@@ -52,6 +52,13 @@ COMMON = (
         'model', '', 'Name of a model or path of a checkpoint; empty leaves it to params_file.'
     ),
     argument('engine', '', 'What runs the model; empty leaves it to params_file.', ENGINES),
+    argument(
+        'image_transport',
+        '',
+        'Type of the image topic: raw for sensor_msgs/Image, compressed for CompressedImage; '
+        'empty leaves it to params_file.',
+        ['', 'raw', 'compressed'],
+    ),
     argument('rviz', 'false', 'Start RViz.', BOOLEAN),
     argument(
         'log_level',
@@ -106,6 +113,11 @@ def camera_names(given: Mapping[str, str]) -> list[str]:
 def inputs(given: Mapping[str, str], cameras: Sequence[str] = ('',)) -> list[tuple[str, str]]:
     """Remap what the node reads of each camera; {camera} in a topic stands for its name."""
     image = given['image_topic']
+    if given['image_transport'] == 'raw' and image.endswith('/compressed'):
+        raise UserError(
+            f'image_topic {image!r} came with image_transport raw; leave /compressed out, or give '
+            'image_transport:=compressed'
+        )
     topics = {
         'image': image,
         'camera_info': given['camera_info_topic'] or camera_info_beside(image),
@@ -131,8 +143,9 @@ def node(
     overrides: Mapping[str, Any],
     remappings: Sequence[tuple[str, str]],
 ) -> Any:
-    """Start the node; model and engine count before params_file, and so do the overrides."""
-    chosen = {name: given[name] for name in ('model', 'engine') if given[name]}
+    """Start the node; what was given for it counts before params_file, as do the overrides."""
+    names = ('model', 'engine', 'image_transport')
+    chosen = {name: given[name] for name in names if given[name]}
     return Node(
         package='depthforge_ros',
         executable='depthforge_node',
