@@ -7,12 +7,14 @@ from __future__ import annotations
 import argparse
 from dataclasses import fields
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 import xml.etree.ElementTree as ET
 
 from depthforge_ros.cli.compile import add_arguments
 from depthforge_ros.engine import COMPILERS, ENGINES
 from depthforge_ros.ros.parameters import check, is_ours, NodeConfig
+from depthforge_ros.ros.qos import create_publisher
 from depthforge_ros.ros.topics import camera_info_beside, OUTPUTS
 from launch_support import FILES, load, ROOT
 import pytest
@@ -40,7 +42,7 @@ def test_node_is_started_with_what_was_given() -> None:
     declared, start = load('depthforge.launch.py')
     assert set(declared) == {
         *('namespace', 'image_topic', 'camera_info_topic', 'params_file', 'model', 'engine'),
-        *('build_only', 'build_size', 'use_sim_time', 'rviz', 'log_level'),
+        *('build_only', 'build_size', 'use_sim_time', 'rviz', 'rviz_frame', 'log_level'),
         'image_transport',
     }
     (node,) = start(namespace='front', image_topic='/front/image_raw', engine='null')
@@ -126,15 +128,53 @@ def test_image_transport_is_chosen(name: str) -> None:
     assert 'image_transport' not in start(**given)[0].named['parameters'][1]
 
 
+def own_qos() -> dict[str, Any]:
+    """Write the QoS of the node's publishers as RViz's files have it."""
+    node = SimpleNamespace(create_lifecycle_publisher=lambda *_, **options: options)
+    profile = create_publisher(node, None, 'topic', report=print)['qos_profile']
+
+    def words(policy: Any) -> str:
+        return str(policy.name).replace('_', ' ').title()
+
+    return {
+        'Depth': profile.depth,
+        'Durability Policy': words(profile.durability),
+        'History Policy': words(profile.history),
+        'Reliability Policy': words(profile.reliability),
+    }
+
+
 def test_rviz_shows_topics_that_the_node_has() -> None:
     _, start = load('depthforge.launch.py')
-    _, rviz = start(rviz='true', namespace='/front')
-    file = Path(rviz.named['arguments'][1])
-    displays = yaml.safe_load(file.read_text())['Visualization Manager']['Displays']
-    shown = {display['Topic']['Value'] for display in displays}
+    _, rviz = start(rviz='true', namespace='/front', rviz_frame='base_link')
+    option, file, *frame = rviz.named['arguments']
+    assert (option, frame) == ('-d', ['-f', 'base_link'])
+    displays = yaml.safe_load(Path(file).read_text())['Visualization Manager']['Displays']
+    topics = [display.pop('Topic') for display in displays]
+    shown = {topic.pop('Value') for topic in topics}
     assert shown < TOPICS
-    assert {display['Topic']['Reliability Policy'] for display in displays} == {'Reliable'}
+    assert topics == [own_qos()] * 4
     assert set(rviz.named['remappings']) == {(topic, f'/front{topic}') for topic in shown}
+
+
+def test_rviz_begins_with_what_can_be_seen() -> None:
+    told = yaml.safe_load((ROOT / 'config' / 'depthforge.rviz').read_text())
+    is_enabled = {
+        display['Topic']['Value'].removeprefix('/depthforge/'): display['Enabled']
+        for display in told['Visualization Manager']['Displays']
+    }
+    # RViz does not stretch mono8: ids from 0 to 18 of 255 are black to the eye.
+    assert is_enabled == {
+        'segmentation/overlay': True,
+        'depth/relative': True,
+        'segmentation/mask': False,
+        'points': True,
+    }
+    panels = {one['Name'] for one in told['Visualization Manager']['Displays']} - {'Points'}
+    assert panels < set(told['Window Geometry'])
+    declared, _ = load('depthforge.launch.py')
+    frame = told['Visualization Manager']['Global Options']['Fixed Frame']
+    assert declared['rviz_frame'].named['default_value'] == frame
 
 
 def test_six_cameras_are_remapped_and_shown() -> None:

@@ -61,6 +61,12 @@ COMMON = (
     ),
     argument('rviz', 'false', 'Start RViz.', BOOLEAN),
     argument(
+        'rviz_frame',
+        'camera',
+        'With rviz: frame in which the points are shown, the frame_id of the images or one that '
+        'tf joins to it.',
+    ),
+    argument(
         'log_level',
         'info',
         'Least severity that is logged.',
@@ -168,7 +174,7 @@ def rviz(given: Mapping[str, str], *, use_sim_time: bool, camera: str = '') -> l
             package='rviz2',
             executable='rviz2',
             name='rviz2',
-            arguments=['-d', str(CONFIG / 'depthforge.rviz')],
+            arguments=['-d', str(CONFIG / 'depthforge.rviz'), '-f', given['rviz_frame']],
             parameters=[{'use_sim_time': use_sim_time}],
             remappings=[(f'/depthforge/{topic}', f'{prefix}/{topic}') for topic in RVIZ_TOPICS],
         )
