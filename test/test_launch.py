@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import fields
 from pathlib import Path
+import re
 from types import SimpleNamespace
 from typing import Any
 import xml.etree.ElementTree as ET
@@ -22,6 +23,12 @@ import yaml
 
 MASK = '/depthforge/segmentation/mask'
 TOPICS = {topic.replace('~', '/depthforge') for topic in OUTPUTS.values()}
+
+
+README = (ROOT / 'README.md').read_text(encoding='utf-8')
+LAUNCHED = re.findall(
+    r'ros2 launch depthforge_ros (\S+\.launch\.py)((?:[\s\\]+\w+:=[^\s`]+)*)', README
+)
 
 
 def parameters_of(path: Path | str) -> dict[str, Any]:
@@ -55,6 +62,22 @@ def test_node_is_started_with_what_was_given() -> None:
     file, overrides = node.named['parameters']
     assert parameters_of(file)['model'] == NodeConfig().model
     assert overrides == {'use_sim_time': False, 'engine': 'null'}
+
+
+def test_readme_lists_the_arguments() -> None:
+    told = re.search(r'--show-args` lists the arguments: ([\w,\s]+)\.', README)
+    assert told
+    declared, _ = load('depthforge.launch.py')
+    assert set(re.findall(r'\w+', told[1])) == set(declared)
+
+
+def test_readme_starts_what_there_is() -> None:
+    assert {name for name, _ in LAUNCHED} == set(FILES)
+    for name, words in LAUNCHED:
+        given = dict(word.split(':=') for word in words.split() if ':=' in word)
+        declared, start = load(name)
+        assert set(given) <= set(declared)
+        assert start(**given)
 
 
 @pytest.mark.parametrize(
