@@ -13,8 +13,7 @@ from typing import Any
 import cv2
 from depthforge_ros.labels import CAMVID
 from depthforge_ros.postprocess import overlay
-from depthforge_ros.ros import node as node_module
-from depthforge_ros.ros import outputs
+from depthforge_ros.ros import outputs, running
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from node_support import (
     count,
@@ -85,7 +84,7 @@ def test_executable_answers_with_the_header_of_the_image(
 def test_wrong_arguments_are_refused_in_one_line(
     capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], expected: tuple[str, ...]
 ) -> None:
-    assert node_module.main(['--ros-args', *arguments]) == 2
+    assert running.run(['--ros-args', *arguments]) == 2
     errors = capsys.readouterr().err.strip()
     assert errors.startswith('depthforge node: error: ')
     assert '\n' not in errors

@@ -72,3 +72,19 @@ def test_a_camera_that_is_no_longer_named_has_none(peer: Any, later: list[str]) 
         assert not put(peer, 'b.max_rate_hz', 7.0)[0]
         own = {name for name in dump(peer) if name.partition('.')[0] in ('a', 'b')}
         assert {name.partition('.')[0] for name in own} == set(filter(None, later))
+
+
+@pytest.mark.parametrize(
+    ('name', 'value', 'text'),
+    [
+        ('short_side', 'high', "parameter short_side: 'high' was given, allowed is an integer"),
+        ('max_latency_ms', 50, 'parameter max_latency_ms: 50 was given, allowed is a number such'),
+        ('max_latencies_ms', 50.0, 'there is no parameter max_latencies_ms'),
+    ],
+)
+def test_refusals_name_parameter_value_and_what_is_allowed(
+    peer: Any, name: str, value: Any, text: str
+) -> None:
+    with node_in_process(autostart=False):
+        is_done, reason = put(peer, name, value)
+        assert (is_done, text in reason) == (False, True), reason

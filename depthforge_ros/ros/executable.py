@@ -50,10 +50,10 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, leaving)
     from depthforge_ros.allocator import keep_freed_memory
-    from depthforge_ros.ros import node
+    from depthforge_ros.ros import running
 
     keep_freed_memory()
-    code = node.main(args, on_ready=leaving.in_order)
+    code = running.run(args, on_ready=leaving.in_order)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-import sys
+from collections.abc import Callable
 import threading
 import time
 from typing import Any
@@ -25,13 +24,9 @@ from depthforge_ros.ros.services import guard
 from diagnostic_msgs.msg import DiagnosticArray
 import numpy as np
 from rcl_interfaces.msg import SetParametersResult
-import rclpy
-from rclpy.exceptions import ROSInterruptException
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 WARM_UP_SIZE = (480, 640, 3)
-EXIT_USER_ERROR = 2
 DIAGNOSTICS_DEPTH = 10
 
 
@@ -263,6 +258,21 @@ class DepthforgeNode(LifecycleNode):
         for camera in () if self._rig is None else self._rig.cameras:
             camera.statistics.noted(error)
 
+    def set_parameters_atomically(self, parameter_list: list[Any]) -> SetParametersResult:
+        """Set all or none; what the tools of ROS ask for comes through here."""
+        # rclpy checks types and names first, and its words name neither value nor parameter.
+        for parameter in parameter_list:
+            try:
+                parameters.check(parameter.name, parameter.value)
+            except UserError as error:
+                return SetParametersResult(successful=False, reason=str(error))
+            if not self.has_parameter(parameter.name):
+                return SetParametersResult(
+                    successful=False,
+                    reason=f'there is no parameter {parameter.name}; `ros2 param list` names all',
+                )
+        return super().set_parameters_atomically(parameter_list)
+
     def _check_parameters(self, changed: list[Any]) -> SetParametersResult:
         """Refuse values that are not allowed, and changes that would not take effect."""
         try:
@@ -301,40 +311,3 @@ class DepthforgeNode(LifecycleNode):
             except UserError as error:
                 # A start value for a camera that is only named now; configure refuses it too.
                 self.get_logger().error(str(error))
-
-
-def main(args: Sequence[str] | None = None, *, on_ready: Callable[[], None] = lambda: None) -> int:
-    """
-    Run the node until it is interrupted; 0 then, 2 where it could not start.
-
-    `on_ready` is called once it has started, and a signal no longer finds it loading.
-    """
-    try:
-        rclpy.init(args=None if args is None else list(args))
-    except RuntimeError as error:
-        # What follows is the place in the C code of rcl.
-        return _refuse(UserError(str(error).split(', at /')[0]))
-    node = None
-    try:
-        node = DepthforgeNode()
-        node.start()
-        executor = SingleThreadedExecutor()
-        executor.add_node(node)
-        on_ready()
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException, ROSInterruptException):
-        pass
-    except Exception as error:
-        # Interrupted while the engine loaded, the context is gone when it is needed next.
-        if rclpy.ok():
-            return _refuse(error)
-    finally:
-        if node is not None:
-            node.close()
-        rclpy.try_shutdown()
-    return 0
-
-
-def _refuse(error: Exception) -> int:
-    print(f'depthforge node: error: {one_line(error)}', file=sys.stderr)
-    return EXIT_USER_ERROR
