@@ -172,13 +172,15 @@ class NodeConfig:
     )
     min_rate_hz: float = _parameter(
         0.0,
-        'Fewer answers per second are a warning, Hz; 0 is no limit.',
+        'Fewer answers per second are a warning, Hz; 0 is no limit. Nine tenths of a lower '
+        'max_rate_hz are enough.',
         within=(0.0, 1000.0),
         runtime=True,
     )
     max_latency_ms: float = _parameter(
         0.0,
-        'A higher median from message to answer is a warning, milliseconds; 0 is no limit.',
+        'A higher median from message to answer, over 5 s, is a warning, milliseconds; 0 is no '
+        'limit.',
         within=(0.0, 60_000.0),
         runtime=True,
     )
@@ -191,7 +193,7 @@ class NodeConfig:
     max_domain_shift: float = _parameter(
         0.0,
         "A higher distance from the model's own training images is a warning, in their standard "
-        'deviations; 0 is no limit.',
+        "deviations; 0 is no limit. It holds for the checkpoint's own short_side.",
         within=(0.0, 1000.0),
         runtime=True,
     )
