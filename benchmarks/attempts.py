@@ -31,9 +31,10 @@ from depthforge_ros.errors import UserError
 from depthforge_ros.frame import rgb_from_file
 from depthforge_ros.model.answer import winner
 from depthforge_ros.model.attention import attend
+from depthforge_ros.model.config import HeadConfig
 from depthforge_ros.model.network import DepthForge
 from depthforge_ros.model.quantize import quantize
-from depthforge_ros.model.refinement import resize
+from depthforge_ros.model.refinement import RefinementDecoder, resize
 from depthforge_ros.model.registry import load_model
 from depthforge_ros.model.sampling import sample_maps, sample_rows
 from depthforge_ros.resources import share_directory
@@ -44,6 +45,8 @@ from torch.nn import functional
 RESULTS = Path('benchmarks/results/attempts.json')
 GRID = 36, 72
 """Patches of depthforge_small at 1008 x 504."""
+WIDTH = 384
+GATES = 'grid', 'pyramid'
 CLASSES = 11
 
 
@@ -137,6 +140,13 @@ def _of_parts() -> Iterator[Attempt]:
         'mask features shrunk by the middles of their cells, not by interpolate',
         lambda: functional.interpolate(features, size=GRID, mode='bilinear'),
         lambda: resize(features, GRID),
+    )
+    maps = [torch.randn(1, WIDTH, *GRID) for _ in range(4)]
+    after, before = (RefinementDecoder(HeadConfig(gate_on=one), WIDTH) for one in GATES)
+    yield Attempt(
+        'refinement gates before upsampling, not after (another training)',
+        lambda: before(maps),
+        lambda: after(maps),
     )
     if has_bf16_units(torch.device('cpu')):
         parts = torch.randn(3, 1, 6, 1 + GRID[0] * GRID[1], 64, dtype=torch.bfloat16)
