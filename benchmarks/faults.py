@@ -34,6 +34,7 @@ RAW_FAULTS = (
 )
 COMPRESSED_FAULTS = (
     *('truncated_jpeg', 'bomb_png', 'bomb_jpeg', 'no_data', 'random_bytes', 'damaged_jpeg'),
+    'scan_bomb',
     *COMMON_FAULTS,
 )
 
@@ -105,6 +106,8 @@ def _compressed(name: str, pixels: npt.NDArray[np.uint8], source: random.Random)
     if name == 'bomb_jpeg':
         at = jpeg.index(b'\xff\xc0') + 5
         return jpeg[:at] + b'\xff' * 4 + jpeg[at + 4 :]
+    if name == 'scan_bomb':
+        return jpeg[:-2] + jpeg[jpeg.rindex(b'\xff\xda') :] * 3000
     if name == 'random_bytes':
         return source.randbytes(500)
     return b'' if name == 'no_data' else source.choice((jpeg, png))

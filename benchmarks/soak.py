@@ -52,7 +52,9 @@ REASONS: Mapping[str, tuple[str, ...]] = {
     'bad_length': ('wrong_step', 'wrong_length', 'no_data'),
     'unknown_encoding': ('unknown_encoding',),
     'too_large': ('huge_size', 'bomb_png', 'bomb_jpeg', 'damaged_jpeg'),
-    'bad_compressed': ('truncated_jpeg', 'random_bytes', 'bomb_png', 'bomb_jpeg', 'damaged_jpeg'),
+    'bad_compressed': (
+        *('truncated_jpeg', 'random_bytes', 'bomb_png', 'bomb_jpeg', 'damaged_jpeg', 'scan_bomb'),
+    ),
     'not_finite': ('engine_nan',),
     'out_of_memory': ('engine_memory',),
     'internal_error': ('engine_raises',),

@@ -17,17 +17,13 @@ from typing import Any, NamedTuple
 
 import cv2
 from depthforge_ros.errors import UserError
+from depthforge_ros.headers import bad_compressed, read_header
 import numpy as np
 import numpy.typing as npt
 
 MAX_PIXELS = 64_000_000
 """Largest image that is taken unless the caller says otherwise, height x width."""
 
-JPEG_START = b'\xff\xd8\xff'
-JPEG_END = b'\xff\xd9'
-JPEG_FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-JPEG_ALONE = frozenset((0x01, *range(0xD0, 0xD8)))
-"""Markers that no length follows: one taken for such hides the frame header."""
 JPEG_SHRUNK = {
     1: cv2.IMREAD_COLOR,
     2: cv2.IMREAD_REDUCED_COLOR_2,
@@ -35,10 +31,6 @@ JPEG_SHRUNK = {
     8: cv2.IMREAD_REDUCED_COLOR_8,
 }
 """OpenCV's flag by what the sides are divided by."""
-PNG_START = b'\x89PNG\r\n\x1a\n'
-PNG_END = b'IEND'
-END_WITHIN = 1024
-"""Bytes at the end of a compressed image in which its end mark must lie."""
 
 
 @dataclass(frozen=True)
@@ -203,26 +195,16 @@ def _to_rgb(pixels: npt.NDArray[Any], layout: Layout) -> npt.NDArray[np.uint8]:
 def _decode_compressed(
     data: bytes, *, max_pixels: int, shrink: Callable[[int, int], int] | None
 ) -> Decoded:
-    """Decode JPEG or PNG; the size is read from the header first, so that no bomb goes off."""
+    """Decode JPEG or PNG; the header is read first, so that no bomb goes off."""
     if not data:
         raise UserError('a compressed image without data came', reason='empty_image')
-    if data.startswith(JPEG_START):
-        size, end = _jpeg_size(data), JPEG_END
-    elif data.startswith(PNG_START) and len(data) >= 24:
-        size, end = (
-            (int.from_bytes(data[20:24], 'big'), int.from_bytes(data[16:20], 'big')),
-            PNG_END,
-        )
-    else:
-        raise _bad_compressed(f'{len(data)} bytes that begin with {data[:8]!r}')
-    # OpenCV before 5 paints what is missing of a JPEG grey.
-    if size is None or end not in data[-END_WITHIN:]:
-        raise _bad_compressed(f'{len(data)} bytes that break off')
-    _check_size(height=size[0], width=size[1], max_pixels=max_pixels)
-    shrunk = shrink(*size) if shrink is not None and end == JPEG_END else 1
+    header = read_header(data)
+    height, width = header.height, header.width
+    _check_size(height=height, width=width, max_pixels=max_pixels)
+    shrunk = shrink(height, width) if shrink is not None and header.is_jpeg else 1
     bgr = _decoded(data, JPEG_SHRUNK[shrunk] | cv2.IMREAD_IGNORE_ORIENTATION)
     if bgr is None:
-        raise _bad_compressed(f'{len(data)} damaged bytes')
+        raise bad_compressed(f'{len(data)} damaged bytes')
     return Decoded(bgr, shrunk, is_bgr=True)
 
 
@@ -231,28 +213,3 @@ def _decoded(data: bytes, flags: int) -> npt.NDArray[Any] | None:
         return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:
         return None
-
-
-def _bad_compressed(what: str) -> UserError:
-    return UserError(
-        f'a compressed image of {what} came, whole JPEG or PNG is needed; check image_transport '
-        'and the topic',
-        reason='bad_compressed',
-    )
-
-
-def _jpeg_size(data: bytes) -> tuple[int, int] | None:
-    """Return height and width from the frame header, or None if there is none (ITU-T T.81 B.2)."""
-    at = 2
-    while at + 9 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if marker in JPEG_FRAME_MARKERS:
-            height, width = data[at + 5 : at + 7], data[at + 7 : at + 9]
-            return int.from_bytes(height, 'big'), int.from_bytes(width, 'big')
-        if marker == 0xFF:  # fill
-            at += 1
-        elif marker in JPEG_ALONE:
-            at += 2
-        else:
-            at += 2 + int.from_bytes(data[at + 2 : at + 4], 'big')
-    return None

@@ -19,7 +19,6 @@ from depthforge_ros.frame import (
     rgb_from_message,
 )
 from depthforge_ros.preprocess import Preprocess
-from depthforge_ros.resources import share_directory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
@@ -214,40 +213,6 @@ def test_refusals_say_what_came(changes: dict[str, Any], reason: str, text: str)
     assert refusal.value.reason == reason
 
 
-def compressed(data: bytes) -> Any:
-    return SimpleNamespace(format='jpeg', data=array.array('B', data))
-
-
-@pytest.mark.parametrize('kind', ['.png', '.jpg'])
-def test_compressed_images_are_decoded(kind: str) -> None:
-    rgb = np.full((40, 56, 3), (200, 30, 90), np.uint8)
-    data = cv2.imencode(kind, rgb[..., ::-1])[1].tobytes()
-    difference = rgb_from_message(compressed(data)).astype(int) - rgb
-    assert np.abs(difference).max() <= (0 if kind == '.png' else 4)
-
-
-@pytest.mark.parametrize('shrunk', [1, 2, 4, 8])
-def test_of_a_jpeg_only_a_part_is_decoded_where_that_will_do(shrunk: int) -> None:
-    street = share_directory() / 'drive' / 'images' / '000000.jpg'
-    rgb = cv2.imread(str(street))[:200, :320, ::-1]
-    asked = []
-
-    def shrink(height: int, width: int) -> int:
-        asked.append((height, width))
-        return shrunk
-
-    jpeg = cv2.imencode('.jpg', rgb[..., ::-1])[1].tobytes()
-    small = decode(compressed(jpeg), shrink=shrink)
-    assert (asked, small.shrunk) == ([(200, 320)], shrunk)
-    whole = rgb_from_message(compressed(jpeg))
-    size = 320 // shrunk, 200 // shrunk
-    by_area = cv2.resize(whole, size, interpolation=cv2.INTER_AREA)
-    assert (small.pixels.shape, small.is_bgr) == (by_area.shape, True)
-    assert float(np.abs(rgb_from_bgr(small.pixels).astype(int) - by_area).mean()) < 1.0
-    png = compressed(cv2.imencode('.png', rgb)[1].tobytes())
-    assert decode(png, shrink=shrink).shrunk == 1
-
-
 @pytest.mark.parametrize('size', [(40, 60), (128, 192), (99, 131)])
 def test_colours_that_are_turned_after_the_resize_are_those_turned_before(
     size: tuple[int, int],
@@ -260,33 +225,6 @@ def test_colours_that_are_turned_after_the_resize_are_those_turned_before(
         image, _ = Preprocess(14, 28)(decoded.pixels)
         answers.append(rgb_from_bgr(image) if decoded.is_bgr else image)
     assert np.array_equal(*answers)
-
-
-@pytest.mark.parametrize('kind', ['.png', '.jpg'])
-def test_compressed_bombs_are_refused_by_their_header(kind: str) -> None:
-    data = cv2.imencode(kind, np.zeros((300, 300, 3), np.uint8))[1].tobytes()
-    with pytest.raises(UserError, match='300 x 300') as refusal:
-        rgb_from_message(compressed(data), max_pixels=300 * 300 - 1)
-    assert refusal.value.reason == 'too_large'
-
-
-@pytest.mark.parametrize('kind', ['.png', '.jpg'])
-@given(data=st.data())
-@settings(max_examples=50)
-def test_broken_compressed_images_are_refused(kind: str, data: Any) -> None:
-    image = np.random.default_rng(0).integers(0, 256, (48, 48, 3), np.uint8)
-    whole = cv2.imencode(kind, image)[1].tobytes()
-    length = data.draw(st.integers(0, len(whole) - 8))
-    with pytest.raises(UserError) as refusal:
-        rgb_from_message(compressed(whole[:length]))
-    assert refusal.value.reason == ('bad_compressed' if length else 'empty_image')
-
-
-@given(st.binary(max_size=64))
-def test_rubbish_is_never_an_image(rubbish: bytes) -> None:
-    for start in (b'', b'\xff\xd8\xff', b'\x89PNG\r\n\x1a\n'):
-        with pytest.raises(UserError):
-            rgb_from_message(compressed(start + rubbish))
 
 
 def test_files_are_read_as_rgb(tmp_path: Path) -> None:
@@ -302,17 +240,3 @@ def test_files_that_are_no_images_are_refused_in_one_line(tmp_path: Path) -> Non
         with pytest.raises(UserError) as refusal:
             rgb_from_file(tmp_path / name)
         assert '\n' not in str(refusal.value)
-
-
-@pytest.mark.parametrize('marker', [b'\xff\x01', b'\xff\xd0', b'\xff\xd7'])
-def test_no_marker_hides_the_size_of_a_jpeg(marker: bytes) -> None:
-    jpeg = cv2.imencode('.jpg', np.zeros((300, 400, 3), np.uint8))[1].tobytes()
-    first = b'\xff\xfe' + (65000).to_bytes(2, 'big') + bytes(64998)
-    # Where a length of 0xfffe after the marker would lead to.
-    small = b'\xff\xc0\x00\x0b\x08\x00\x08\x00\x08\x01\x01\x11\x00'
-    second = b'\xff\xfe' + (1000).to_bytes(2, 'big') + (bytes(528) + small).ljust(998, b'\x00')
-    data = jpeg[:2] + marker + first + second + jpeg[2:]
-    assert data[4 + 0xFFFE :].startswith(small)
-    message = SimpleNamespace(format='jpeg', data=array.array('B', data))
-    with pytest.raises(UserError, match='400 x 300 pixels came'):
-        rgb_from_message(message, max_pixels=1000)

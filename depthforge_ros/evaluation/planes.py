@@ -8,7 +8,7 @@ from typing import Any
 
 import cv2
 from depthforge_ros.errors import UserError
-from depthforge_ros.frame import PNG_START
+from depthforge_ros.headers import PNG_START
 import numpy as np
 import numpy.typing as npt
 

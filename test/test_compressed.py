@@ -1,0 +1,147 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""JPEG and PNG as cameras send them, broken off, padded, and made to harm."""
+
+from __future__ import annotations
+
+import array
+from types import SimpleNamespace
+from typing import Any
+
+import cv2
+from depthforge_ros import frame
+from depthforge_ros.errors import UserError
+from depthforge_ros.frame import decode, rgb_from_bgr, rgb_from_message
+from depthforge_ros.headers import JPEG_END, JPEG_SCAN, MAX_SCANS
+from depthforge_ros.resources import share_directory
+from hypothesis import given, settings
+from hypothesis import strategies as st
+import numpy as np
+import pytest
+
+IMAGE = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+PROGRESSIVE = cv2.imencode('.jpg', IMAGE, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()
+
+
+def compressed(data: bytes) -> Any:
+    return SimpleNamespace(format='jpeg', data=array.array('B', data))
+
+
+@pytest.mark.parametrize('kind', ['.png', '.jpg'])
+def test_compressed_images_are_decoded(kind: str) -> None:
+    rgb = np.full((40, 56, 3), (200, 30, 90), np.uint8)
+    data = cv2.imencode(kind, rgb[..., ::-1])[1].tobytes()
+    difference = rgb_from_message(compressed(data)).astype(int) - rgb
+    assert np.abs(difference).max() <= (0 if kind == '.png' else 4)
+
+
+@pytest.mark.parametrize('shrunk', [1, 2, 4, 8])
+def test_of_a_jpeg_only_a_part_is_decoded_where_that_will_do(shrunk: int) -> None:
+    street = share_directory() / 'drive' / 'images' / '000000.jpg'
+    rgb = cv2.imread(str(street))[:200, :320, ::-1]
+    asked = []
+
+    def shrink(height: int, width: int) -> int:
+        asked.append((height, width))
+        return shrunk
+
+    jpeg = cv2.imencode('.jpg', rgb[..., ::-1])[1].tobytes()
+    small = decode(compressed(jpeg), shrink=shrink)
+    assert (asked, small.shrunk) == ([(200, 320)], shrunk)
+    whole = rgb_from_message(compressed(jpeg))
+    size = 320 // shrunk, 200 // shrunk
+    by_area = cv2.resize(whole, size, interpolation=cv2.INTER_AREA)
+    assert (small.pixels.shape, small.is_bgr) == (by_area.shape, True)
+    assert float(np.abs(rgb_from_bgr(small.pixels).astype(int) - by_area).mean()) < 1.0
+    png = compressed(cv2.imencode('.png', rgb)[1].tobytes())
+    assert decode(png, shrink=shrink).shrunk == 1
+
+
+@pytest.mark.parametrize('kind', ['.png', '.jpg'])
+def test_compressed_bombs_are_refused_by_their_header(kind: str) -> None:
+    data = cv2.imencode(kind, np.zeros((300, 300, 3), np.uint8))[1].tobytes()
+    with pytest.raises(UserError, match='300 x 300') as refusal:
+        rgb_from_message(compressed(data), max_pixels=300 * 300 - 1)
+    assert refusal.value.reason == 'too_large'
+
+
+@pytest.mark.parametrize('kind', ['.png', '.jpg'])
+@given(data=st.data())
+@settings(max_examples=50)
+def test_broken_compressed_images_are_refused(kind: str, data: Any) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (48, 48, 3), np.uint8)
+    whole = cv2.imencode(kind, image)[1].tobytes()
+    length = data.draw(st.integers(0, len(whole) - 8))
+    with pytest.raises(UserError) as refusal:
+        rgb_from_message(compressed(whole[:length]))
+    assert refusal.value.reason == ('bad_compressed' if length else 'empty_image')
+
+
+@given(st.binary(max_size=64))
+def test_rubbish_is_never_an_image(rubbish: bytes) -> None:
+    for start in (b'', b'\xff\xd8\xff', b'\x89PNG\r\n\x1a\n'):
+        with pytest.raises(UserError):
+            rgb_from_message(compressed(start + rubbish))
+
+
+@pytest.mark.parametrize('marker', [b'\xff\x01', b'\xff\xd0', b'\xff\xd7'])
+def test_no_marker_hides_the_size_of_a_jpeg(marker: bytes) -> None:
+    jpeg = cv2.imencode('.jpg', np.zeros((300, 400, 3), np.uint8))[1].tobytes()
+    first = b'\xff\xfe' + (65000).to_bytes(2, 'big') + bytes(64998)
+    # Where a length of 0xfffe after the marker would lead to.
+    small = b'\xff\xc0\x00\x0b\x08\x00\x08\x00\x08\x01\x01\x11\x00'
+    second = b'\xff\xfe' + (1000).to_bytes(2, 'big') + (bytes(528) + small).ljust(998, b'\x00')
+    data = jpeg[:2] + marker + first + second + jpeg[2:]
+    assert data[4 + 0xFFFE :].startswith(small)
+    with pytest.raises(UserError, match='400 x 300 pixels came'):
+        rgb_from_message(compressed(data), max_pixels=1000)
+
+
+def with_thumbnail(jpeg: bytes) -> bytes:
+    """Add what EXIF has: a whole JPEG within a segment before the frame header."""
+    thumbnail = b'Exif\0\0' + cv2.imencode('.jpg', IMAGE[::8, ::8])[1].tobytes()
+    return jpeg[:2] + b'\xff\xe1' + (len(thumbnail) + 2).to_bytes(2, 'big') + thumbnail + jpeg[2:]
+
+
+def of_scans(count: int) -> bytes:
+    """Repeat the last scan of a progressive JPEG."""
+    last = PROGRESSIVE[PROGRESSIVE.rindex(JPEG_SCAN) : -2]
+    return PROGRESSIVE[:-2] + last * (count - PROGRESSIVE.count(JPEG_SCAN)) + JPEG_END
+
+
+def test_a_jpeg_of_more_scans_than_encoders_write_is_not_decoded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for most in (PROGRESSIVE, with_thumbnail(of_scans(MAX_SCANS))):
+        assert rgb_from_message(compressed(most)).shape == IMAGE.shape
+
+    def decoded(*_: Any) -> None:
+        raise AssertionError('it came to the decoder')
+
+    monkeypatch.setattr(frame, '_decoded', decoded)
+    for count in (MAX_SCANS + 1, 3000):
+        with pytest.raises(UserError, match=f'a JPEG of {count} scans came') as refusal:
+            rgb_from_message(compressed(of_scans(count)))
+        assert refusal.value.reason == 'bad_compressed'
+
+
+@pytest.mark.parametrize('kind', ['.png', '.jpg'])
+@given(padding=st.sampled_from([1, 1023, 1024, 1025, 100_000]), byte=st.integers(0, 255))
+@settings(max_examples=20)
+def test_what_follows_the_end_is_ignored(kind: str, padding: int, byte: int) -> None:
+    whole = cv2.imencode(kind, IMAGE)[1].tobytes()
+    padded = rgb_from_message(compressed(whole + bytes([byte]) * padding))
+    np.testing.assert_array_equal(padded, rgb_from_message(compressed(whole)))
+
+
+@pytest.mark.parametrize('progressive', [0, 1])
+@given(data=st.data())
+def test_the_end_of_a_thumbnail_makes_no_whole_jpeg(progressive: int, data: Any) -> None:
+    encoded = cv2.imencode('.jpg', IMAGE, [cv2.IMWRITE_JPEG_PROGRESSIVE, progressive])[1]
+    whole = with_thumbnail(encoded.tobytes())
+    assert rgb_from_message(compressed(whole)).shape == IMAGE.shape
+    length = data.draw(st.integers(whole.rindex(JPEG_SCAN) + 2, len(whole) - 1))
+    padding = data.draw(st.sampled_from([0, 2000]))
+    with pytest.raises(UserError, match='break off') as refusal:
+        rgb_from_message(compressed(whole[:length] + bytes(padding)))
+    assert refusal.value.reason == 'bad_compressed'
