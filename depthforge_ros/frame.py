@@ -205,6 +205,11 @@ def _decode_compressed(
     bgr = _decoded(data, JPEG_SHRUNK[shrunk] | cv2.IMREAD_IGNORE_ORIENTATION)
     if bgr is None:
         raise bad_compressed(f'{len(data)} damaged bytes')
+    if bgr.shape[:2] != (-(-height // shrunk), -(-width // shrunk)):
+        raise bad_compressed(
+            f'{width} x {height} pixels by its header and {bgr.shape[1]} x {bgr.shape[0]} when '
+            f'decoded at 1 / {shrunk}'
+        )
     return Decoded(bgr, shrunk, is_bgr=True)
 
 

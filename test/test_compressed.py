@@ -145,3 +145,17 @@ def test_the_end_of_a_thumbnail_makes_no_whole_jpeg(progressive: int, data: Any)
     with pytest.raises(UserError, match='break off') as refusal:
         rgb_from_message(compressed(whole[:length] + bytes(padding)))
     assert refusal.value.reason == 'bad_compressed'
+
+
+@pytest.mark.parametrize('shrunk', [1, 4])
+def test_what_decodes_to_another_size_than_its_header_says_is_refused(
+    monkeypatch: pytest.MonkeyPatch, shrunk: int
+) -> None:
+    jpeg = compressed(cv2.imencode('.jpg', np.zeros((41, 57, 3), np.uint8))[1].tobytes())
+    size = {1: (41, 57), 4: (11, 15)}[shrunk]
+    assert decode(jpeg, shrink=lambda *_: shrunk).pixels.shape[:2] == size
+    other = np.zeros((size[0], size[1] + 1, 3), np.uint8)
+    monkeypatch.setattr(frame, '_decoded', lambda *_: other)
+    with pytest.raises(UserError, match='57 x 41 pixels by its header') as refusal:
+        decode(jpeg, shrink=lambda *_: shrunk)
+    assert refusal.value.reason == 'bad_compressed'
