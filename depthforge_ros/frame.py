@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import cv2
 from depthforge_ros.errors import UserError
-from depthforge_ros.headers import bad_compressed, read_header
+from depthforge_ros.headers import bad_compressed, Header, read_header
 import numpy as np
 import numpy.typing as npt
 
@@ -73,6 +73,7 @@ LAYOUTS: Mapping[str, Layout] = {
     'nv12': Layout(1, cv2.COLOR_YUV2RGB_NV12, rows_per_two=3, even=True),
     'nv21': Layout(1, cv2.COLOR_YUV2RGB_NV21, rows_per_two=3, even=True),
 }
+BAYER = frozenset(name for name in LAYOUTS if name.startswith('bayer_'))
 
 
 class Decoded(NamedTuple):
@@ -107,12 +108,13 @@ def decode(
 
     An image in rgb8 or bgr8 is returned as a view of the message's own bytes, rows `step` apart;
     all others are converted. `shrink` says of height and width by what they may be divided, 1, 2,
-    4 or 8: of a JPEG only a part is then decoded, in half the time and less. What cannot be read
+    4 or 8: of a JPEG only a part is then decoded, in half the time and less. A compressed mosaic,
+    as its `format` says, becomes what the raw one would. What cannot be read
     raises UserError with one of the reasons `empty_image`, `bad_length`, `bad_size`,
     `unknown_encoding`, `bad_compressed`, `too_large`.
     """
     if hasattr(message, 'format'):
-        return _decode_compressed(bytes(message.data), max_pixels=max_pixels, shrink=shrink)
+        return _decode_compressed(message, max_pixels=max_pixels, shrink=shrink)
     layout = LAYOUTS.get(message.encoding)
     if layout is None:
         raise UserError(
@@ -152,17 +154,21 @@ def _check_size(*, height: int, width: int, max_pixels: int) -> None:
         )
 
 
-def _pixels(message: Any, layout: Layout) -> npt.NDArray[Any]:
-    """View the bytes as (rows, width, channels), or (rows, width) for a single channel."""
-    height, width, step = message.height, message.width, message.step
+def _check_sides(encoding: str, *, height: int, width: int) -> None:
+    layout = LAYOUTS[encoding]
     odd = width % 2 or (layout.rows_per_two == 3 and height % 2)
     if (layout.even and odd) or min(height, width) < layout.smallest:
         raise UserError(
-            f'an image of {width} x {height} pixels came in {message.encoding}, where sides must '
-            f'be {"even" if layout.even else f"{layout.smallest} or more"}; check the camera '
-            'driver',
+            f'an image of {width} x {height} pixels came in {encoding}, where sides must be '
+            f'{"even" if layout.even else f"{layout.smallest} or more"}; check the camera driver',
             reason='bad_size',
         )
+
+
+def _pixels(message: Any, layout: Layout) -> npt.NDArray[Any]:
+    """View the bytes as (rows, width, channels), or (rows, width) for a single channel."""
+    height, width, step = message.height, message.width, message.step
+    _check_sides(message.encoding, height=height, width=width)
     rows = height * layout.rows_per_two // 2
     size = layout.channels * layout.bytes_per_value
     given = len(message.data)
@@ -184,7 +190,7 @@ def _pixels(message: Any, layout: Layout) -> npt.NDArray[Any]:
 
 
 def _to_rgb(pixels: npt.NDArray[Any], layout: Layout) -> npt.NDArray[np.uint8]:
-    if layout.bytes_per_value == 2:
+    if pixels.dtype.itemsize == 2:
         # 65535 / 255 = 257: white stays white.
         pixels = cv2.convertScaleAbs(pixels.astype(np.uint16), alpha=1.0 / 257.0)
     if layout.to_rgb is None:
@@ -193,24 +199,49 @@ def _to_rgb(pixels: npt.NDArray[Any], layout: Layout) -> npt.NDArray[np.uint8]:
 
 
 def _decode_compressed(
-    data: bytes, *, max_pixels: int, shrink: Callable[[int, int], int] | None
+    message: Any, *, max_pixels: int, shrink: Callable[[int, int], int] | None
 ) -> Decoded:
     """Decode JPEG or PNG; the header is read first, so that no bomb goes off."""
+    data = bytes(message.data)
     if not data:
         raise UserError('a compressed image without data came', reason='empty_image')
     header = read_header(data)
     height, width = header.height, header.width
     _check_size(height=height, width=width, max_pixels=max_pixels)
+    mosaic = _mosaic(message.format) if header.is_grey else None
+    if mosaic is not None:
+        _check_sides(mosaic, height=height, width=width)
+        values = _demand_decoded(data, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH, header)
+        return Decoded(_to_rgb(values, LAYOUTS[mosaic]), 1, is_bgr=False)
     shrunk = shrink(height, width) if shrink is not None and header.is_jpeg else 1
-    bgr = _decoded(data, JPEG_SHRUNK[shrunk] | cv2.IMREAD_IGNORE_ORIENTATION)
-    if bgr is None:
-        raise bad_compressed(f'{len(data)} damaged bytes')
-    if bgr.shape[:2] != (-(-height // shrunk), -(-width // shrunk)):
-        raise bad_compressed(
-            f'{width} x {height} pixels by its header and {bgr.shape[1]} x {bgr.shape[0]} when '
-            f'decoded at 1 / {shrunk}'
-        )
+    bgr = _demand_decoded(data, JPEG_SHRUNK[shrunk], header, shrunk)
     return Decoded(bgr, shrunk, is_bgr=True)
+
+
+def _mosaic(form: str) -> str | None:
+    """
+    Return the Bayer encoding of pixels of one value each, by the `format` of a CompressedImage.
+
+    image_transport says 'ENCODING; png compressed TARGET', and no TARGET where the pixels were
+    left as they came.
+    """
+    source, compressed, target = form.partition(' compressed')
+    encoding = target.strip() or source.partition(';')[0].strip()
+    return encoding if compressed and encoding in BAYER else None
+
+
+def _demand_decoded(data: bytes, flags: int, header: Header, shrunk: int = 1) -> npt.NDArray[Any]:
+    """Decode to the header's size over `shrunk`, rounded up; UserError for anything else."""
+    pixels = _decoded(data, flags | cv2.IMREAD_IGNORE_ORIENTATION)
+    if pixels is None:
+        raise bad_compressed(f'{len(data)} damaged bytes')
+    height, width = header.height, header.width
+    if pixels.shape[:2] != (-(-height // shrunk), -(-width // shrunk)):
+        raise bad_compressed(
+            f'{width} x {height} pixels by its header and {pixels.shape[1]} x {pixels.shape[0]} '
+            f'when decoded at 1 / {shrunk}'
+        )
+    return pixels
 
 
 def _decoded(data: bytes, flags: int) -> npt.NDArray[Any] | None:

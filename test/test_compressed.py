@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 from depthforge_ros import frame
 from depthforge_ros.errors import UserError
-from depthforge_ros.frame import decode, rgb_from_bgr, rgb_from_message
+from depthforge_ros.frame import BAYER, decode, rgb_from_bgr, rgb_from_message
 from depthforge_ros.headers import JPEG_END, JPEG_SCAN, MAX_SCANS
 from depthforge_ros.resources import share_directory
 from hypothesis import given, settings
@@ -23,8 +23,8 @@ IMAGE = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
 PROGRESSIVE = cv2.imencode('.jpg', IMAGE, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()
 
 
-def compressed(data: bytes) -> Any:
-    return SimpleNamespace(format='jpeg', data=array.array('B', data))
+def compressed(data: bytes, form: str = 'jpeg') -> Any:
+    return SimpleNamespace(format=form, data=array.array('B', data))
 
 
 @pytest.mark.parametrize('kind', ['.png', '.jpg'])
@@ -159,3 +159,71 @@ def test_what_decodes_to_another_size_than_its_header_says_is_refused(
     with pytest.raises(UserError, match='57 x 41 pixels by its header') as refusal:
         decode(jpeg, shrink=lambda *_: shrunk)
     assert refusal.value.reason == 'bad_compressed'
+
+
+def raw(encoding: str, values: np.ndarray) -> Any:
+    return SimpleNamespace(
+        encoding=encoding, height=len(values), width=values.shape[1], is_bigendian=0,
+        step=values.strides[0], data=array.array('B', values.tobytes()),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize('encoding', sorted(BAYER))
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    size=st.tuples(st.integers(3, 9), st.integers(3, 9)),
+    target=st.booleans(),
+)
+@settings(max_examples=20)
+def test_a_compressed_mosaic_is_read_as_the_raw_one(
+    encoding: str, seed: int, size: tuple[int, int], target: bool
+) -> None:
+    kind = np.uint16 if encoding.endswith('16') else np.uint8
+    mosaic = np.random.default_rng(seed).integers(0, np.iinfo(kind).max, size, kind)
+    png = cv2.imencode('.png', mosaic)[1].tobytes()
+    message = compressed(png, f'{encoding}; png compressed {encoding if target else ""}')
+    expected = rgb_from_message(raw(encoding, mosaic))
+    np.testing.assert_array_equal(rgb_from_message(message), expected)
+    assert not decode(message).is_bgr
+
+
+@pytest.mark.parametrize('encoding', ['bayer_rggb8', 'bayer_rggb16'])
+def test_a_mosaic_as_jpeg_is_not_shrunk_before_it_has_colours(encoding: str) -> None:
+    mosaic = np.tile(np.array([[200, 90], [90, 20]], np.uint8), (24, 32))
+    jpeg = cv2.imencode('.jpg', mosaic, [cv2.IMWRITE_JPEG_QUALITY, 100])[1].tobytes()
+    message = compressed(jpeg, f'{encoding}; jpeg compressed {encoding}')
+    decoded = decode(message, shrink=lambda *_: 8)
+    assert (decoded.shrunk, decoded.pixels.shape) == (1, (48, 64, 3))
+    assert np.abs(decoded.pixels.astype(int) - (200, 90, 20)).max() <= 4
+
+
+@pytest.mark.parametrize(
+    ('form', 'values'),
+    [
+        ('bayer_rggb8; jpeg compressed mono8', IMAGE[..., 0]),
+        ('bayer_rggb8; jpeg compressed bgr8', IMAGE),
+        ('bayer_rggb8; png compressed ', IMAGE),
+        ('bayer_rggb8', IMAGE[..., 0]),
+        ('png', IMAGE[..., 0]),
+    ],
+)
+def test_what_is_no_mosaic_is_read_as_it_is(form: str, values: np.ndarray) -> None:
+    png = cv2.imencode('.png', values)[1].tobytes()
+    expected = np.broadcast_to(values.reshape(48, 64, -1)[..., ::-1], IMAGE.shape)
+    np.testing.assert_array_equal(rgb_from_message(compressed(png, form)), expected)
+
+
+def test_a_compressed_mosaic_needs_the_sides_of_the_raw_one() -> None:
+    png = cv2.imencode('.png', IMAGE[:2, :, 0])[1].tobytes()
+    with pytest.raises(UserError, match='64 x 2 pixels came in bayer_rggb8') as refusal:
+        rgb_from_message(compressed(png, 'bayer_rggb8; png compressed '))
+    assert refusal.value.reason == 'bad_size'
+
+
+@pytest.mark.parametrize('form', ['mono16; png compressed ', 'png'])
+def test_grey_of_16_bits_is_scaled_as_the_raw_one(form: str) -> None:
+    grey = np.arange(0, 65536, 16, np.uint16).reshape(64, 64)
+    png = cv2.imencode('.png', grey)[1].tobytes()
+    rgb = rgb_from_message(compressed(png, form)).astype(int)
+    # OpenCV drops the low byte, where the raw image is rounded.
+    assert np.abs(rgb - rgb_from_message(raw('mono16', grey))).max() <= 1
