@@ -85,6 +85,30 @@ def test_another_size_a_restart_and_a_gap_begin_anew(
     assert ages == [0, 1, 0, 1, 0, 0]
 
 
+@pytest.mark.parametrize('part', ['depth_blocks', 'estimate_depth'])
+def test_a_depth_that_is_not_finite_costs_one_frame(
+    model: str, part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sparse = load(model, 9)
+    compute = getattr(DepthForge, part)
+
+    def compute_nan(*given: Any) -> Any:
+        answer = compute(*given)
+        return [one * np.nan for one in answer] if part == 'depth_blocks' else answer * np.nan
+
+    with monkeypatch.context() as broken:
+        broken.setattr(DepthForge, part, compute_nan)
+        assert not np.isfinite(sparse(FRAMES[0]).inverse_depth).all()
+    expected = load(model, 1)(FRAMES[1])
+    answers = [sparse(FRAMES[1]) for _ in range(2)]
+    assert [one.depth_age for one in answers] == [0, 1]
+    for answer in answers:
+        np.testing.assert_allclose(
+            answer.inverse_depth, expected.inverse_depth, rtol=1e-3, atol=1e-3
+        )
+        assert np.isfinite(answer.confidence).all()
+
+
 def test_engines_that_cannot_are_refused(model: str) -> None:
     with pytest.raises(UserError, match='depth_every 2 came, but engine null'):
         load(model, 2, 'null')

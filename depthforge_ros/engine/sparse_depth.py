@@ -25,7 +25,7 @@ class SparseDepthEngine:
     """
     Answers the frames of one camera in their order.
 
-    Another size, a gap and `restart` begin anew.
+    Another size, a gap, an answer that is not finite and `restart` begin anew.
     """
 
     def __init__(self, engine: Engine, every: int) -> None:
@@ -66,6 +66,9 @@ class SparseDepthEngine:
             self._see_depth(batch)
         output = replace(to_output(self._answer(batch), self.label_space), depth_age=self._age)
         self._answered_s = time.monotonic()
+        planes = output.confidence, output.entropy, output.inverse_depth
+        if not all(np.isfinite(plane).all() for plane in planes):
+            self.restart()
         return output
 
     def _see_depth(self, batch: Tensor) -> None:
