@@ -184,16 +184,10 @@ def test_a_description_that_is_none_is_refused(compiled: str) -> None:
     assert 'does not describe' in refusal(compiled)
     path.unlink()
     path.mkdir()
-    assert 'does not describe' in refusal(compiled)
-
-
-def test_a_program_that_others_may_write_is_not_run(compiled: str) -> None:
-    (one,) = map(read, stored(compiled, 'interpreted'))
-    one.program.chmod(0o666)
-    assert 'another user' in refusal(compiled)
-    one.program.chmod(0o600)
-    engines_directory().parent.chmod(0o777)
-    assert 'everybody may replace' in refusal(compiled)
+    assert 'no regular file' in refusal(compiled)
+    path.rmdir()
+    os.mkfifo(path)
+    assert 'no regular file' in refusal(compiled)
 
 
 def test_no_engine_of_the_size_that_is_asked_for(compiled: str) -> None:

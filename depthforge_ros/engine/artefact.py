@@ -23,6 +23,8 @@ from depthforge_ros.errors import one_line, UserError
 
 FORMAT = 'depthforge-engine-2'
 ENGINES_VARIABLE = 'DEPTHFORGE_ENGINES'
+OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+"""As for sshd: a group may have members that nobody thinks of."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,18 @@ def engines_directory() -> Path:
     return cache / 'depthforge' / 'engines'
 
 
+def make_engines_directory() -> None:
+    """
+    Make that folder and its missing parents the user's alone, whatever the umask.
+
+    UserError for one from which `read` would take nothing.
+    """
+    folder = engines_directory()
+    for one in (*reversed(folder.parents), folder):
+        one.mkdir(mode=0o700, exist_ok=True)
+    demand_own(folder)
+
+
 def stem(model: str, engine: str) -> str:
     """Begin of the names of a model's engines of one kind."""
     return f'{Path(model).stem}-{engine}-'
@@ -147,10 +161,11 @@ def stored(model: str, engine: str) -> list[Path]:
 def read(path: Path) -> Artefact:
     """Read a description; nothing is loaded yet. UserError for one that is not to be trusted."""
     for one in (path.parent, path, path.with_suffix('.pt2'), path.with_suffix('.npz')):
-        _demand_own(one)
-    for folder in path.absolute().parents:
-        _demand_kept(folder)
+        demand_own(one)
     try:
+        if not path.is_file():
+            # To open a FIFO would wait for who writes into it.
+            raise ValueError('no regular file')
         fields: dict[str, Any] = json.loads(path.read_text(encoding='utf-8'))
         if fields['format'] != FORMAT:
             raise ValueError(f'format {fields["format"]!r}')
@@ -177,26 +192,44 @@ def _request(fields: Mapping[str, Any]) -> Request:
     return request
 
 
-def _demand_own(path: Path) -> None:
-    """Refuse what another user owns or may write."""
+def demand_own(path: Path) -> None:
+    """Refuse what another user owns, may write, or may replace; what is not there is nobody's."""
     if not path.exists():
         return
     status = path.stat()
-    if status.st_uid not in (os.getuid(), 0) or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+    if _is_foreign(status) or status.st_mode & OTHERS_WRITE:
         raise UserError(
             f'{path} could have been written by another user, and an engine runs as code; '
             f'delete it, or make it yours alone (chown, chmod go-w {path})'
         )
+    _demand_way(path.absolute())
 
 
-def _demand_kept(folder: Path) -> None:
-    """Refuse a folder whose entries everybody may replace; in /tmp (sticky) only owners may."""
-    mode = folder.stat().st_mode
-    if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
-        raise UserError(
-            f'everybody may replace what lies in {folder}, and an engine runs as code; chmod o-w '
-            f'{folder}, or keep engines elsewhere ({ENGINES_VARIABLE})'
-        )
+def _demand_way(path: Path) -> None:
+    """Refuse an absolute path that others may lead elsewhere; links are followed one by one."""
+    for one in (*reversed(path.parents), path):
+        status = one.lstat()
+        if stat.S_ISLNK(status.st_mode):
+            if _is_foreign(status):
+                raise _replaceable(one, status)
+            _demand_way(one.parent / one.readlink() / path.relative_to(one))
+            return
+        # In a sticky folder, as /tmp is, only owners may replace what is theirs.
+        is_open = status.st_mode & OTHERS_WRITE and not status.st_mode & stat.S_ISVTX
+        if one != path and (_is_foreign(status) or is_open):
+            raise _replaceable(one, status)
+
+
+def _is_foreign(status: os.stat_result) -> bool:
+    return status.st_uid not in (os.getuid(), 0)
+
+
+def _replaceable(path: Path, status: os.stat_result) -> UserError:
+    return UserError(
+        f'other users may replace {path} or what lies in it ({stat.filemode(status.st_mode)}, '
+        f'owner {status.st_uid}), and an engine runs as code; make it yours alone (chown, chmod '
+        f'go-w {path}), or keep engines elsewhere ({ENGINES_VARIABLE})'
+    )
 
 
 def _sha256(*paths: Path) -> str:

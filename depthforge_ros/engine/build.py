@@ -111,7 +111,7 @@ def _scratch(name: str) -> Iterator[Path]:
     """Give a folder for what is not proven yet; what fails there is told in one line."""
     folder = artefact.engines_directory()
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        artefact.make_engines_directory()
         with tempfile.TemporaryDirectory(prefix='building-', dir=folder) as scratch:
             yield Path(scratch)
     except (OSError, RuntimeError) as error:
