@@ -4,15 +4,15 @@
 What the node costs beside its model: an engine without a network, over DDS.
 
 Images of 1920x1280 go to a node in a process of its own, whose mask and depth are subscribed.
-`latency_ms` is the node's own, from the subscription's callback to the last published output;
-`round_trip_ms` is from before the camera's publish to the mask in this process, transport and
-conversions on both sides included. `lost` frames were sent and not answered. The CPU shares are of
-one core. `gil_shares` say for how much of the time executor's and worker's thread hold the GIL,
-sampled by py-spy (`--gil`, pip install py-spy) while images go on after the rest is measured. The
-input rates show that the age at publish is bounded at any of them. A busy machine delays all but
-`cpu_ms_per_frame`.
-Run from the repository root, with the shared memory that large images need:
-FASTRTPS_DEFAULT_PROFILES_FILE=config/fastdds.xml python benchmarks/node.py
+`latency_ms` is the node's own, from the subscription's callback to the last published output, as
+it was last reported while images came; `round_trip_ms` is from before the camera's publish to the
+mask in this process, transport and conversions on both sides included. `lost` frames were sent
+and not answered. The CPU shares are of one core. `gil_shares` say for how much of the time
+executor's and worker's thread hold the GIL, sampled by py-spy (`--gil`, pip install py-spy) while
+images go on after the rest is measured. The input rates show that the age at publish is bounded
+at any of them. A busy machine delays all but `cpu_ms_per_frame`.
+Run from the repository root: python benchmarks/node.py
+Fast DDS gets the shared memory that large images need, unless the environment names its profiles.
 """
 
 from __future__ import annotations
@@ -44,6 +44,9 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 RESULTS = Path('benchmarks/results/node.json')
+PROFILES = Path('config/fastdds.xml')
+PROFILES_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
+"""Of Jazzy, and of Kilted and later."""
 HEIGHT, WIDTH = 1280, 1920
 SIX = ('front', 'front_left', 'front_right', 'rear', 'rear_left', 'rear_right')
 WARM_UP_S = 1.0
@@ -80,6 +83,8 @@ CASES = (
 def main() -> int:
     """Measure all cases and write the figures."""
     args = _arguments()
+    for name in PROFILES_VARIABLES:
+        os.environ.setdefault(name, str(PROFILES.resolve()))
     duration_s = QUICK_S if args.quick else args.duration_s
     cases = [
         measure(case, duration_s, with_gil=args.gil)
@@ -109,13 +114,14 @@ def measure(case: Case, duration_s: float, *, with_gil: bool) -> dict[str, Any]:
         begun_s = time.monotonic()
         camera.send_for(duration_s)
         elapsed_s = time.monotonic() - begun_s
+        reported = dict(camera.figures)
         cpu_s = [after - was for after, was in zip(_cpu_s(process.pid), before, strict=True)]
         figures = dict(camera.settle())
         trips_ms = camera.round_trips_ms or [float('nan')]
         sent = camera.sent
         gil_shares = _gil_shares(process.pid, camera) if with_gil else None
     total = {key: _total(figures, key) for key in ('received', 'published')}
-    worst = max(figures.values(), key=lambda one: float(one.get('latency_ms_p50', 'inf')))
+    worst = max(reported.values(), key=lambda one: float(one.get('latency_ms_p50', 'inf')))
     return {
         **asdict(case),
         **{key: float(worst[key]) for key in worst if key.endswith(('_ms_p50', '_ms_p99'))},
