@@ -12,7 +12,7 @@ MAX_SCANS = 32
 """
 Most scans that a JPEG may have.
 
-Each goes over the whole image again, at 64 megapixels in 50 ms, however few its bytes are.
+Each goes over the whole image again, at 64 megapixels in up to 100 ms, however few its bytes are.
 libjpeg writes 10 for three components, 18 for four.
 """
 JPEG_START = b'\xff\xd8\xff'
