@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from depthforge_ros.errors import UserError
 from depthforge_ros.model.network import DepthForge
 from depthforge_ros.ros.parameters import NodeConfig
 from networks import mini_checkpoint
-from node_support import DEPTH, make_image, MASK, node_in_process
+from node_support import count, DEPTH, make_image, MASK, node_in_process
 import numpy as np
 import pytest
 from sensor_msgs.msg import Image
@@ -128,3 +129,43 @@ def test_the_node_publishes_depth_with_the_frames_it_is_of(peer: Any, model: str
         peer.spin_for(0.3)
     assert [one.header.stamp.sec for one in masks] == [1000, 1001, 1002, 1003]
     assert [one.header.stamp.sec for one in depths] == [1000, 1002]
+
+
+def test_frames_between_are_not_computed_for_depth_alone(
+    peer: Any, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    computed: list[int] = []
+    answer = sparse_depth.SparseDepthEngine._answer
+    monkeypatch.setattr(
+        sparse_depth.SparseDepthEngine,
+        '_answer',
+        lambda *given: computed.append(1) or answer(*given),
+    )
+    values = {'engine': 'eager', 'model': model, 'depth_every': 3, 'short_side': 56}
+    with node_in_process(watched=False, **values) as node:
+        computed.clear()  # of the warm-up
+        (camera,) = node._rig.cameras
+        depths = peer.subscribe(Image, DEPTH, seen_by=node)
+        peer.spin_until(lambda: camera._asked_for() == {'depth'})
+        publisher = peer.publisher(Image, '/image', seen_by=node)
+
+        def send(numbers: Iterable[int]) -> None:
+            for number in numbers:
+                publisher.publish(make_image(number))
+                peer.spin_until(
+                    lambda number=number: (
+                        count(node).received > number and not count(node).in_flight
+                    )
+                )
+
+        send(range(7))
+        peer.spin_until(lambda: len(depths) == 3)
+        assert [one.header.stamp.sec for one in depths] == [1000, 1003, 1006]
+        assert (len(computed), count(node).dropped) == (3, {'no_subscribers': 4})
+        masks = peer.subscribe(Image, MASK, seen_by=node)
+        peer.spin_until(lambda: camera._asked_for() == {'depth', 'mask'})
+        send(range(7, 10))
+        peer.spin_until(lambda: len(masks) == 3)
+        peer.spin_until(lambda: len(depths) == 4)
+        assert len(computed) == 6
+    assert depths[-1].header.stamp.sec == 1009

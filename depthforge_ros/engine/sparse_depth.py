@@ -61,8 +61,7 @@ class SparseDepthEngine:
         """Run uint8 (B, h, w, 3) RGB; `depth_age` says how many frames old the depth is."""
         batch = torch.from_numpy(np.ascontiguousarray(images)).to(self._device)
         self._age += 1
-        is_gap = time.monotonic() - self._answered_s > MAX_GAP_S
-        if is_gap or self._age >= self._every or batch.shape != self._shape:
+        if self._is_gap or self._age >= self._every or batch.shape != self._shape:
             self._see_depth(batch)
         output = replace(to_output(self._answer(batch), self.label_space), depth_age=self._age)
         self._answered_s = time.monotonic()
@@ -70,6 +69,18 @@ class SparseDepthEngine:
         if not all(np.isfinite(plane).all() for plane in planes):
             self.restart()
         return output
+
+    def pass_over(self) -> bool:
+        """Count a frame of which only a new depth is wanted as answered, if it has none."""
+        has_depth = self._age + 1 >= self._every or not self._shape or self._is_gap
+        if not has_depth:
+            self._age += 1
+            self._answered_s = time.monotonic()
+        return not has_depth
+
+    @property
+    def _is_gap(self) -> bool:
+        return time.monotonic() - self._answered_s > MAX_GAP_S
 
     def _see_depth(self, batch: Tensor) -> None:
         network = self._answering.network

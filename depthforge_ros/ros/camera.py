@@ -21,7 +21,7 @@ from depthforge_ros.ros.outputs import Answer, BUILDERS
 from depthforge_ros.ros.parameters import NodeConfig
 from depthforge_ros.ros.qos import create_publisher, create_subscription
 from depthforge_ros.ros.statistics import Statistics
-from depthforge_ros.ros.topics import camera_topic, METRIC_OUTPUTS, OUTPUTS
+from depthforge_ros.ros.topics import camera_topic, DEPTH_OUTPUTS, METRIC_OUTPUTS, OUTPUTS
 import numpy as np
 import numpy.typing as npt
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
@@ -93,6 +93,11 @@ class Camera:
         """Name of the input after remapping."""
         return str(self._node.resolve_topic_name(camera_topic('image', self.name)))
 
+    @property
+    def is_wanted_for_depth_alone(self) -> bool:
+        """Whether a frame without a new depth is answered for nobody."""
+        return not self._is_watched() and self._asked_for().issubset(DEPTH_OUTPUTS)
+
     def subscribe(self) -> None:
         """Say what the ids mean, and take frames from now on."""
         self.statistics.pause()
@@ -156,6 +161,11 @@ class Camera:
             }
         )
 
+    def pass_over(self) -> None:
+        """Count a frame that nobody asked for; the recent figures begin anew after it."""
+        self.statistics.dropped('no_subscribers')
+        self.statistics.pause()
+
     def drop(self, error: Exception) -> None:
         """Count a frame that has no answer, and say why in one line."""
         if not self._node.context.ok():  # nothing can be published any more
@@ -173,8 +183,7 @@ class Camera:
         now_s = time.perf_counter()
         self.statistics.received()
         if not self._is_wanted():
-            self.statistics.dropped('no_subscribers')
-            self.statistics.pause()
+            self.pass_over()
         elif not self._is_due(now_s):
             self.statistics.dropped('rate_limited')
         elif self._put(self, Frame(message, now_s)) is not None:
@@ -188,11 +197,16 @@ class Camera:
 
     def _is_wanted(self) -> bool:
         """Tell whether anybody subscribes to what an answer is published as."""
-        return self._is_watched() or any(
-            publisher.get_subscription_count()
+        return self._is_watched() or bool(self._asked_for())
+
+    def _asked_for(self) -> set[str]:
+        """Return the outputs that have subscribers, and can be made."""
+        return {
+            output
             for output, publisher in self._publishers.items()
-            if self.metric.is_wanted or output not in METRIC_OUTPUTS
-        )
+            if publisher.get_subscription_count()
+            and (self.metric.is_wanted or output not in METRIC_OUTPUTS)
+        }
 
     def _is_due(self, now_s: float) -> bool:
         """Tell whether the rate limit lets a frame pass; on average it is met exactly."""

@@ -161,6 +161,9 @@ class Rig:
         configs = self._configs
         batches: dict[tuple[int, ...], list[Prepared]] = {}
         for camera, frame in frames.items():
+            if self._is_passed_over(camera):
+                camera.pass_over()
+                continue
             try:
                 prepared = self._prepare(camera, frame, configs[camera.name])
             except Exception as error:
@@ -169,6 +172,15 @@ class Rig:
                 batches.setdefault(prepared.image.shape, []).append(prepared)
         for batch in batches.values():
             self._run(batch)
+
+    def _is_passed_over(self, camera: Camera) -> bool:
+        """Tell whether a frame without a depth of its own came where only depth is wanted."""
+        engine = self._pipeline.engine
+        return (
+            isinstance(engine, SparseDepthEngine)
+            and camera.is_wanted_for_depth_alone
+            and engine.pass_over()
+        )
 
     def _prepare(self, camera: Camera, frame: Frame, config: NodeConfig) -> Prepared:
         begun_s = time.perf_counter()
