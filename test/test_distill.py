@@ -12,6 +12,7 @@ from depthforge_ros.model.checkpoint import load_network
 from depthforge_ros.model.config import DptConfig, NetworkConfig, VitConfig
 from depthforge_ros.model.network import DepthForge
 from depthforge_ros.model.patch import resize_patch_kernel
+from depthforge_trainer import distill
 from depthforge_trainer.cli import main
 from depthforge_trainer.features import rare_class_chances
 from networks import MINI
@@ -128,3 +129,31 @@ def test_student_of_other_patches_starts_from_a_distilled_one(
         kernel = resize_patch_kernel(kernel, patch)
         torch.testing.assert_close(encoder.patch_embed.proj.weight, kernel, atol=1e-3, rtol=1e-2)
     assert torch.equal(first.depth_encoder.pos_embed, second.visual_encoder.pos_embed)
+
+
+@pytest.mark.parametrize(
+    ('save_every', 'advice'), [(200, 'lower learning_rate'), (1, 'start_from: ')]
+)
+def test_a_gradient_that_is_no_number_stops_the_run(
+    tmp_path: Path,
+    distillation: dict[str, object],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    save_every: int,
+    advice: str,
+) -> None:
+    losses = iter([1.0, 1.0, float('nan')])
+    compute = distill._depth_loss
+    monkeypatch.setattr(distill, '_depth_loss', lambda *given: next(losses) * compute(*given))
+    monkeypatch.setattr(distill, 'SAVE_EVERY', save_every)
+    path = tmp_path / 'distill.yaml'
+    path.write_text(yaml.safe_dump(distillation))
+    assert main(['distill', str(path)]) == 2
+    (line,) = (one for one in capsys.readouterr().err.splitlines() if 'error' in one)
+    assert 'the gradient of iteration 3 is not finite' in line
+    assert advice in line
+    last = tmp_path / 'run' / 'last.safetensors'
+    assert last.is_file() == (save_every == 1)
+    if last.is_file():
+        weights = load_network(last)[0].state_dict().values()
+        assert all(bool(one.isfinite().all()) for one in weights)

@@ -151,7 +151,9 @@ def _optimize(
             parts = losses(in_rounds(views, config.batch, step, config.seed))
             optimizer.zero_grad()
             torch.stack(list(parts.values())).sum().backward()
-            nn.utils.clip_grad_norm_(parameters, 1.0)
+            norm = float(nn.utils.clip_grad_norm_(parameters, 1.0))
+            if not math.isfinite(norm):
+                raise _diverged(path, step)
             optimizer.step()
             figures = {name: f'{value.item():.4f}' for name, value in parts.items()}
             seconds = time.perf_counter() - start
@@ -163,6 +165,15 @@ def _optimize(
                 log.flush()
                 _save(path, network, config, seconds, before)
     return path
+
+
+def _diverged(path: Path, step: int) -> UserError:
+    """Say where to go on from; a loss that is not finite has such a gradient."""
+    last = (step - 1) // SAVE_EVERY * SAVE_EVERY
+    advice = 'start with a lower learning_rate'
+    if last:
+        advice += f', or give start_from: {path}, of iteration {last}, and another output'
+    return UserError(f'the gradient of iteration {step} is not finite; {advice}')
 
 
 def _student(config: DistillConfig, targets: Targets) -> Student:
