@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from depthforge_ros.errors import UserError
@@ -15,13 +16,20 @@ Most scans that a JPEG may have.
 Each goes over the whole image again, at 64 megapixels in up to 100 ms, however few its bytes are.
 libjpeg writes 10 for three components, 18 for four.
 """
+MAX_SEGMENTS = 10_000
+"""Most markers that are looked at; of 64 kB each they hold what any camera says."""
 JPEG_START = b'\xff\xd8\xff'
-JPEG_SCAN = b'\xff\xda'
-"""Begins a scan; data in a scan cannot contain it, nor the end mark (ITU-T T.81 B.1.1.2)."""
-JPEG_END = b'\xff\xd9'
-JPEG_FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-JPEG_ALONE = frozenset((0x01, *range(0xD0, 0xD8)))
-"""Markers that no length follows: one taken for such hides the frame header."""
+JPEG_MARKER = re.compile(rb'\xff[^\x00\xd0-\xd7\xff]')
+"""
+What a decoder stops at: no value of a scan, no restart, no fill (ITU-T T.81 B.1.1).
+
+Those before the frame header are skipped as libjpeg does, so that nothing hides it.
+"""
+JPEG_ALONE = 0x01
+JPEG_AGAIN = 0xD8
+JPEG_END = 0xD9
+JPEG_SCAN = 0xDA
+JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 PNG_START = b'\x89PNG\r\n\x1a\n'
 PNG_HEADER = b'IHDR'
 PNG_END = b'\x00\x00\x00\x00IEND'
@@ -73,33 +81,35 @@ def _png(data: bytes) -> Header | None:
 
 
 def _jpeg(data: bytes) -> Header | None:
-    at = _jpeg_frame(data)
-    # A thumbnail, whose end mark proves nothing, lies before the frame header.
-    end = -1 if at is None else data.rfind(JPEG_END, at)
-    if at is None or end < 0 or data.find(JPEG_SCAN, end) >= 0:
-        return None
-    scans = data.count(JPEG_SCAN, at)
-    if scans > MAX_SCANS:
-        raise UserError(
-            f'a JPEG of {scans} scans came, at most {MAX_SCANS} are taken, for each decodes the '
-            'whole image again; encode it with fewer, best as a baseline JPEG',
-            reason='bad_compressed',
-        )
-    height, width = (int.from_bytes(data[one : one + 2], 'big') for one in (at + 5, at + 7))
-    return Header(height, width, is_grey=data[at + 9] == 1, is_jpeg=True)
-
-
-def _jpeg_frame(data: bytes) -> int | None:
-    """Return where the frame header begins, or None if there is none (ITU-T T.81 B.2)."""
-    at = 2
-    while at + 10 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if marker in JPEG_FRAME_MARKERS:
-            return at
-        if marker == 0xFF:  # fill
-            at += 1
-        elif marker in JPEG_ALONE:
-            at += 2
-        else:
-            at += 2 + int.from_bytes(data[at + 2 : at + 4], 'big')
+    """Go from marker to marker up to the end mark; None where there is no frame or no end."""
+    header: Header | None = None
+    at, scans = 2, 0
+    for _ in range(MAX_SEGMENTS):
+        found = JPEG_MARKER.search(data, at)
+        if found is None:
+            return None
+        at = found.start()
+        marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], 'big')
+        if marker == JPEG_END:
+            return header
+        if marker == JPEG_AGAIN:
+            return None
+        if marker in JPEG_FRAMES and header is None:
+            header = _jpeg_frame(data[at + 4 : at + 2 + length])
+        scans += marker == JPEG_SCAN
+        if scans > MAX_SCANS:
+            raise UserError(
+                f'a JPEG of more than {MAX_SCANS} scans came, and each decodes the whole image '
+                'again; encode it with fewer, best as a baseline JPEG',
+                reason='bad_compressed',
+            )
+        at += 2 if marker == JPEG_ALONE else 2 + length
     return None
+
+
+def _jpeg_frame(segment: bytes) -> Header | None:
+    """Read precision, height, width and number of components (T.81 B.2.2)."""
+    if len(segment) < 6:
+        return None
+    height, width = (int.from_bytes(segment[one : one + 2], 'big') for one in (1, 3))
+    return Header(height, width, is_grey=segment[5] == 1, is_jpeg=True)

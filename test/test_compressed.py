@@ -12,13 +12,14 @@ import cv2
 from depthforge_ros import frame
 from depthforge_ros.errors import UserError
 from depthforge_ros.frame import BAYER, decode, rgb_from_bgr, rgb_from_message
-from depthforge_ros.headers import JPEG_END, JPEG_SCAN, MAX_SCANS
+from depthforge_ros.headers import MAX_SCANS, MAX_SEGMENTS
 from depthforge_ros.resources import share_directory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
 import pytest
 
+JPEG_END, JPEG_SCAN = b'\xff\xd9', b'\xff\xda'
 IMAGE = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
 PROGRESSIVE = cv2.imencode('.jpg', IMAGE, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()
 
@@ -120,18 +121,26 @@ def test_a_jpeg_of_more_scans_than_encoders_write_is_not_decoded(
 
     monkeypatch.setattr(frame, '_decoded', decoded)
     for count in (MAX_SCANS + 1, 3000):
-        with pytest.raises(UserError, match=f'a JPEG of {count} scans came') as refusal:
+        with pytest.raises(UserError, match='a JPEG of more than 32 scans came') as refusal:
             rgb_from_message(compressed(of_scans(count)))
         assert refusal.value.reason == 'bad_compressed'
 
 
 @pytest.mark.parametrize('kind', ['.png', '.jpg'])
-@given(padding=st.sampled_from([1, 1023, 1024, 1025, 100_000]), byte=st.integers(0, 255))
-@settings(max_examples=20)
-def test_what_follows_the_end_is_ignored(kind: str, padding: int, byte: int) -> None:
+@given(padding=st.binary() | st.sampled_from([b'\0' * 100_000, PROGRESSIVE, PROGRESSIVE[:-9]]))
+@settings(max_examples=50)
+def test_what_follows_the_end_is_ignored(kind: str, padding: bytes) -> None:
     whole = cv2.imencode(kind, IMAGE)[1].tobytes()
-    padded = rgb_from_message(compressed(whole + bytes([byte]) * padding))
+    padded = rgb_from_message(compressed(whole + padding))
     np.testing.assert_array_equal(padded, rgb_from_message(compressed(whole)))
+
+
+def test_a_jpeg_of_countless_segments_is_refused_at_once() -> None:
+    whole = cv2.imencode('.jpg', IMAGE)[1].tobytes()
+    data = whole[:2] + b'\xff\x01' * (MAX_SEGMENTS + 1) + whole[2:]
+    with pytest.raises(UserError, match='break off') as refusal:
+        rgb_from_message(compressed(data))
+    assert refusal.value.reason == 'bad_compressed'
 
 
 @pytest.mark.parametrize('progressive', [0, 1])
