@@ -190,7 +190,7 @@ class Peer:
         return bool(
             self._publisher.get_subscription_count()
             and self._node.count_publishers(MASK)
-            and self.figures
+            and 'received' in self.figures
         )
 
     def next_stamp(self) -> int:

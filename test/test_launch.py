@@ -154,7 +154,7 @@ def test_image_transport_is_chosen(name: str) -> None:
 def own_qos() -> dict[str, Any]:
     """Write the QoS of the node's publishers as RViz's files have it."""
     node = SimpleNamespace(create_lifecycle_publisher=lambda *_, **options: options)
-    profile = create_publisher(node, None, 'topic', report=print)['qos_profile']
+    profile = create_publisher(node, None, 'topic', note=print)['qos_profile']
 
     def words(policy: Any) -> str:
         return str(policy.name).replace('_', ' ').title()

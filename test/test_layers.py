@@ -74,9 +74,9 @@ def test_file_keeps_its_layer(path: Path) -> None:
         ('import tensorrt', 'depthforge_ros/ros/node.py'),
         ('from depthforge_trainer import train', 'depthforge_ros/model/network.py'),
         ('from depthforge_ros import ros', 'depthforge_ros/pipeline.py'),
-        ('from depthforge_ros.ros.node import main', 'trainer/depthforge_trainer/cli.py'),
+        ('from depthforge_ros.ros.running import run', 'trainer/depthforge_trainer/cli.py'),
         ('from . import ros', 'depthforge_ros/pipeline.py'),
-        ('from ..ros.node import main', 'depthforge_ros/engine/base.py'),
+        ('from ..ros.running import run', 'depthforge_ros/engine/base.py'),
     ],
 )
 def test_a_wrong_import_is_found(source: str, path: str) -> None:

@@ -194,7 +194,7 @@ def test_missing_vision_msgs_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(label_info, 'message_class', lambda _: None)
     said: list[str] = []
     node = SimpleNamespace(get_logger=lambda: SimpleNamespace(info=said.append))
-    assert label_info.create_label_info(node, camera='', report=print) is None
+    assert label_info.create_label_info(node, camera='', note=print) is None
     assert 'vision_msgs is not installed' in said[0]
 
 

@@ -53,7 +53,9 @@ def test_reports_go_on_while_a_model_loads_and_a_frame_is_drained(
         threading.Timer(BUSY_S, engine.released.set).start()
         before = len(reports)
         assert change_state(peer, Transition.TRANSITION_DEACTIVATE)
-        assert len(reports) - before > 4
+        told = [one.status[0] for one in reports[before:]]
+        assert [one.message for one in told].count('deactivate is under way') > 4
+        assert all(one.level != DiagnosticStatus.ERROR for one in told), told
         assert change_state(peer, Transition.TRANSITION_CLEANUP)
         peer.spin_until(lambda: reports[-1].status[0].message == 'not configured')
         # Monitors tell statuses by their names, which are the same in every state.

@@ -20,7 +20,13 @@ from depthforge_ros.ros.metric import MetricDepth
 from depthforge_ros.ros.outputs import Answer, BUILDERS
 from depthforge_ros.ros.parameters import NodeConfig
 from depthforge_ros.ros.qos import create_publisher, create_subscription
-from depthforge_ros.ros.statistics import Statistics
+from depthforge_ros.ros.statistics import (
+    DEACTIVATED,
+    NO_SUBSCRIBERS,
+    RATE_LIMITED,
+    REPLACED,
+    Statistics,
+)
 from depthforge_ros.ros.topics import camera_topic, DEPTH_OUTPUTS, METRIC_OUTPUTS, OUTPUTS
 import numpy as np
 import numpy.typing as npt
@@ -81,9 +87,9 @@ class Camera:
         try:
             for output, topic in OUTPUTS.items():
                 self._publishers[output] = create_publisher(
-                    node, BUILDERS[output][0], camera_topic(topic, name), report=self._report
+                    node, BUILDERS[output][0], camera_topic(topic, name), note=self._note
                 )
-            self._label_info = create_label_info(node, camera=name, report=self._report)
+            self._label_info = create_label_info(node, camera=name, note=self._note)
         except Exception:
             self.destroy()
             raise
@@ -136,7 +142,7 @@ class Camera:
         header = frame.message.header
         publishers = dict(self._publishers)
         if not publishers or not all(one.is_activated for one in publishers.values()):
-            self.statistics.dropped('deactivated')
+            self.statistics.dropped(DEACTIVATED)
             return
         metric = self.metric.measure(header, rgb, result)
         measured_s = time.perf_counter()
@@ -163,13 +169,13 @@ class Camera:
 
     def pass_over(self) -> None:
         """Count a frame that nobody asked for; the recent figures begin anew after it."""
-        self.statistics.dropped('no_subscribers')
+        self.statistics.dropped(NO_SUBSCRIBERS)
         self.statistics.pause()
 
     def drop(self, error: Exception) -> None:
         """Count a frame that has no answer, and say why in one line."""
         if not self._node.context.ok():  # nothing can be published any more
-            self.statistics.dropped('deactivated')
+            self.statistics.dropped(DEACTIVATED)
             return
         reason = error.reason if isinstance(error, UserError) else 'internal_error'
         text = one_line(error)
@@ -185,14 +191,14 @@ class Camera:
         if not self._is_wanted():
             self.pass_over()
         elif not self._is_due(now_s):
-            self.statistics.dropped('rate_limited')
+            self.statistics.dropped(RATE_LIMITED)
         elif self._put(self, Frame(message, now_s)) is not None:
-            self.statistics.dropped('replaced')
+            self.statistics.dropped(REPLACED)
 
     def _subscribe(self, kind: Any, topic: str, callback: Callable[[Any], None]) -> None:
         topic = camera_topic(topic, self.name)
         self._subscriptions.append(
-            create_subscription(self._node, kind, topic, callback, report=self._report)
+            create_subscription(self._node, kind, topic, callback, note=self._note)
         )
 
     def _is_wanted(self) -> bool:
@@ -227,6 +233,6 @@ class Camera:
         now_ns = self._node.get_clock().now().nanoseconds
         return {'age': (now_ns - stamp_ns) / 1e6} if stamp_ns and now_ns else {}
 
-    def _report(self, mismatch: str) -> None:
+    def _note(self, mismatch: str) -> None:
         self.statistics.noted(mismatch)
         self._node.get_logger().error(mismatch)

@@ -11,13 +11,9 @@ from typing import Any
 
 from depthforge_ros.ros.metric import MetricStatus
 from depthforge_ros.ros.parameters import NodeConfig
-from depthforge_ros.ros.statistics import Snapshot, WINDOW_S
+from depthforge_ros.ros.statistics import NO_FAULTS, RATE_LIMITED, Snapshot, WINDOW_S
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
-RATE_LIMITED = 'rate_limited'
-"""Reason of dropped frames that nobody wanted an answer to."""
-NO_FAULTS = ('replaced', RATE_LIMITED, 'no_subscribers', 'deactivated')
-"""Reasons of dropped frames that are no fault of the camera, the model or the node."""
 RATE_MARGIN = 0.9
 """Share of max_rate_hz that answers must reach at most."""
 
@@ -41,6 +37,8 @@ class Condition:
     """Why an engine that is stored for this model does not run."""
     failure: str = ''
     """Why the last transition failed, or the next would."""
+    under_way: str = ''
+    """Transition in work."""
     is_without_clock: bool = False
     """Whether the node takes the time from /clock, and none came."""
 
@@ -79,16 +77,17 @@ def idle_status(
 
     That is a failed transition, or one in work (`under_way`), or the node is finalized.
     """
-    state = f'{under_way} is under way' if under_way else 'not configured'
-    level, message = _idle(failure, state)
+    level, message = _idle(failure, under_way, 'not configured')
     if is_finalized:
         level, message = DiagnosticStatus.STALE, 'finalized; only a restart brings the node back'
     values = [KeyValue(key='last_error', value=last_error)]
     return DiagnosticStatus(level=level, name=name, message=message, values=values)
 
 
-def _idle(failure: str, state: str) -> tuple[bytes, str]:
-    return (DiagnosticStatus.ERROR, failure) if failure else (DiagnosticStatus.OK, state)
+def _idle(failure: str, under_way: str, state: str) -> tuple[bytes, str]:
+    if failure:
+        return DiagnosticStatus.ERROR, failure
+    return DiagnosticStatus.OK, f'{under_way} is under way' if under_way else state
 
 
 def _judge(
@@ -96,7 +95,7 @@ def _judge(
 ) -> tuple[bytes, str]:
     """Return the level and, in one line, all that is wrong at that level."""
     if condition.active_for_s is None:
-        return _idle(condition.failure, 'not active')
+        return _idle(condition.failure, condition.under_way, 'not active')
     if errors := list(_errors(snapshot, condition, limits)):
         return DiagnosticStatus.ERROR, '; '.join(errors)
     if warnings := list(_warnings(snapshot, condition, limits, topic)):
@@ -156,7 +155,10 @@ def _slow(snapshot: Snapshot, limits: NodeConfig) -> str:
         return ''
     if snapshot.recent_s <= max(WINDOW_S, 2.0 / limit_hz):
         return ''
-    return f'{rate_hz:.1f} answers per second, min_rate_hz is {limits.min_rate_hz:g}'
+    limit = f'min_rate_hz is {limits.min_rate_hz:g}'
+    if limit_hz < limits.min_rate_hz:
+        limit = f'{limit_hz:g} are expected with max_rate_hz {limits.max_rate_hz:g}'
+    return f'{rate_hz:.1f} answers per second, {limit}'
 
 
 def _faults(snapshot: Snapshot) -> dict[str, int]:
@@ -170,7 +172,7 @@ def _faults(snapshot: Snapshot) -> dict[str, int]:
 
 def _drop_share(snapshot: Snapshot) -> float:
     """Share of the recent frames that got no answer, of those that were asked for."""
-    recent = snapshot.recently_dropped
+    recent = snapshot.recently_dropped  # none of NO_SUBSCRIBERS: a pause follows each
     not_asked_for = recent.get(RATE_LIMITED, 0)
     dropped = sum(recent.values()) - not_asked_for
     return dropped / max(snapshot.recently_received - not_asked_for, 1)

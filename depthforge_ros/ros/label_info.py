@@ -7,21 +7,21 @@ from __future__ import annotations
 from typing import Any
 
 from depthforge_ros.labels import LabelSpace
-from depthforge_ros.ros.qos import create_publisher, Report
+from depthforge_ros.ros.qos import create_publisher, Note
 from depthforge_ros.ros.session import message_class
 from depthforge_ros.ros.topics import camera_topic
 
 TOPIC = '~/segmentation/label_info'
 
 
-def create_label_info(node: Any, *, camera: str, report: Report) -> Any:
+def create_label_info(node: Any, *, camera: str, note: Note) -> Any:
     """Create the latched publisher; None, and a log line, where vision_msgs is missing."""
     kind = message_class('vision_msgs/msg/LabelInfo')
     topic = camera_topic(TOPIC, camera)
     if kind is None:
         node.get_logger().info(f'vision_msgs is not installed, so {topic} is not published')
         return None
-    return create_publisher(node, kind, topic, report=report, is_latched=True)
+    return create_publisher(node, kind, topic, note=note, is_latched=True)
 
 
 def label_info_message(space: LabelSpace) -> Any:

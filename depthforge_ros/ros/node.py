@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 import threading
 import time
 from typing import Any
@@ -51,12 +52,12 @@ class DepthforgeNode(LifecycleNode):
         """Transition in work."""
         self._is_finalized = False
         self._last_error = ''
-        guard(self, report=self._note)
+        guard(self, note=self._note)
         self._diagnostics = create_publisher(
             self,
             DiagnosticArray,
             '/diagnostics',
-            report=self._note,
+            note=self._note,
             depth=DIAGNOSTICS_DEPTH,
             is_managed=False,
         )
@@ -104,6 +105,7 @@ class DepthforgeNode(LifecycleNode):
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop and free from any state."""
         del state
+        self._under_way = 'shutdown'
         self._stop()
         self._free()
         self._is_finalized = True
@@ -233,6 +235,7 @@ class DepthforgeNode(LifecycleNode):
         since_s, clock = self._active_since_s, self.get_clock()
         condition = Condition(
             active_for_s=None if since_s is None else time.monotonic() - since_s,
+            under_way=self._under_way,
             busy_s=rig.busy_s,
             is_working=rig.is_working,
             domain=camera.monitor.figures(),
@@ -242,6 +245,8 @@ class DepthforgeNode(LifecycleNode):
             failure=rig.left_behind or self._failure,
             is_without_clock=clock.ros_time_is_active and clock.now().nanoseconds == 0,
         )
+        if self._active_since_s != since_s:  # a transition came between
+            condition = replace(condition, active_for_s=None)
         return camera_status(
             camera.statistics.snapshot(),
             condition,

@@ -33,7 +33,7 @@ POLICIES = (
 DURATIONS = ('deadline', 'liveliness_lease_duration')
 NO_LIMIT_NS = 2**63 - 1
 
-Report = Callable[[str], None]
+Note = Callable[[str], None]
 """Is told in one line why two ends of a topic do not talk to each other."""
 
 
@@ -42,7 +42,7 @@ def create_publisher(
     kind: Any,
     topic: str,
     *,
-    report: Report,
+    note: Note,
     depth: int = 1,
     is_latched: bool = False,
     is_managed: bool = True,
@@ -55,7 +55,7 @@ def create_publisher(
 
     def on_mismatch(event: Any) -> None:
         peers = node.get_subscriptions_info_by_topic(publisher.topic_name)
-        report(_mismatch(event, publisher.topic_name, publisher.qos_profile, 'publisher', peers))
+        note(_mismatch(event, publisher.topic_name, publisher.qos_profile, 'publisher', peers))
 
     qos = _profile(QoSReliabilityPolicy.RELIABLE, depth)
     if is_latched:
@@ -67,14 +67,14 @@ def create_publisher(
 
 
 def create_subscription(
-    node: Any, kind: Any, topic: str, callback: Callable[[Any], None], *, report: Report
+    node: Any, kind: Any, topic: str, callback: Callable[[Any], None], *, note: Note
 ) -> Any:
     """Create a best-effort subscription, which takes from any publisher of the type."""
 
     def on_mismatch(event: Any) -> None:
         name = subscription.topic_name
         peers = node.get_publishers_info_by_topic(name)
-        report(_mismatch(event, name, subscription.qos_profile, 'subscription', peers))
+        note(_mismatch(event, name, subscription.qos_profile, 'subscription', peers))
 
     subscription = _create(
         node.create_subscription,

@@ -19,6 +19,7 @@ from depthforge_ros.postprocess import to_camera
 from depthforge_ros.preprocess import Geometry
 from depthforge_ros.ros.camera import Camera, Frame
 from depthforge_ros.ros.parameters import for_camera, NodeConfig
+from depthforge_ros.ros.statistics import DEACTIVATED
 from depthforge_ros.ros.worker import Worker
 import numpy as np
 import numpy.typing as npt
@@ -126,8 +127,8 @@ class Rig:
         engine = self._pipeline.engine
         if isinstance(engine, SparseDepthEngine):
             engine.restart()
-        self._worker = Worker(self._answer)
         self._is_started = True
+        self._worker = Worker(self._answer)
         for camera in self.cameras:
             camera.subscribe()
 
@@ -137,9 +138,9 @@ class Rig:
             camera.unsubscribe()
         if self._worker is None:
             return
-        self._is_started = False
         for camera in self._worker.stop(CLOSE_TIMEOUT_S if is_closing else DRAIN_TIMEOUT_S):
-            camera.statistics.dropped('deactivated')
+            camera.statistics.dropped(DEACTIVATED)
+        self._is_started = False
         if self.is_working:
             self._node.get_logger().error(
                 f'a frame has been in work for {self.busy_s:.0f} s and was left behind'

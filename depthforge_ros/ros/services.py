@@ -12,21 +12,21 @@ from depthforge_ros.errors import one_line
 from lifecycle_msgs.srv import ChangeState
 
 
-def guard(node: Any, *, report: Callable[[str], None]) -> None:
+def guard(node: Any, *, note: Callable[[str], None]) -> None:
     """
     Answer requests that a callback raises on: with the response as far as it is filled in.
 
-    For a lifecycle transition or a parameter that says no. `report` is told why, in one line.
+    For a lifecycle transition or a parameter that says no. `note` is told why, in one line.
     rclpy raises out of `spin` instead, even for a transition that the present state lacks.
     """
     for service in node.services:
-        service.callback = partial(_answer, service.callback, node.context, report)
+        service.callback = partial(_answer, service.callback, node.context, note)
 
 
 def _answer(
     callback: Callable[[Any, Any], Any],
     context: Any,
-    report: Callable[[str], None],
+    note: Callable[[str], None],
     request: Any,
     response: Any,
 ) -> Any:
@@ -35,7 +35,7 @@ def _answer(
     except Exception as error:
         if not context.ok():  # it was interrupted
             raise
-        report(f'{_what(request)}: {_reason(error)}')
+        note(f'{_what(request)}: {_reason(error)}')
         return response
 
 

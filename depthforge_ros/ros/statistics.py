@@ -12,6 +12,10 @@ import time
 
 import numpy as np
 
+DEACTIVATED, NO_SUBSCRIBERS = 'deactivated', 'no_subscribers'
+RATE_LIMITED, REPLACED = 'rate_limited', 'replaced'
+NO_FAULTS = (DEACTIVATED, NO_SUBSCRIBERS, RATE_LIMITED, REPLACED)
+"""Reasons of dropped frames that are no fault of the camera, the model or the node."""
 WINDOW_S = 5.0
 """Time over which rates and latencies are taken."""
 WINDOW_FRAMES = 2000
@@ -51,7 +55,7 @@ class Snapshot:
 
 
 class Statistics:
-    """Counts frames; the subscription's and the worker's thread may both call it."""
+    """Counts frames; the executor's, the worker's and the reporter's thread may all call it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
