@@ -33,7 +33,9 @@ def page() -> str:
         mark = ' *' if is_runtime(one.name) else ''
         meaning = one.metadata['description']
         rows.append(f'| `{one.name}`{mark} | `{default}` | {allowed} | {meaning} |\n')
-    topics = ''.join(f'- `{topic}`\n' for topic in OUTPUTS.values())
+    topics = ''.join(
+        f'- `{topic}`\n' for topic in (*OUTPUTS.values(), '~/segmentation/label_info')
+    )
     return f'{HEAD}{"".join(rows)}\nTopics that it publishes for each camera:\n\n{topics}'
 
 

@@ -29,7 +29,7 @@ import importlib, pkgutil, sys
 class NoRos:
     def find_spec(self, name, path=None, target=None):
         top = name.split('.')[0]
-        if top in ('rclpy', 'cv_bridge', 'ament_index_python') or top.endswith('_msgs'):
+        if top in ('rclpy', 'ament_index_python') or top.endswith('_msgs'):
             raise ModuleNotFoundError(f'{name}: no ROS here', name=name)
 
 sys.meta_path.insert(0, NoRos())

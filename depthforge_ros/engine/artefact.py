@@ -112,7 +112,7 @@ def make_engines_directory() -> None:
     folder = engines_directory()
     for one in (*reversed(folder.parents), folder):
         one.mkdir(mode=0o700, exist_ok=True)
-    demand_own(folder)
+    _demand_own(folder)
 
 
 def stem(model: str, engine: str) -> str:
@@ -161,7 +161,7 @@ def stored(model: str, engine: str) -> list[Path]:
 def read(path: Path) -> Artefact:
     """Read a description; nothing is loaded yet. UserError for one that is not to be trusted."""
     for one in (path.parent, path, path.with_suffix('.pt2'), path.with_suffix('.npz')):
-        demand_own(one)
+        _demand_own(one)
     try:
         if not path.is_file():
             # To open a FIFO would wait for who writes into it.
@@ -192,7 +192,7 @@ def _request(fields: Mapping[str, Any]) -> Request:
     return request
 
 
-def demand_own(path: Path) -> None:
+def _demand_own(path: Path) -> None:
     """Refuse what another user owns, may write, or may replace; what is not there is nobody's."""
     if not path.exists():
         return

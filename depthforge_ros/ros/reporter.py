@@ -22,7 +22,7 @@ class Reporter:
         self._thread.start()
 
     def stop(self) -> None:
-        """Let the report in work finish; there is none after it."""
+        """Begin no more reports, and let the one in work finish within STOP_TIMEOUT_S."""
         self._stopped.set()
         self._thread.join(STOP_TIMEOUT_S)
 
