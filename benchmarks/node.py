@@ -8,9 +8,9 @@ Images of 1920x1280 go to a node in a process of its own, whose mask and depth a
 it was last reported while images came; `round_trip_ms` is from before the camera's publish to the
 mask in this process, transport and conversions on both sides included. `lost` frames were sent
 and not answered: those `not_delivered` never reached the node, the others were replaced in it.
-The CPU shares are of one core. `gil_shares` say for how much of the time the executor's, the
-worker's and the reporter's thread hold the GIL, sampled by py-spy (`--gil`, pip install py-spy)
-while images go on after the rest is measured. The input rates show that the age at publish is
+The CPU shares are of one core. `gil_shares` say for how much of the time the threads of the
+executor, the worker, several cameras' frames and the reporter hold the GIL, sampled by py-spy
+(`--gil`, pip install py-spy) while images go on after the rest is measured. The input rates show that the age at publish is
 bounded at any of them. A busy machine delays all but `cpu_ms_per_frame`.
 Run from the repository root: python benchmarks/node.py
 Fast DDS gets the shared memory that large images need, unless the environment names its profiles.
@@ -57,8 +57,10 @@ GIL_S, GIL_RATE_HZ = 5, 200
 THREADS = {
     'MainThread': 'executor',
     'depthforge_worker': 'worker',
+    'depthforge_frames': 'frames',
     'depthforge_reporter': 'reporter',
 }
+"""By their names without the numbers."""
 TICKS_HZ = os.sysconf('SC_CLK_TCK')
 
 
@@ -71,6 +73,8 @@ class Case:
     """Of each camera."""
     cameras: tuple[str, ...] = ('',)
     output_resolution: str = 'camera'
+    at_once: bool = False
+    """All cameras are triggered together, not one after the other."""
 
 
 CASES = (
@@ -79,6 +83,7 @@ CASES = (
     Case('compressed', 30.0),
     Case('compressed', 10.0, SIX),
     Case('compressed', 10.0, SIX, output_resolution='network'),
+    Case('compressed', 10.0, SIX, output_resolution='network', at_once=True),
     Case('raw', 10.0),
     Case('raw', 120.0),
 )
@@ -187,12 +192,14 @@ class Camera:
         )
 
     def send_for(self, duration_s: float) -> None:
-        """Publish every camera at the rate of the case, evenly spread over the period."""
-        period_s = 1.0 / (self._case.rate_hz * len(self._publishers))
-        begun_s = time.monotonic()
+        """Publish every camera at the rate of the case, spread over the period or at once."""
         names = list(self._publishers)
+        period_s = 1.0 / (self._case.rate_hz * len(names))
+        together = len(names) if self._case.at_once else 1
+        begun_s = time.monotonic()
         for number in range(int(duration_s / period_s)):
-            while (left_s := begun_s + number * period_s - time.monotonic()) > 0.0:
+            due_s = begun_s + number // together * together * period_s
+            while (left_s := due_s - time.monotonic()) > 0.0:
                 self._executor.spin_once(timeout_sec=left_s)
             name = names[number % len(names)]
             header = Header(frame_id=name)
@@ -306,7 +313,8 @@ def _gil_shares(pid: int, camera: Camera) -> dict[str, float]:
         samples = dict.fromkeys(THREADS.values(), 0)
         for line in stacks.read_text().splitlines():
             stack, _, count = line.rpartition(' ')
-            name = THREADS.get(stack.split(';')[0].partition(': ')[2])
+            thread = stack.split(';')[0].partition(': ')[2]
+            name = THREADS.get(thread.rstrip('_0123456789'))
             if name is not None:
                 samples[name] += int(count)
     return {name: round(n / (GIL_RATE_HZ * GIL_S), 3) for name, n in samples.items()}

@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+import os
 import threading
 import time
 from typing import Any
 
 from depthforge_ros.errors import UserError
+from depthforge_ros.ros import rig
 from depthforge_ros.ros.parameters import NodeConfig
 from depthforge_ros.ros.worker import Worker
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -62,6 +64,47 @@ def test_what_came_during_a_batch_makes_the_next(peer: Any, engine: FaultyEngine
     assert engine.batches[-2:] == [1, 3]
     assert final['left'].dropped == {'replaced': 1}
     assert all(one.in_flight == 0 for one in final.values())
+
+
+class Crowd:
+    """Makes each call of a function wait for two others, but not for long."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.most = 0
+        self._function = function
+        self._inside = 0
+        self._changed = threading.Condition()
+
+    def __call__(self, *given: Any, **options: Any) -> Any:
+        with self._changed:
+            self._inside += 1
+            self.most = max(self.most, self._inside)
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self.most == 3, timeout=1.0)
+        answer = self._function(*given, **options)
+        with self._changed:
+            self._inside -= 1
+        return answer
+
+
+def test_frames_of_all_cameras_are_read_and_answered_at_once(
+    peer: Any, engine: FaultyEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, 'sched_getaffinity', lambda _: {0, 1, 2})
+    crowds = [Crowd(rig.decode), Crowd(rig.to_camera)]
+    monkeypatch.setattr(rig, 'decode', crowds[0])
+    monkeypatch.setattr(rig, 'to_camera', crowds[1])
+    with node_in_process(**reliable(*NAMES)) as node:
+        cameras = {name: peer.publisher(Image, f'/{name}/image', seen_by=node) for name in NAMES}
+        cameras['front'].publish(make_image(14))
+        peer.spin_until(lambda: node._rig.busy_s > 0.0)
+        for number, name in enumerate(NAMES):
+            cameras[name].publish(make_image(20 + number))
+            peer.spin_until(lambda number=number: received(node) == number + 2)
+        engine.released.set()
+        peer.spin_until(lambda: sum(one.published for one in counts(node).values()) == 4)
+    assert engine.batches[-1] == 3
+    assert [crowd.most for crowd in crowds] == [3, 3]
 
 
 def test_a_silent_or_broken_camera_leaves_the_others_alone(

@@ -1,14 +1,20 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""All cameras of the node, and the one thread that answers their newest frames as a batch."""
+"""
+All cameras of the node, and the one thread that answers their newest frames as a batch.
+
+What is done for each frame alone is done for all at once, in threads that it waits for.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
+import os
 import time
-from typing import Any
+from typing import Any, TypeVar
 
 from depthforge_ros.domain import DomainStatistics
 from depthforge_ros.engine.sparse_depth import SparseDepthEngine
@@ -30,6 +36,9 @@ CLOSE_TIMEOUT_S = 1.0
 """The same where the process is to end; less than `executable.GRACE_S`."""
 IN_WORK = 'still_in_work'
 """Reason of the UserError that passes by itself."""
+
+T = TypeVar('T')
+R = TypeVar('R')
 
 
 @dataclass(frozen=True)
@@ -68,6 +77,10 @@ class Rig:
         self._at_network = config.output_resolution == 'network'
         self._worker: Worker[Camera, Frame] | None = None
         self._is_started = False
+        self._threads = ThreadPoolExecutor(
+            min(len(config.cameras), len(os.sched_getaffinity(0))), 'depthforge_frames'
+        )
+        """Start with the first frames that come at once."""
         space = pipeline.engine.label_space
         self.reconfigure(config)
         try:
@@ -151,6 +164,7 @@ class Rig:
         for camera in self.cameras:
             camera.destroy()
         self.cameras.clear()
+        self._threads.shutdown(wait=False)
         # The executor may refer to the subscriptions, and so to this, until it wakes next.
         del self._pipeline
 
@@ -161,18 +175,30 @@ class Rig:
         """Answer each frame or count why not; frames of one network size make one batch."""
         configs = self._configs
         batches: dict[tuple[int, ...], list[Prepared]] = {}
-        for camera, frame in frames.items():
-            if self._is_passed_over(camera):
-                camera.pass_over()
-                continue
-            try:
-                prepared = self._prepare(camera, frame, configs[camera.name])
-            except Exception as error:
-                camera.drop(error)
-            else:
+        given = [(camera, frame, configs[camera.name]) for camera, frame in frames.items()]
+        for prepared in self._at_once(self._prepared, given):
+            if prepared is not None:
                 batches.setdefault(prepared.image.shape, []).append(prepared)
         for batch in batches.values():
             self._run(batch)
+
+    def _at_once(self, action: Callable[[T], R], frames: Sequence[T]) -> list[R]:
+        """Do it for the frames of all cameras: decoding and resizing leave the GIL to others."""
+        if len(frames) == 1:
+            return [action(frames[0])]
+        return list(self._threads.map(action, frames))
+
+    def _prepared(self, given: tuple[Camera, Frame, NodeConfig]) -> Prepared | None:
+        """Make a frame ready, or count why not."""
+        camera = given[0]
+        if self._is_passed_over(camera):
+            camera.pass_over()
+            return None
+        try:
+            return self._prepare(*given)
+        except Exception as error:
+            camera.drop(error)
+            return None
 
     def _is_passed_over(self, camera: Camera) -> bool:
         """Tell whether a frame without a depth of its own came where only depth is wanted."""
@@ -219,7 +245,9 @@ class Rig:
                 self._run([one])
             return
         inference_ms = (time.perf_counter() - begun_s) * 1e3
-        for index, one in enumerate(batch):
+
+        def publish(index: int) -> None:
+            one = batch[index]
             try:
                 result = to_camera(
                     output,
@@ -235,3 +263,5 @@ class Rig:
                 one.camera.answer(one.frame, one.rgb, result, stages_ms, overlay_alpha=alpha)
             except Exception as error:
                 one.camera.drop(error)
+
+        self._at_once(publish, range(len(batch)))
