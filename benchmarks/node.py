@@ -10,8 +10,9 @@ mask in this process, transport and conversions on both sides included. `lost` f
 and not answered: those `not_delivered` never reached the node, the others were replaced in it.
 The CPU shares are of one core. `gil_shares` say for how much of the time the threads of the
 executor, the worker, several cameras' frames and the reporter hold the GIL, sampled by py-spy
-(`--gil`, pip install py-spy) while images go on after the rest is measured. The input rates show that the age at publish is
-bounded at any of them. A busy machine delays all but `cpu_ms_per_frame`.
+(`--gil`, pip install py-spy) while images go on after the rest is measured. The input rates show
+that the age at publish is bounded at any of them. A busy machine delays all but
+`cpu_ms_per_frame`.
 Run from the repository root: python benchmarks/node.py
 Fast DDS gets the shared memory that large images need, unless the environment names its profiles.
 """
