@@ -234,7 +234,7 @@ def _demand_decoded(data: bytes, flags: int, header: Header, shrunk: int = 1) ->
     """Decode to the header's size over `shrunk`, rounded up; UserError for anything else."""
     pixels = _decoded(data, flags | cv2.IMREAD_IGNORE_ORIENTATION)
     if pixels is None:
-        raise bad_compressed(f'{len(data)} damaged bytes')
+        raise bad_compressed(f'{len(data)} bytes that OpenCV cannot decode')
     height, width = header.height, header.width
     if pixels.shape[:2] != (-(-height // shrunk), -(-width // shrunk)):
         raise bad_compressed(

@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import re
 from typing import NamedTuple
+import zlib
 
 from depthforge_ros.errors import UserError
 
@@ -16,8 +18,8 @@ Most scans that a JPEG may have.
 Each goes over the whole image again, at 64 megapixels in up to 100 ms, however few its bytes are.
 libjpeg writes 10 for three components, 18 for four.
 """
-MAX_SEGMENTS = 10_000
-"""Most markers that are looked at; of 64 kB each they hold what any camera says."""
+MAX_SEGMENTS = 100_000
+"""Most segments or chunks that are looked at; an image of 64 megapixels has a third of them."""
 JPEG_START = b'\xff\xd8\xff'
 JPEG_MARKER = re.compile(rb'\xff[^\x00\xd0-\xd7\xff]')
 """
@@ -31,8 +33,12 @@ JPEG_END = 0xD9
 JPEG_SCAN = 0xDA
 JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 PNG_START = b'\x89PNG\r\n\x1a\n'
-PNG_HEADER = b'IHDR'
-PNG_END = b'\x00\x00\x00\x00IEND'
+PNG_HEADER, PNG_PIXELS, PNG_ANIMATED, PNG_END = b'IHDR', b'IDAT', b'acTL', b'IEND'
+PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+"""By colour type: grey, colours, palette, grey or colours with transparency."""
+SMALL_PIXELS = 1 << 18
+"""Bytes of compressed pixels that inflate in less than a second, to whatever they are."""
+INFLATED_AT_ONCE = 1 << 20
 
 
 class Header(NamedTuple):
@@ -74,10 +80,58 @@ def bad_compressed(what: str) -> UserError:
 
 
 def _png(data: bytes) -> Header | None:
-    if data[12:16] != PNG_HEADER or data.rfind(PNG_END) < 0:
+    """Go from chunk to chunk up to the end; None where there is no header or no end."""
+    view = memoryview(data)
+    header: Header | None = None
+    pixels: list[memoryview] = []
+    at, values = len(PNG_START), 0
+    for _ in range(MAX_SEGMENTS):
+        length, kind = int.from_bytes(view[at : at + 4], 'big'), bytes(view[at + 4 : at + 8])
+        chunk = view[at + 8 : at + 8 + length]
+        if kind == PNG_END:
+            break
+        if header is None:
+            if kind != PNG_HEADER or len(chunk) < 13:
+                return None
+            header, values = _png_header(chunk)
+        elif kind == PNG_PIXELS:
+            pixels.append(chunk)
+        elif kind == PNG_ANIMATED:
+            raise bad_compressed(f'{len(data)} bytes that are an animation')
+        at += 12 + length
+        if at >= len(data):
+            return None
+    else:
         return None
-    width, height = (int.from_bytes(data[at : at + 4], 'big') for at in (16, 20))
-    return Header(height, width, is_grey=data[25:26] == b'\x00', is_jpeg=False)
+    if _inflates_beyond(values, pixels):
+        raise bad_compressed(f'{len(data)} bytes that hold more pixels than their header says')
+    return header
+
+
+def _png_header(chunk: memoryview) -> tuple[Header, int]:
+    """Return the header, and the most bytes that its pixels have, interlaced or not."""
+    width, height = (int.from_bytes(chunk[at : at + 4], 'big') for at in (0, 4))
+    depth, colours = chunk[8], chunk[9]
+    row = 1 + (width * depth * PNG_CHANNELS.get(colours, 4) + 7) // 8
+    return Header(height, width, is_grey=colours == 0, is_jpeg=False), 2 * height * row
+
+
+def _inflates_beyond(size: int, chunks: Sequence[memoryview]) -> bool:
+    """Tell whether zlib's chunks hold more bytes; a decoder would inflate them all."""
+    if sum(map(len, chunks)) <= SMALL_PIXELS:
+        return False
+    inflate = zlib.decompressobj()
+    try:
+        for chunk in chunks:
+            left: bytes | memoryview = chunk
+            while left and not inflate.eof:
+                size -= len(inflate.decompress(left, INFLATED_AT_ONCE))
+                if size < 0:
+                    return True
+                left = inflate.unconsumed_tail
+    except zlib.error:  # the decoder will say so
+        pass
+    return False
 
 
 def _jpeg(data: bytes) -> Header | None:

@@ -5,14 +5,17 @@
 from __future__ import annotations
 
 import array
+import struct
+import time
 from types import SimpleNamespace
 from typing import Any
+import zlib
 
 import cv2
 from depthforge_ros import frame
 from depthforge_ros.errors import UserError
 from depthforge_ros.frame import BAYER, decode, rgb_from_bgr, rgb_from_message
-from depthforge_ros.headers import MAX_SCANS, MAX_SEGMENTS
+from depthforge_ros.headers import _png_header, MAX_SCANS, MAX_SEGMENTS, PNG_CHANNELS, SMALL_PIXELS
 from depthforge_ros.resources import share_directory
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -85,7 +88,7 @@ def test_rubbish_is_never_an_image(rubbish: bytes) -> None:
             rgb_from_message(compressed(start + rubbish))
 
 
-@pytest.mark.parametrize('marker', [b'\xff\x01', b'\xff\xd0', b'\xff\xd7'])
+@pytest.mark.parametrize('marker', [b'\xff\x01', b'\xff\xd0', b'\xff\xd7', b'\xff\x00'])
 def test_no_marker_hides_the_size_of_a_jpeg(marker: bytes) -> None:
     jpeg = cv2.imencode('.jpg', np.zeros((300, 400, 3), np.uint8))[1].tobytes()
     first = b'\xff\xfe' + (65000).to_bytes(2, 'big') + bytes(64998)
@@ -96,6 +99,80 @@ def test_no_marker_hides_the_size_of_a_jpeg(marker: bytes) -> None:
     assert data[4 + 0xFFFE :].startswith(small)
     with pytest.raises(UserError, match='400 x 300 pixels came'):
         rgb_from_message(compressed(data), max_pixels=1000)
+
+
+def png(size: tuple[int, int], pixels: bytes, *, is_animated: bool = False) -> bytes:
+    """Write a grey PNG of (width, height), with these uncompressed pixels."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        checksum = zlib.crc32(kind + data)
+        return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', checksum)
+
+    header = struct.pack('>IIBBBBB', *size, 8, 0, 0, 0, 0)
+    compressor = zlib.compressobj()
+    squeezed = compressor.compress(pixels) + compressor.flush()
+    parts = [squeezed[at : at + 8192] for at in range(0, len(squeezed), 8192)]
+    body = b''.join(chunk(b'IDAT', part) for part in parts)
+    extra = chunk(b'acTL', struct.pack('>II', 2, 0)) if is_animated else b''
+    return b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', header) + extra + body + chunk(b'IEND', b'')
+
+
+def test_a_png_of_more_pixels_than_its_header_says_is_not_decoded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bomb = png((64, 64), bytes(300 * 2**20))
+    assert len(bomb) > SMALL_PIXELS
+
+    def decoded(*_: Any) -> None:
+        raise AssertionError('it came to the decoder')
+
+    monkeypatch.setattr(frame, '_decoded', decoded)
+    begun_s = time.process_time()
+    with pytest.raises(UserError, match='more pixels than their header says') as refusal:
+        rgb_from_message(compressed(bomb, 'png'))
+    assert time.process_time() - begun_s < 0.5
+    assert refusal.value.reason == 'bad_compressed'
+
+
+@pytest.mark.parametrize('sides', [(1, 700_000), (700_000, 1), (900, 800)])
+def test_large_pngs_are_decoded_by_their_header(sides: tuple[int, int]) -> None:
+    width, height = sides
+    noise = np.random.default_rng(0).integers(0, 256, (height, width), np.uint8)
+    rows = np.pad(noise, ((0, 0), (1, 0))).tobytes()
+    whole = png(sides, rows)
+    assert len(whole) > SMALL_PIXELS
+    np.testing.assert_array_equal(rgb_from_message(compressed(whole, 'png'))[..., 0], noise)
+
+
+@pytest.mark.parametrize('sides', [(640, 480), (1, 700_000), (700_000, 1)])
+@pytest.mark.parametrize('colours', [0, 2, 3, 4, 6])
+@pytest.mark.parametrize('depth', [1, 8, 16])
+def test_interlaced_pixels_are_not_too_many(
+    sides: tuple[int, int], colours: int, depth: int
+) -> None:
+    width, height = sides
+    steps = (
+        (0, 0, 8, 8),
+        (4, 0, 8, 8),
+        (0, 4, 4, 8),
+        (2, 0, 4, 4),
+        (0, 2, 2, 4),
+        (1, 0, 2, 2),
+        (0, 1, 1, 2),
+    )
+    size = 0
+    for left, top, right, down in steps:
+        columns, rows = -(-(width - left) // right), -(-(height - top) // down)
+        if columns > 0 and rows > 0:
+            size += rows * (1 + (columns * depth * PNG_CHANNELS[colours] + 7) // 8)
+    header = struct.pack('>IIBBBBB', width, height, depth, colours, 0, 0, 1)
+    assert size <= _png_header(memoryview(header))[1]
+
+
+def test_an_animation_is_no_camera_image() -> None:
+    with pytest.raises(UserError, match='animation'):
+        rgb_from_message(compressed(png((8, 8), bytes(72), is_animated=True), 'png'))
+    assert rgb_from_message(compressed(png((8, 8), bytes(72)), 'png')).shape == (8, 8, 3)
 
 
 def with_thumbnail(jpeg: bytes) -> bytes:

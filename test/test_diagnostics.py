@@ -120,7 +120,7 @@ def test_latency_of_the_last_frame_stays(clock: Time) -> None:
         (1.9, 0.0, ''),
         # What the rate limit lets pass is enough.
         (3.0, 2.0, ''),
-        (3.0, 2.5, '2.25 are expected with max_rate_hz 2.5'),
+        (9.0, 2.5, '2.25 are expected with max_rate_hz 2.5'),
     ],
 )
 def test_rate_turns_the_level(
@@ -143,6 +143,31 @@ def test_rate_turns_the_level(
     statistics.pause()
     assert run(4.0) == ''
     assert bool(run(4.0)) == bool(words)
+
+
+@given(camera_hz=st.floats(0.1, 120.0), share=st.floats(0.1, 1.0), phase=st.floats(0.0, 1.0))
+def test_a_limited_rate_is_no_slow_one(camera_hz: float, share: float, phase: float) -> None:
+    clock = Time()
+    limit_hz = share * camera_hz
+    limits = dataclasses.replace(LIMITS, min_rate_hz=limit_hz, max_rate_hz=limit_hz)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, 'monotonic', clock)
+        statistics, due_s, reported_s = Statistics(), clock.now_s, clock.now_s + phase
+        for number in range(int(min(40.0 * camera_hz, 300.0))):
+            clock.now_s = 100.0 + number / camera_hz
+            frame_s = clock.now_s
+            while reported_s < frame_s:  # as the reporter does, between the frames
+                clock.now_s = reported_s
+                message = status_of(statistics, limits=limits).message
+                assert 'answers per second' not in message
+                reported_s += 1.0
+            clock.now_s = frame_s
+            statistics.received()
+            if clock.now_s >= due_s:
+                statistics.published({'latency': 20.0})
+                due_s += 1.0 / limit_hz
+            else:
+                statistics.dropped('rate_limited')
 
 
 @given(period_s=st.floats(0.02, 60.0), phase=st.floats(0.0, 1.0))

@@ -80,6 +80,7 @@ def test_a_camera_that_is_no_longer_named_has_none(peer: Any, later: list[str]) 
         ('short_side', 'high', "parameter short_side: 'high' was given, allowed is an integer"),
         ('max_latency_ms', 50, 'parameter max_latency_ms: 50 was given, allowed is a number such'),
         ('max_latencies_ms', 50.0, 'there is no parameter max_latencies_ms'),
+        ('cameras', None, 'parameter cameras cannot be unset; set a value'),
     ],
 )
 def test_refusals_name_parameter_value_and_what_is_allowed(

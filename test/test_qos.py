@@ -115,14 +115,20 @@ def test_a_reader_of_diagnostics_that_does_not_fit_is_told_too(peer: Any) -> Non
     [
         ('depth', 0, 'depth 0'),
         ('depth', -1, 'depth -1'),
+        ('depth', 2**40, 'depth 1099511627776'),
+        ('depth', 2.5, "to '2.5' of type 'DOUBLE'"),
+        ('reliability', True, "to 'True' of type 'BOOL'"),
+        ('durability', 'unknown', 'durability unknown'),
         ('deadline', -5, 'deadline -5'),
         ('liveliness_lease_duration', -1, 'liveliness_lease_duration -1'),
     ],
 )
-def test_numbers_that_the_middleware_would_not_refuse(policy: str, value: int, named: str) -> None:
+def test_overrides_that_cannot_be_are_refused_with_what_can(
+    policy: str, value: Any, named: str
+) -> None:
     parameter = f'qos_overrides./image.subscription.{policy}'
     with (
-        pytest.raises(UserError, match=f'{named} for topic image; .*depth an integer from 1'),
+        pytest.raises(UserError, match=f'{named}.* for topic image; .*depth an integer from 1'),
         node_in_process(**{parameter: value}),
     ):
         pass

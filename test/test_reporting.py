@@ -23,6 +23,7 @@ from node_support import (
     reliable,
 )
 import pytest
+from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 
 BUSY_S = 1.0
@@ -88,6 +89,13 @@ def test_a_report_that_fails_is_not_the_last(
         peer.spin_until(lambda: len(reports) > before)
         assert reports[-1].status[0].level in (DiagnosticStatus.OK, DiagnosticStatus.WARN)
     assert 'no diagnostics: ZeroDivisionError' in capfd.readouterr().err
+
+
+def test_another_period_counts_at_once(peer: Any) -> None:
+    with node_in_process(autostart=False, diagnostics_period_s=50.0) as node:
+        reports = peer.subscribe(DiagnosticArray, '/diagnostics', seen_by=node)
+        assert node.set_parameters([Parameter('diagnostics_period_s', value=0.1)])[0].successful
+        peer.spin_until(lambda: len(reports) > 2, timeout_s=10.0)
 
 
 def test_no_report_follows_the_stop() -> None:

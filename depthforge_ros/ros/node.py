@@ -267,15 +267,15 @@ class DepthforgeNode(LifecycleNode):
         """Set all or none; what the tools of ROS ask for comes through here."""
         # rclpy checks types and names first, and its words name neither value nor parameter.
         for parameter in parameter_list:
+            name = parameter.name
             try:
-                parameters.check(parameter.name, parameter.value)
+                parameters.check(name, parameter.value)
+                if not self.has_parameter(name):
+                    raise UserError(f'there is no parameter {name}; `ros2 param list` names all')
+                if parameter.value is None:
+                    raise UserError(f'parameter {name} cannot be unset; set a value')
             except UserError as error:
                 return SetParametersResult(successful=False, reason=str(error))
-            if not self.has_parameter(parameter.name):
-                return SetParametersResult(
-                    successful=False,
-                    reason=f'there is no parameter {parameter.name}; `ros2 param list` names all',
-                )
         return super().set_parameters_atomically(parameter_list)
 
     def _check_parameters(self, changed: list[Any]) -> SetParametersResult:
@@ -283,8 +283,6 @@ class DepthforgeNode(LifecycleNode):
         try:
             for parameter in changed:
                 parameters.check(parameter.name, parameter.value)
-                if parameter.value is None and self.has_parameter(parameter.name):
-                    raise UserError(f'parameter {parameter.name} cannot be unset; set a value')
             parameters.read(self, changed)
         except UserError as error:
             return SetParametersResult(successful=False, reason=str(error))
@@ -308,6 +306,8 @@ class DepthforgeNode(LifecycleNode):
         if not any(map(parameters.is_ours, names)):
             return
         self._config = parameters.read(self)
+        if 'diagnostics_period_s' in names:
+            self._reporter.restart()
         if self._rig is not None:
             self._rig.reconfigure(self._config)
         elif 'cameras' in names:

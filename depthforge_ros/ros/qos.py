@@ -10,6 +10,7 @@ from typing import Any
 from depthforge_ros.errors import UserError
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
+from rclpy.exceptions import InvalidParameterTypeException
 from rclpy.qos import (
     QoSDurabilityPolicy,
     QoSHistoryPolicy,
@@ -31,6 +32,8 @@ POLICIES = (
 )
 """What the standard parameters may override."""
 DURATIONS = ('deadline', 'liveliness_lease_duration')
+KINDS = ('history', 'reliability', 'durability', 'liveliness')
+MAX_DEPTH = 2**31 - 1
 NO_LIMIT_NS = 2**63 - 1
 
 Note = Callable[[str], None]
@@ -101,8 +104,9 @@ def _create(create: Callable[..., Any], kind: Any, topic: str, **options: Any) -
     overrides = QoSOverridingOptions(POLICIES, callback=_checked)
     try:
         return create(kind, topic, **options, qos_overriding_options=overrides)
-    except (RuntimeError, InvalidQosOverridesError) as error:
-        if 'QoS override' not in str(error):
+    except (RuntimeError, InvalidQosOverridesError, InvalidParameterTypeException) as error:
+        is_override = 'QoS override' in str(error) or 'qos_overrides' in str(error)
+        if not is_override:
             raise
         raise UserError(
             f'{error} for topic {topic}; under qos_overrides, history is keep_last or keep_all, '
@@ -113,10 +117,11 @@ def _create(create: Callable[..., Any], kind: Any, topic: str, **options: Any) -
 
 
 def _checked(qos: Any) -> SetParametersResult:
-    """Refuse numbers that the middleware would not, or only in words of its own."""
+    """Refuse values that the middleware would not, or only in words of its own."""
     numbers = {name: getattr(qos, name).nanoseconds for name in DURATIONS}
     bad = [f'{name} {number}' for name, number in numbers.items() if number < 0]
-    bad += [f'depth {qos.depth}'] if qos.depth < 1 else []
+    bad += [f'depth {qos.depth}'] if not 1 <= qos.depth <= MAX_DEPTH else []
+    bad += [f'{name} unknown' for name in KINDS if getattr(qos, name).name == 'UNKNOWN']
     return SetParametersResult(successful=not bad, reason=', '.join(bad))
 
 

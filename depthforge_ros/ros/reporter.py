@@ -17,15 +17,24 @@ class Reporter:
         """`period_s` is asked before each wait."""
         self._report = report
         self._period_s = period_s
-        self._stopped = threading.Event()
+        self._is_stopped = False
+        self._woken = threading.Event()
         self._thread = threading.Thread(target=self._run, name='depthforge_reporter', daemon=True)
         self._thread.start()
 
+    def restart(self) -> None:
+        """Wait anew, with the present period."""
+        self._woken.set()
+
     def stop(self) -> None:
         """Begin no more reports, and let the one in work finish within STOP_TIMEOUT_S."""
-        self._stopped.set()
+        self._is_stopped = True
+        self._woken.set()
         self._thread.join(STOP_TIMEOUT_S)
 
     def _run(self) -> None:
-        while not self._stopped.wait(self._period_s()):
-            self._report()
+        while not self._is_stopped:
+            if self._woken.wait(self._period_s()):
+                self._woken.clear()
+            else:
+                self._report()
