@@ -45,6 +45,13 @@ def engine(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.parametrize('value', [float('nan'), float('inf'), -1.0, 'fast'])
+def test_times_that_are_none_are_refused(engine: Path, value: Any) -> None:
+    engine.write_text(json.dumps(FIELDS | {'ms': value}))
+    with pytest.raises(UserError, match='does not describe a compiled engine'):
+        read(engine)
+
+
 @pytest.fixture
 def open_umask() -> Iterator[None]:
     """Let groups write what is made, as distributions with a group for every user do."""

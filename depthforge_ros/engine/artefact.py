@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 import hashlib
 import json
+import math
 import os
 from pathlib import Path
 import stat
@@ -174,8 +175,8 @@ def read(path: Path) -> Artefact:
             request=_request(fields['request']),
             fingerprint=dict(fields['fingerprint']),
             sha256=str(fields['sha256']),
-            ms=float(fields['ms']),
-            other_ms=float(fields['other_ms']),
+            ms=_time_ms(fields['ms']),
+            other_ms=_time_ms(fields['other_ms']),
         )
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(
@@ -190,6 +191,12 @@ def _request(fields: Mapping[str, Any]) -> Request:
         if type(getattr(request, name)) is not type(default):
             raise TypeError(f'{name} {getattr(request, name)!r}')
     return request
+
+
+def _time_ms(value: Any) -> float:
+    if not 0.0 <= float(value) < math.inf:
+        raise ValueError(f'{value!r} ms')
+    return float(value)
 
 
 def _demand_own(path: Path) -> None:
