@@ -12,6 +12,7 @@ from typing import Any
 
 from depthforge_ros.errors import UserError
 from depthforge_ros.ros import rig
+from depthforge_ros.ros.camera import Frame
 from depthforge_ros.ros.parameters import NodeConfig
 from depthforge_ros.ros.worker import Worker
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -105,6 +106,29 @@ def test_frames_of_all_cameras_are_read_and_answered_at_once(
         peer.spin_until(lambda: sum(one.published for one in counts(node).values()) == 4)
     assert engine.batches[-1] == 3
     assert [crowd.most for crowd in crowds] == [3, 3]
+
+
+def test_a_batch_that_outlives_the_rig_ends_well(peer: Any, engine: FaultyEngine) -> None:
+    ended: list[Any] = []
+    with node_in_process(**reliable('front', 'left')) as node:
+        old, both = node._rig, dict.fromkeys(node._rig.cameras)
+        for camera in both:
+            camera.statistics.received()
+        frame = Frame(make_image(14), time.perf_counter())
+        batch = threading.Thread(
+            target=lambda: ended.append(old._answer(dict.fromkeys(both, frame)))
+        )
+        batch.start()
+        node.trigger_deactivate()
+        node.trigger_cleanup()
+        engine.released.set()
+        batch.join(10.0)
+        assert ended == [None]
+        assert [camera.statistics.snapshot().dropped for camera in both] == [
+            {'deactivated': 1}
+        ] * 2
+        threads = [one.name for one in threading.enumerate()]
+    assert any(name.startswith('depthforge_frames') for name in threads)
 
 
 def test_a_silent_or_broken_camera_leaves_the_others_alone(

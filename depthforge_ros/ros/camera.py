@@ -174,7 +174,7 @@ class Camera:
 
     def drop(self, error: Exception) -> None:
         """Count a frame that has no answer, and say why in one line."""
-        if not self._node.context.ok():  # nothing can be published any more
+        if not self._publishers or not self._node.context.ok():  # nothing can be published
             self.statistics.dropped(DEACTIVATED)
             return
         reason = error.reason if isinstance(error, UserError) else 'internal_error'

@@ -80,7 +80,7 @@ class Rig:
         self._threads = ThreadPoolExecutor(
             min(len(config.cameras), len(os.sched_getaffinity(0))), 'depthforge_frames'
         )
-        """Start with the first frames that come at once."""
+        """Its threads start with the first frames that come at once, and end with the rig."""
         space = pipeline.engine.label_space
         self.reconfigure(config)
         try:
@@ -164,7 +164,6 @@ class Rig:
         for camera in self.cameras:
             camera.destroy()
         self.cameras.clear()
-        self._threads.shutdown(wait=False)
         # The executor may refer to the subscriptions, and so to this, until it wakes next.
         del self._pipeline
 
@@ -191,10 +190,10 @@ class Rig:
     def _prepared(self, given: tuple[Camera, Frame, NodeConfig]) -> Prepared | None:
         """Make a frame ready, or count why not."""
         camera = given[0]
-        if self._is_passed_over(camera):
-            camera.pass_over()
-            return None
         try:
+            if self._is_passed_over(camera):
+                camera.pass_over()
+                return None
             return self._prepare(*given)
         except Exception as error:
             camera.drop(error)
