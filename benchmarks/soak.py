@@ -6,7 +6,8 @@ The node under faults, over DDS: every message must be accounted for, and the ne
 A process of its own runs the node on an engine without a network, which also breaks on purpose. It
 gets blocks of seeded messages, a third of them malformed or faulted, first raw, then compressed.
 Each block ends with a good frame, whose answer must come. A signal ends the node.
-Run from the repository root: python benchmarks/soak.py
+Run from the repository root: ROS_DOMAIN_ID=101 python benchmarks/soak.py
+The domain must be its own: each message of another publisher there is one too many.
 """
 
 from __future__ import annotations
