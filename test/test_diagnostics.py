@@ -106,6 +106,16 @@ def test_latency_turns_the_level_within_the_window(clock: Time) -> None:
     assert (status.level, 'max_latency_ms is 50' in status.message) == (WARN, True)
 
 
+def test_no_more_is_kept_than_the_window(clock: Time) -> None:
+    statistics = Statistics()
+    for _ in range(500):
+        answer(statistics)
+        clock.now_s += 0.1
+    kept = statistics._published_at._events
+    assert (len(kept), len(statistics._received_at._events)) == (51, 51)
+    assert statistics.snapshot().published == 500
+
+
 def test_latency_of_the_last_frame_stays(clock: Time) -> None:
     statistics = Statistics()
     answer(statistics, latency_ms=60.0)

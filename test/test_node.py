@@ -91,6 +91,16 @@ def test_wrong_arguments_are_refused_in_one_line(
     assert all(text in errors for text in expected), errors
 
 
+def test_a_node_that_ended_is_gone_from_the_graph(peer: Any, start_node: Any) -> None:
+    with start_node('-p', 'engine:=null') as process:
+        peer.spin_until(lambda: 'depthforge' in peer.node.get_node_names())
+        peer.publisher(Image, '/image')
+        code, errors = process.end(signal.SIGTERM)
+        # A participant that was left behind would stay for the 20 s of its lease.
+        peer.spin_until(lambda: 'depthforge' not in peer.node.get_node_names(), timeout_s=5.0)
+    assert code == 0, errors
+
+
 def test_frames_of_all_kinds_are_counted_exactly(peer: Any, engine: FaultyEngine) -> None:
     del engine
     with node_in_process(max_pixels=10_000) as node:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+import gc
 import sys
 
 from depthforge_ros.errors import one_line, UserError
@@ -27,7 +28,7 @@ def run(args: Sequence[str] | None = None, *, on_ready: Callable[[], None] = lam
     except RuntimeError as error:
         # What follows is the place in the C code of rcl.
         return _refuse(UserError(str(error).split(', at /')[0]))
-    node = None
+    node = executor = None
     try:
         node = DepthforgeNode()
         node.start()
@@ -45,6 +46,9 @@ def run(args: Sequence[str] | None = None, *, on_ready: Callable[[], None] = lam
         if node is not None:
             node.close()
         rclpy.try_shutdown()
+        # What still refers to the node keeps it in the graph of the others, who would see a ghost.
+        node = executor = None
+        gc.collect()
     return 0
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 import threading
 import time
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -20,6 +21,8 @@ WINDOW_S = 5.0
 """Time over which rates and latencies are taken."""
 WINDOW_FRAMES = 2000
 """Most frames that they are taken over: 400 Hz for the whole window."""
+
+T = TypeVar('T')
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,51 @@ class Snapshot:
         return self.received - self.published - sum(self.dropped.values())
 
 
+class Recent(Generic[T]):
+    """What came in the window, with its times, and at least the last two, whenever they came."""
+
+    def __init__(self) -> None:
+        self._events: deque[tuple[float, T]] = deque(maxlen=WINDOW_FRAMES)
+
+    def add(self, what: T) -> float:
+        """Keep what came now; returns time.monotonic()."""
+        now_s = time.monotonic()
+        self._events.append((now_s, what))
+        while len(self._events) > 2 and self._events[0][0] < now_s - WINDOW_S:
+            self._events.popleft()
+        return now_s
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._events.clear()
+
+    def since(self, since_s: float) -> list[T]:
+        """Return what came from that moment on."""
+        return [what for at_s, what in self._events if at_s >= since_s]
+
+    def last(self) -> list[T]:
+        """Return the last one, where there is one."""
+        return [self._events[-1][1]] if self._events else []
+
+    def rate_hz(self, now_s: float) -> float:
+        """
+        Return the rate from the first time to the last, or up to now where the next is overdue.
+
+        It is that of the window, or of the last two where it does not hold as many; 0 once it is
+        empty and the next so late that there will be none.
+        """
+        times_s = [at_s for at_s, _ in self._events]
+        recent = [at_s for at_s in times_s if at_s >= now_s - WINDOW_S]
+        if len(recent) < 2:
+            recent = times_s[-2:]
+        if len(recent) < 2 or recent[-1] == recent[0]:
+            return 0.0
+        first_s, last_s = recent[0], recent[-1]
+        if now_s - last_s > max(WINDOW_S, 2.0 * (last_s - first_s)):
+            return 0.0
+        return min((len(recent) - 1) / (last_s - first_s), len(recent) / (now_s - first_s))
+
+
 class Statistics:
     """Counts frames; the executor's, the worker's and the reporter's thread may all call it."""
 
@@ -64,11 +112,11 @@ class Statistics:
         self._dropped: Counter[str] = Counter()
         self._recent_since_s = time.monotonic()
         self._last_received_s: float | None = None
-        self._received_at: deque[float] = deque(maxlen=WINDOW_FRAMES)
-        self._dropped_at: deque[tuple[float, str]] = deque(maxlen=WINDOW_FRAMES)
-        self._published_at: deque[float] = deque(maxlen=WINDOW_FRAMES)
-        self._stages_ms: deque[Mapping[str, float]] = deque(maxlen=WINDOW_FRAMES)
-        """Of the frames of `_published_at`."""
+        self._received_at: Recent[None] = Recent()
+        self._dropped_at: Recent[str] = Recent()
+        """By reason."""
+        self._published_at: Recent[Mapping[str, float]] = Recent()
+        """With the milliseconds of each stage."""
         self._last_error = ''
         self._last_error_at_s: float | None = None
 
@@ -76,26 +124,20 @@ class Statistics:
         """Begin the recent figures anew: no frame was asked for until now."""
         with self._lock:
             self._recent_since_s = time.monotonic()
-            for recent in (
-                self._received_at,
-                self._dropped_at,
-                self._published_at,
-                self._stages_ms,
-            ):
+            for recent in (self._received_at, self._dropped_at, self._published_at):
                 recent.clear()
 
     def received(self) -> None:
         """Count a frame that the subscription delivered."""
         with self._lock:
             self._received += 1
-            self._last_received_s = time.monotonic()
-            self._received_at.append(self._last_received_s)
+            self._last_received_s = self._received_at.add(None)
 
     def dropped(self, reason: str, error: str = '') -> None:
         """Count a received frame that stays without an answer."""
         with self._lock:
             self._dropped[reason] += 1
-            self._dropped_at.append((time.monotonic(), reason))
+            self._dropped_at.add(reason)
             if error:
                 self._noted(error)
 
@@ -108,29 +150,26 @@ class Statistics:
         """Count an answered frame, with the milliseconds that each stage took."""
         with self._lock:
             self._published += 1
-            self._published_at.append(time.monotonic())
-            self._stages_ms.append(stages_ms)
+            self._published_at.add(stages_ms)
 
     def snapshot(self) -> Snapshot:
         """Return all figures of one moment."""
         now_s = time.monotonic()
-        since_s = now_s - WINDOW_S
         with self._lock:
             error_at_s = self._last_error_at_s
-            published = sum(at_s >= since_s for at_s in self._published_at)
+            published = self._published_at.since(now_s - WINDOW_S)
+            stages_ms = published or self._published_at.last()
             return Snapshot(
                 received=self._received,
                 published=self._published,
                 dropped=dict(self._dropped),
                 recent_s=now_s - self._recent_since_s,
-                recently_received=sum(at_s >= since_s for at_s in self._received_at),
-                recently_published=published,
-                recently_dropped=Counter(
-                    reason for at_s, reason in self._dropped_at if at_s >= since_s
-                ),
-                input_rate_hz=_rate_hz(self._received_at, now_s),
-                output_rate_hz=_rate_hz(self._published_at, now_s),
-                percentiles_ms=_percentiles_ms(list(self._stages_ms)[-max(published, 1) :]),
+                recently_received=len(self._received_at.since(now_s - WINDOW_S)),
+                recently_published=len(published),
+                recently_dropped=Counter(self._dropped_at.since(now_s - WINDOW_S)),
+                input_rate_hz=self._received_at.rate_hz(now_s),
+                output_rate_hz=self._published_at.rate_hz(now_s),
+                percentiles_ms=_percentiles_ms(stages_ms),
                 last_received_s=self._last_received_s,
                 last_error=self._last_error,
                 last_error_age_s=None if error_at_s is None else now_s - error_at_s,
@@ -138,24 +177,6 @@ class Statistics:
 
     def _noted(self, error: str) -> None:
         self._last_error, self._last_error_at_s = error, time.monotonic()
-
-
-def _rate_hz(times_s: deque[float], now_s: float) -> float:
-    """
-    Return the rate from the first time to the last, or up to now where the next is overdue.
-
-    It is that of the window, or of the last two frames where it does not hold as many; 0 once it
-    is empty and the next frame so late that there will be none.
-    """
-    recent = [time_s for time_s in times_s if time_s >= now_s - WINDOW_S]
-    if len(recent) < 2:
-        recent = list(times_s)[-2:]
-    if len(recent) < 2 or recent[-1] == recent[0]:
-        return 0.0
-    first_s, last_s = recent[0], recent[-1]
-    if now_s - last_s > max(WINDOW_S, 2.0 * (last_s - first_s)):
-        return 0.0
-    return min((len(recent) - 1) / (last_s - first_s), len(recent) / (now_s - first_s))
 
 
 def _percentiles_ms(frames: Sequence[Mapping[str, float]]) -> dict[str, tuple[float, float]]:
