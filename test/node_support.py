@@ -151,7 +151,7 @@ def node_in_process(*, watched: bool = True, **values: Any) -> Iterator[Any]:
             watcher.create_subscription(DiagnosticArray, '/diagnostics', print, 1)
             while not node._is_watched():
                 time.sleep(0.01)
-        node.start()
+        assert node.start()
         thread.start()
         yield node
     finally:

@@ -62,6 +62,8 @@ def test_a_healthy_camera_is_ok(healthy: Statistics) -> None:
         ({'engine_refusal': 'torch was 1'}, WARN, 'stored engine is not used: torch was 1'),
         ({'is_without_clock': True}, WARN, 'no /clock has come'),
         ({'active_for_s': None, 'busy_s': 3.0}, OK, 'not active'),
+        ({'active_for_s': None, 'busy_s': 1.0, 'under_way': 'x'}, OK, 'x is under way'),
+        ({'active_for_s': None, 'busy_s': 3.0, 'under_way': 'x'}, ERROR, 'x is under way; stall'),
     ],
 )
 def test_conditions_turn_the_level(
@@ -236,6 +238,18 @@ def test_a_camera_whose_every_frame_is_bad_is_an_error() -> None:
     statistics.received()
     statistics.dropped('bad_length')
     assert status_of(statistics).level == ERROR
+
+
+def test_an_error_hides_no_warning(clock: Time) -> None:
+    statistics = Statistics()
+    statistics.received()
+    statistics.dropped('bad_length')
+    clock.now_s += 3.0
+    status = status_of(statistics)
+    assert status.level == ERROR
+    expected = 'no frame could be answered: bad_length; no image on /image for 3.0 s'
+    assert status.message.startswith(expected)
+    assert 'frames were dropped' not in status.message
 
 
 def test_a_slow_engine_that_always_fails_is_an_error() -> None:

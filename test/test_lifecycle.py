@@ -175,9 +175,13 @@ def test_failed_configure_is_told_and_can_be_mended(peer: Any) -> None:
         assert not change_state(peer, Transition.TRANSITION_CONFIGURE)
         assert get_state(peer) == State.PRIMARY_STATE_UNCONFIGURED
         assert told(peer, reports, "engine 'warp' is not known") == DiagnosticStatus.ERROR
+        assert latest(reports)['last_error'].startswith("configure failed: engine 'warp' is not")
         assert node.set_parameters([Parameter('engine', value='null')])[0].successful
         assert change_state(peer, Transition.TRANSITION_CONFIGURE)
         assert told(peer, reports, 'not active') == DiagnosticStatus.OK
+        assert change_state(peer, Transition.TRANSITION_CLEANUP)
+        assert told(peer, reports, 'not configured') == DiagnosticStatus.OK
+        assert latest(reports)['last_error'] == ''
 
 
 @pytest.mark.parametrize('transition', list(TRANSITIONS))

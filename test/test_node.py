@@ -68,16 +68,10 @@ def test_executable_answers_with_the_header_of_the_image(
 @pytest.mark.parametrize(
     ('arguments', 'expected'),
     [
-        (('-p', 'model:=nothing'), ("'nothing'", 'depthforge_tiny')),
-        (('-p', 'engine:=warp'), ("'warp'", 'choose one of auto, eager')),
         ((*NULL, '-p', 'short_side:=-5'), ('short_side', '-5', 'from 0 to 8192')),
         ((*NULL, '-p', 'overlay_alpha:=1'), ('overlay_alpha', '1', '0.0 to 1.0')),
         ((*NULL, '-p', 'image_transport:=zip'), ('image_transport', 'zip', 'raw, compressed')),
         ((*NULL, '-p', 'autostart:=maybe'), ('autostart', 'maybe', 'true or false')),
-        (
-            (*NULL, '-p', 'qos_overrides./image.subscription.reliability:=often'),
-            ('image', 'often', 'best_effort'),
-        ),
         (('--params-file', 'missing.yaml'), ('missing.yaml',)),
     ],
 )
@@ -89,6 +83,29 @@ def test_wrong_arguments_are_refused_in_one_line(
     assert errors.startswith('depthforge node: error: ')
     assert '\n' not in errors
     assert all(text in errors for text in expected), errors
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'expected'),
+    [
+        (('-p', 'model:=nothing'), ("model 'nothing' is not known", 'depthforge_tiny')),
+        ((*NULL, '-p', 'model:=nothing'), ("model 'nothing' is not known", 'depthforge_tiny')),
+        (('-p', 'engine:=warp'), ("engine 'warp' is not known", 'choose one of auto, eager')),
+        (
+            (*NULL, '-p', 'qos_overrides./image.subscription.reliability:=often'),
+            ('image', 'often', 'best_effort'),
+        ),
+    ],
+)
+def test_a_start_that_fails_is_logged_once(
+    capfd: pytest.CaptureFixture[str], arguments: tuple[str, ...], expected: tuple[str, ...]
+) -> None:
+    assert running.run(['--ros-args', *arguments]) == 2
+    lines = capfd.readouterr().err.strip().splitlines()
+    (line,) = (line for line in lines if '[INFO]' not in line)
+    assert '[ERROR]' in line
+    assert ' failed: ' in line
+    assert all(text in line for text in expected), line
 
 
 def test_a_node_that_ended_is_gone_from_the_graph(peer: Any, start_node: Any) -> None:

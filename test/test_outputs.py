@@ -193,7 +193,8 @@ def test_label_info_names_every_id(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_missing_vision_msgs_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(label_info, 'message_class', lambda _: None)
     said: list[str] = []
-    node = SimpleNamespace(get_logger=lambda: SimpleNamespace(info=said.append))
+    log = SimpleNamespace(info=lambda text, *, once: once and said.append(text))
+    node = SimpleNamespace(get_logger=lambda: log)
     assert label_info.create_label_info(node, camera='', note=print) is None
     assert 'vision_msgs is not installed' in said[0]
 

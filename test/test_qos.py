@@ -4,16 +4,17 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 from typing import Any
 
-from depthforge_ros.errors import UserError
 from depthforge_ros.ros.qos import _mismatch
 from depthforge_ros.ros.topics import OUTPUTS
 from diagnostic_msgs.msg import DiagnosticArray
 from node_support import count, make_image, MASK, node_in_process, RELIABLE
 import pytest
 from rclpy.duration import Duration
+from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.qos import (
     QoSDurabilityPolicy,
     QoSLivelinessPolicy,
@@ -127,11 +128,11 @@ def test_overrides_that_cannot_be_are_refused_with_what_can(
     policy: str, value: Any, named: str
 ) -> None:
     parameter = f'qos_overrides./image.subscription.{policy}'
-    with (
-        pytest.raises(UserError, match=f'{named}.* for topic image; .*depth an integer from 1'),
-        node_in_process(**{parameter: value}),
-    ):
-        pass
+    with node_in_process(autostart=False, **{parameter: value}) as node:
+        assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
+        assert node.trigger_activate() == TransitionCallbackReturn.FAILURE
+        told = f'activate failed: .*{named}.* for topic image; .*depth an integer from 1'
+        assert re.match(told, node._last_error), node._last_error
 
 
 def test_remedy_helps(peer: Any) -> None:

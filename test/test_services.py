@@ -27,21 +27,42 @@ def test_a_transition_that_does_not_fit_is_refused(peer: Any, start_node: Any) -
     given = ('-p', 'engine:=null', '-p', 'autostart:=false', '-p', 'diagnostics_period_s:=0.1')
     with start_node(*given) as process:
         reports = peer.subscribe(DiagnosticArray, '/diagnostics')
-        for fitting, others in {
-            None: (Transition.TRANSITION_ACTIVATE, Transition.TRANSITION_CLEANUP, UNKNOWN),
-            Transition.TRANSITION_CONFIGURE: (Transition.TRANSITION_CONFIGURE,),
-            Transition.TRANSITION_ACTIVATE: (
-                Transition.TRANSITION_CONFIGURE,
-                Transition.TRANSITION_UNCONFIGURED_SHUTDOWN,
+        for fitting, others, remedy in (
+            (
+                None,
+                (Transition.TRANSITION_ACTIVATE, Transition.TRANSITION_CLEANUP, UNKNOWN),
+                'the node is unconfigured; give configure, shutdown',
             ),
-            Transition.TRANSITION_DEACTIVATE: (Transition.TRANSITION_DEACTIVATE,),
-        }.items():
+            (
+                Transition.TRANSITION_CONFIGURE,
+                (Transition.TRANSITION_CONFIGURE,),
+                'the node is inactive; give cleanup, activate, shutdown',
+            ),
+            (
+                Transition.TRANSITION_ACTIVATE,
+                (
+                    Transition.TRANSITION_CONFIGURE,
+                    Transition.TRANSITION_UNCONFIGURED_SHUTDOWN,
+                ),
+                'the node is active; give deactivate, shutdown',
+            ),
+            (
+                Transition.TRANSITION_DEACTIVATE,
+                (Transition.TRANSITION_DEACTIVATE,),
+                'the node is inactive; give cleanup, activate, shutdown',
+            ),
+            (
+                Transition.TRANSITION_INACTIVE_SHUTDOWN,
+                (Transition.TRANSITION_CONFIGURE,),
+                'the node is finalized; give none, and restart it',
+            ),
+        ):
             assert fitting is None or change_state(peer, fitting)
             before = get_state(peer)
             for other in others:
                 assert not change_state(peer, other)
                 assert get_state(peer) == before
-                told = f'lifecycle transition {other} was refused: RCLError: '
+                told = f'lifecycle transition {other} was refused: {remedy}'
                 peer.spin_until(partial(is_told, reports, told))
         code, errors = process.end(signal.SIGTERM)
     assert code == 0, errors

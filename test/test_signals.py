@@ -48,11 +48,12 @@ def drain_in_vain(worker, timeout_s):
     return {{}}
 
 def deactivate_later(self, start=node.DepthforgeNode.start):
-    start(self)
     self.create_timer(0.01, self.trigger_deactivate)
+    return start(self)
 
 def configure_later(self):
     self.create_timer(0.01, self.trigger_configure)
+    return True
 
 {change}
 executable.main()

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from depthforge_ros.engine.base import NetworkOutput
 from depthforge_ros.labels import CAMVID, LabelSpace
+from depthforge_ros.model.registry import find_checkpoint, MODELS
 from depthforge_ros.preprocess import Preprocess
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +33,8 @@ class NullEngine:
     ) -> NullEngine:
         """Take the arguments of every engine; device and threads have nothing to act on."""
         del device, threads
+        if model not in MODELS:
+            find_checkpoint(model)
         return cls(model, Preprocess(patch=16, short_side=short_side or NULL_SHORT_SIDE))
 
     def __call__(self, images: npt.NDArray[np.uint8]) -> NetworkOutput:

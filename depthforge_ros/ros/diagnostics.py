@@ -93,21 +93,30 @@ def _idle(failure: str, under_way: str, state: str) -> tuple[bytes, str]:
 def _judge(
     snapshot: Snapshot, condition: Condition, limits: NodeConfig, *, topic: str
 ) -> tuple[bytes, str]:
-    """Return the level and, in one line, all that is wrong at that level."""
+    """Return the level and, in one line, all that is wrong, the worst first."""
+    stall = _stall(condition, limits)
     if condition.active_for_s is None:
-        return _idle(condition.failure, condition.under_way, 'not active')
-    if errors := list(_errors(snapshot, condition, limits)):
-        return DiagnosticStatus.ERROR, '; '.join(errors)
-    if warnings := list(_warnings(snapshot, condition, limits, topic)):
-        return DiagnosticStatus.WARN, '; '.join(warnings)
+        level, message = _idle(condition.failure, condition.under_way, 'not active')
+        if stall and condition.under_way:
+            return DiagnosticStatus.ERROR, f'{message}; {stall}'
+        return level, message
+    errors = [*([stall] if stall else []), *_errors(snapshot, condition)]
+    warnings = list(_warnings(snapshot, condition, limits, topic))
+    if errors or warnings:
+        level = DiagnosticStatus.ERROR if errors else DiagnosticStatus.WARN
+        return level, '; '.join(errors + warnings)
     return DiagnosticStatus.OK, f'{snapshot.output_rate_hz:.1f} frames per second'
 
 
-def _errors(snapshot: Snapshot, condition: Condition, limits: NodeConfig) -> Iterator[str]:
+def _stall(condition: Condition, limits: NodeConfig) -> str:
+    if condition.busy_s <= limits.stall_after_s:
+        return ''
+    return f'stalled: one frame has been in work for {condition.busy_s:.1f} s'
+
+
+def _errors(snapshot: Snapshot, condition: Condition) -> Iterator[str]:
     if not condition.is_working:
         yield 'the worker has ended; restart the node'
-    if condition.busy_s > limits.stall_after_s:
-        yield f'stalled: one frame has been in work for {condition.busy_s:.1f} s'
     faults = _faults(snapshot)
     if faults and not snapshot.recently_published:
         yield f'no frame could be answered: {", ".join(sorted(faults))}'
@@ -121,7 +130,8 @@ def _warnings(
         silent_s = min(silent_s, time.monotonic() - snapshot.last_received_s)
     if silent_s > limits.stall_after_s:
         yield f'no image on {topic} for {silent_s:.1f} s'
-    if faults := _faults(snapshot):
+    faults = _faults(snapshot)
+    if faults and snapshot.recently_published:
         yield f'frames were dropped: {", ".join(sorted(faults))}'
     if text := _slow(snapshot, limits):
         yield text

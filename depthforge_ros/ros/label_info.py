@@ -17,11 +17,13 @@ TOPIC = '~/segmentation/label_info'
 def create_label_info(node: Any, *, camera: str, note: Note) -> Any:
     """Create the latched publisher; None, and a log line, where vision_msgs is missing."""
     kind = message_class('vision_msgs/msg/LabelInfo')
-    topic = camera_topic(TOPIC, camera)
     if kind is None:
-        node.get_logger().info(f'vision_msgs is not installed, so {topic} is not published')
+        # Of the first camera only: it is the same for all.
+        node.get_logger().info(
+            f'vision_msgs is not installed, so {TOPIC} is not published', once=True
+        )
         return None
-    return create_publisher(node, kind, topic, note=note, is_latched=True)
+    return create_publisher(node, kind, camera_topic(TOPIC, camera), note=note, is_latched=True)
 
 
 def label_info_message(space: LabelSpace) -> Any:

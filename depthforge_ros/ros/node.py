@@ -52,6 +52,7 @@ class DepthforgeNode(LifecycleNode):
         """Transition in work."""
         self._is_finalized = False
         self._last_error = ''
+        """Since configure began."""
         guard(self, note=self._note)
         self._diagnostics = create_publisher(
             self,
@@ -63,13 +64,12 @@ class DepthforgeNode(LifecycleNode):
         )
         self._reporter = Reporter(self._report, lambda: self._config.diagnostics_period_s)
 
-    def start(self) -> None:
-        """Configure and activate, if `autostart` says so; raises UserError on failure."""
-        if not self._config.autostart:
-            return
-        for trigger in (self.trigger_configure, self.trigger_activate):
-            if trigger() != TransitionCallbackReturn.SUCCESS:
-                raise UserError(self._failure)
+    def start(self) -> bool:
+        """Configure and activate, if `autostart` says so; False where that failed, see the log."""
+        return not self._config.autostart or all(
+            trigger() == TransitionCallbackReturn.SUCCESS
+            for trigger in (self.trigger_configure, self.trigger_activate)
+        )
 
     def close(self) -> None:
         """Stop and free everything, in whatever state; a frame that hangs is left behind."""
@@ -127,7 +127,7 @@ class DepthforgeNode(LifecycleNode):
         except Exception as error:  # rclpy would swallow it without a word
             reason = one_line(error)
             if self.context.ok():  # or else it was interrupted
-                self.get_logger().error(f'{name} failed: {reason}')
+                self._note(f'{name} failed: {reason}')
             if not isinstance(error, UserError):
                 self._failure = reason
                 return TransitionCallbackReturn.ERROR
@@ -139,6 +139,7 @@ class DepthforgeNode(LifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
     def _configure(self) -> None:
+        self._last_error = ''
         config = parameters.read(self)
         engine = load_engine(
             config.model,

@@ -31,7 +31,8 @@ def run(args: Sequence[str] | None = None, *, on_ready: Callable[[], None] = lam
     node = executor = None
     try:
         node = DepthforgeNode()
-        node.start()
+        if not node.start():
+            return EXIT_USER_ERROR if rclpy.ok() else 0
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         on_ready()
@@ -39,7 +40,7 @@ def run(args: Sequence[str] | None = None, *, on_ready: Callable[[], None] = lam
     except (KeyboardInterrupt, ExternalShutdownException, ROSInterruptException):
         pass
     except Exception as error:
-        # Interrupted while the engine loaded, the context is gone when it is needed next.
+        # Interrupted, the context is gone when it is needed next.
         if rclpy.ok():
             return _refuse(error)
     finally:

@@ -20,12 +20,12 @@ def guard(node: Any, *, note: Callable[[str], None]) -> None:
     rclpy raises out of `spin` instead, even for a transition that the present state lacks.
     """
     for service in node.services:
-        service.callback = partial(_answer, service.callback, node.context, note)
+        service.callback = partial(_answer, service.callback, node, note)
 
 
 def _answer(
     callback: Callable[[Any, Any], Any],
-    context: Any,
+    node: Any,
     note: Callable[[str], None],
     request: Any,
     response: Any,
@@ -33,19 +33,21 @@ def _answer(
     try:
         return callback(request, response)
     except Exception as error:
-        if not context.ok():  # it was interrupted
+        if not node.context.ok():  # it was interrupted
             raise
-        note(f'{_what(request)}: {_reason(error)}')
+        if isinstance(request, ChangeState.Request):
+            note(_refusal(node, request.transition))
+        else:
+            service = type(request).__name__.removesuffix('_Request')
+            note(f'service {service} failed: {one_line(error)}')
         return response
 
 
-def _what(request: Any) -> str:
-    if isinstance(request, ChangeState.Request):
-        wanted = request.transition
-        return f'lifecycle transition {wanted.label or wanted.id} was refused'
-    return f'service {type(request).__name__.removesuffix("_Request")} failed'
-
-
-def _reason(error: Exception) -> str:
-    # What follows is the place in the C code of rcl.
-    return one_line(error).split(', at /')[0]
+def _refusal(node: Any, wanted: Any) -> str:
+    # The error of rcl names neither the state nor what fits; rclpy tells both only by services.
+    machine = node._state_machine
+    fitting = ', '.join(transition[1] for transition in machine.available_transitions)
+    return (
+        f'lifecycle transition {wanted.label or wanted.id} was refused: the node is '
+        f'{machine.current_state[1]}; give {fitting or "none, and restart it"}'
+    )
