@@ -39,6 +39,7 @@ import cv2
 from depthforge_ros.ros.messages import image_message
 from depthforge_ros.ros.session import own_node
 from depthforge_ros.ros.topics import camera_topic
+from depthforge_ros.ros.transport import enlarge_shared_memory
 from diagnostic_msgs.msg import DiagnosticArray
 import numpy as np
 from rclpy.executors import SingleThreadedExecutor
@@ -46,9 +47,6 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 RESULTS = Path('benchmarks/results/node.json')
-PROFILES = Path('config/fastdds.xml')
-PROFILES_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
-"""Of Jazzy, and of Kilted and later."""
 HEIGHT, WIDTH = 1280, 1920
 SIX = ('front', 'front_left', 'front_right', 'rear', 'rear_left', 'rear_right')
 WARM_UP_S = 1.0
@@ -94,8 +92,7 @@ CASES = (
 def main() -> int:
     """Measure all cases and write the figures."""
     args = _arguments()
-    for name in PROFILES_VARIABLES:
-        os.environ.setdefault(name, str(PROFILES.resolve()))
+    enlarge_shared_memory()
     duration_s = QUICK_S if args.quick else args.duration_s
     cases = [
         measure(case, duration_s, with_gil=args.gil)

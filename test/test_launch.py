@@ -10,7 +10,6 @@ from pathlib import Path
 import re
 from types import SimpleNamespace
 from typing import Any
-import xml.etree.ElementTree as ET
 
 from depthforge_ros.cli.compile import add_arguments
 from depthforge_ros.engine import COMPILERS, ENGINES
@@ -297,11 +296,3 @@ def test_configurations_name_real_parameters_with_allowed_values(name: str) -> N
     for key, value in parameters_of(ROOT / 'config' / name).items():
         assert is_ours(key)
         check(key, value)
-
-
-def test_shared_memory_holds_large_images() -> None:
-    root = ET.parse(ROOT / 'config' / 'fastdds.xml').getroot()
-    namespace = {'dds': root.tag[1:].partition('}')[0]}
-    segment = root.find('.//dds:segment_size', namespace)
-    assert segment is not None
-    assert int(segment.text or 0) > 4 * 1920 * 1280 * 3

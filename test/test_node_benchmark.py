@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PROFILES = 'FASTRTPS_DEFAULT_PROFILES_FILE'
 
 
 @pytest.fixture
@@ -70,21 +69,3 @@ def test_percentiles_are_those_while_images_came_and_counts_those_after(
     figures = benchmark.measure(benchmark.CASES[0], 7.0, with_gil=False)
     assert figures['latency_ms_p50'] == 7.0
     assert (figures['sent'], figures['published'], figures['lost']) == (20, 20, 0)
-
-
-@pytest.mark.parametrize('given', ['', '/mine.xml'])
-def test_fast_dds_gets_shared_memory_unless_it_is_told_otherwise(
-    benchmark: ModuleType, given: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    seen = []
-
-    def measure(*_: Any, **__: Any) -> dict[str, float]:
-        seen.append(os.environ[PROFILES])
-        return {'latency_ms_p50': 0.0, 'latency_ms_p99': 0.0, 'lost': 0}
-
-    monkeypatch.chdir(ROOT)
-    monkeypatch.setattr(benchmark, 'measure', measure)
-    monkeypatch.setattr(sys, 'argv', ['node.py', '--quick', '--json', str(tmp_path / 'json')])
-    monkeypatch.setattr(os, 'environ', {PROFILES: given} if given else {})
-    assert benchmark.main() == 0
-    assert set(seen) == {given or str(ROOT / 'config' / 'fastdds.xml')}

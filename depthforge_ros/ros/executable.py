@@ -51,8 +51,10 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
         signal.signal(number, leaving)
     from depthforge_ros.allocator import keep_freed_memory
     from depthforge_ros.ros import running
+    from depthforge_ros.ros.transport import enlarge_shared_memory
 
     keep_freed_memory()
+    enlarge_shared_memory()
     code = running.run(args, on_ready=leaving.in_order)
     sys.stdout.flush()
     sys.stderr.flush()

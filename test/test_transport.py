@@ -1,0 +1,72 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Shared memory that is large enough for what the node publishes."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Any
+import xml.etree.ElementTree as ET
+
+from depthforge_ros.resources import share_directory
+from depthforge_ros.ros.transport import (
+    enlarge_shared_memory,
+    PROFILES_VARIABLES,
+    TRANSPORTS_VARIABLE,
+)
+from node_support import DEPTH, make_image
+import pytest
+from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+from sensor_msgs.msg import Image
+
+BEST_EFFORT = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT)
+FRAMES = 20
+
+
+@pytest.mark.parametrize(
+    'given',
+    [
+        {},
+        {PROFILES_VARIABLES[0]: '/mine.xml'},
+        {PROFILES_VARIABLES[1]: ''},
+        {TRANSPORTS_VARIABLE: 'UDPv4'},
+    ],
+)
+def test_what_the_user_chose_counts(
+    given: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, 'environ', dict(given))
+    enlarge_shared_memory()
+    ours = str(share_directory() / 'config' / 'fastdds.xml')
+    assert os.environ == (given or dict.fromkeys(PROFILES_VARIABLES, ours))
+
+
+def test_shared_memory_holds_large_images() -> None:
+    root = ET.parse(share_directory() / 'config' / 'fastdds.xml').getroot()
+    namespace = {'dds': root.tag[1:].partition('}')[0]}
+    segment = root.find('.//dds:segment_size', namespace)
+    assert segment is not None
+    assert int(segment.text or 0) > 4 * 1920 * 1280 * 3
+
+
+def test_large_depth_reaches_a_reader_that_asks_for_nothing_twice(
+    peer: Any, start_node: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (*PROFILES_VARIABLES, TRANSPORTS_VARIABLE):
+        monkeypatch.delenv(name, raising=False)
+    with start_node('-p', 'engine:=null') as process:
+        depths: list[Any] = []
+        peer.node.create_subscription(Image, DEPTH, depths.append, BEST_EFFORT)
+        peer.spin_until(lambda: peer.node.count_publishers(DEPTH))
+        publisher = peer.publisher(Image, '/image')
+        # The camera of this process has the default memory, 512 KiB; the depth would fill that.
+        message = make_image(1, height=256, width=512)
+        peer.spin_until(lambda: depths or publisher.publish(message) or peer.spin_for(0.2))
+        for number in range(2, FRAMES):
+            message.header.stamp.sec = number
+            publisher.publish(message)
+            peer.spin_until(
+                lambda number=number: depths[-1].header.stamp.sec == number, timeout_s=5.0
+            )
+        assert process.end(signal.SIGTERM)[0] == 0
