@@ -16,6 +16,7 @@ from depthforge_ros.engine.artefact import (
     FORMAT,
     make_engines_directory,
     read,
+    stored,
 )
 from depthforge_ros.errors import UserError
 import pytest
@@ -152,6 +153,15 @@ def test_folders_for_engines_are_ones_own_under_an_open_umask(
     for one in engine.parent.iterdir():
         one.rename(engines_directory() / one.name)
     read(engines_directory() / engine.name)
+
+
+def test_a_file_is_no_folder_for_engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / 'engines'
+    file.touch()
+    monkeypatch.setenv(ENGINES_VARIABLE, str(file))
+    for ask in (make_engines_directory, lambda: stored('depthforge_tiny', 'openvino')):
+        with pytest.raises(UserError, match='engines, a file; name a folder'):
+            ask()
 
 
 def test_a_folder_from_which_nothing_is_read_gets_no_engines(

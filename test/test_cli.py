@@ -28,6 +28,14 @@ def test_help_lists_every_command_and_needs_neither_torch_nor_ros() -> None:
         assert any(line.split()[:1] == [name] for line in lines)
 
 
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(['--version']) == 0
+    setup = (Path(__file__).resolve().parents[1] / 'setup.py').read_text(encoding='utf-8')
+    version = re.search(r"version='(.+)'", setup)
+    assert version
+    assert capsys.readouterr().out == f'depthforge {version[1]}\n'
+
+
 @pytest.mark.parametrize('name', COMMANDS)
 def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:

@@ -247,7 +247,10 @@ def test_replay_loses_no_frame_of_a_relative_topic(
     topic: str, namespace: str, resolved: str
 ) -> None:
     _, start = load('replay.launch.py')
-    node, record, *_ = start(bag='in', output='out', image_topic=topic, namespace=namespace)
+    transport = 'compressed' if topic.endswith('compressed') else ''
+    node, record, *_ = start(
+        bag='in', output='out', image_topic=topic, namespace=namespace, image_transport=transport
+    )
     assert node.named['remappings'][0] == ('image', topic)
     overrides = node.named['parameters'][1]
     subscribed = f'qos_overrides.{resolved}.subscription'

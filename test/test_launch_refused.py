@@ -85,6 +85,18 @@ def test_raw_images_of_a_compressed_topic(name: str) -> None:
     assert 'leave /compressed out' in refusal(name, image_topic=topic, image_transport='raw')
 
 
+def test_the_file_of_parameters_says_what_the_images_are(tmp_path: Path) -> None:
+    for transport, topic in (('compressed', '/a/compressed'), ('raw', '/a'), (None, '/a')):
+        file = tmp_path / 'mine.yaml'
+        text = '' if transport is None else f'{{image_transport: {transport}}}'
+        file.write_text(f'/**: {{ros__parameters: {text}}}')
+        _, start = load('depthforge.launch.py')
+        assert start(params_file=str(file), image_topic=topic)
+        if transport != 'compressed':
+            given = {'params_file': str(file), 'image_topic': '/a/compressed'}
+            assert 'image_transport:=compressed' in refusal('depthforge.launch.py', **given)
+
+
 @pytest.mark.parametrize('size', ['', '512', '512x', 'x512', '0x1024', '512.5x1024', '5x5x5'])
 def test_sizes_to_build_for(size: str) -> None:
     said = refusal('depthforge.launch.py', build_only='true', build_size=size)

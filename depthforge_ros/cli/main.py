@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 import importlib
+from importlib import metadata
 import signal
 import sys
 import threading
@@ -81,6 +82,9 @@ def _run(arguments: list[str]) -> int:
     if name in ('-h', '--help'):
         print(_overview())
         return 0
+    if name == '--version':
+        print(f'depthforge {metadata.version("depthforge_ros")}')
+        return 0
     if name not in COMMANDS:
         raise UserError(f'command {name!r} is not known; choose one of {", ".join(COMMANDS)}')
     module = importlib.import_module(COMMANDS[name])
@@ -110,7 +114,7 @@ def _parser(name: str, module: ModuleType) -> argparse.ArgumentParser:
 
 
 def _overview() -> str:
-    lines = ['usage: depthforge COMMAND ...', '', 'commands:']
+    lines = ['usage: depthforge COMMAND ... | --version', '', 'commands:']
     for name, path in COMMANDS.items():
         lines.append(f'  {name:<10} {importlib.import_module(path).HELP}')
     lines += ['', 'depthforge COMMAND --help says the options, their units and defaults.']

@@ -18,7 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('images', type=Path, help='folder of images, taken in the order of names')
     parser.add_argument('--camera-info', type=Path, required=True, metavar='YAML',
                         help='camera file as camera_calibration writes it; may also hold rate_hz, '
-                        'label_space, depth_encoding: inverse and depth_scale')  # fmt: skip
+                        'camera_height_m, label_space, depth_encoding: inverse and depth_scale'
+                        )  # fmt: skip
     parser.add_argument('--output', type=Path, required=True, metavar='BAG', help='folder to make')
     parser.add_argument('--rate-hz', type=float, metavar='HZ',
                         help='images per second; by default rate_hz of the camera file'

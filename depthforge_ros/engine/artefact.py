@@ -99,6 +99,8 @@ def engines_directory() -> Path:
     """Folder of compiled engines: $DEPTHFORGE_ENGINES, or in the user's cache."""
     named = os.environ.get(ENGINES_VARIABLE)
     if named:
+        if Path(named).is_file():
+            raise UserError(f'{ENGINES_VARIABLE} is {named}, a file; name a folder')
         return Path(named)
     cache = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache')
     return cache / 'depthforge' / 'engines'

@@ -128,13 +128,23 @@ class Comparison:
     rows: list[Row]
 
     def failures(self, gates: Sequence[Gate]) -> list[str]:
-        """Say in a line each which run does not pass which gate; a missing figure does not."""
+        """
+        Say in a line each which run does not pass which gate; a missing figure does not.
+
+        UserError where the first run does not have it, so that there is nothing to pass.
+        """
         rows = {row.name: row for row in self.rows}
+        for gate in gates:
+            if gate.name not in rows or rows[gate.name].values[0] is None:
+                raise UserError(
+                    f'gate {gate.name}: {self.runs[0]} does not have that figure; judge with what '
+                    'it needs, such as labels for miou, or leave the gate out'
+                )
         return [
             line
             for gate in gates
             for number in range(1, len(self.runs))
-            if (line := self._failure(gate, rows.get(gate.name), number))
+            if (line := self._failure(gate, rows[gate.name], number))
         ]
 
     def to_json(self) -> dict[str, Any]:
@@ -151,10 +161,10 @@ class Comparison:
             },
         }
 
-    def _failure(self, gate: Gate, row: Row | None, number: int) -> str | None:
-        difference = row.differences[number] if row else None
+    def _failure(self, gate: Gate, row: Row, number: int) -> str | None:
+        difference = row.differences[number]
         if difference is None:
-            return f'{gate.name}: {self.runs[number]} or {self.runs[0]} does not have it'
+            return f'{gate.name}: {self.runs[number]} does not have it, {self.runs[0]} does'
         worse = -difference.value if HIGHER_IS_BETTER[gate.name] else difference.value
         if worse <= gate.allowed:
             return None

@@ -26,6 +26,8 @@ COMPILED = ('openvino', 'inductor', 'tensorrt')
 """Engines that `depthforge compile` makes; PyTorch is not imported here to ask for them."""
 ENGINES = ['', 'auto', 'eager', 'bf16', 'int8', 'cuda_graph', *COMPILED, 'null']
 BOOLEAN = ['true', 'false']
+READ_FROM_FILE = ('model', 'device', 'engine', 'image_transport')
+"""Parameters whose value in params_file matters before the node starts."""
 
 
 def argument(
@@ -119,7 +121,8 @@ def camera_names(given: Mapping[str, str]) -> list[str]:
 def inputs(given: Mapping[str, str], cameras: Sequence[str] = ('',)) -> list[tuple[str, str]]:
     """Remap what the node reads of each camera; {camera} in a topic stands for its name."""
     image = given['image_topic']
-    if given['image_transport'] == 'raw' and image.endswith('/compressed'):
+    transport = given['image_transport'] or _in_file(_params_path(given)).get('image_transport')
+    if transport != 'compressed' and image.endswith('/compressed'):
         raise UserError(
             f'image_topic {image!r} came with image_transport raw; leave /compressed out, or give '
             'image_transport:=compressed'
@@ -221,7 +224,7 @@ def _params_path(given: Mapping[str, str]) -> Path:
 
 
 def _in_file(path: Path) -> dict[str, str]:
-    """Read the parameters that a file gives the node, as far as they concern its engine."""
+    """Read the parameters that a file gives the node, as far as they matter here."""
     try:
         nodes = yaml.safe_load(path.read_text(encoding='utf-8'))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -230,7 +233,7 @@ def _in_file(path: Path) -> dict[str, str]:
     for name, one in _mapping(nodes, path).items():
         if str(name).endswith(('**', 'depthforge')):
             values = _mapping(_mapping(one, path).get('ros__parameters'), path)
-            found |= {key: values[key] for key in ('model', 'device', 'engine') if key in values}
+            found |= {key: values[key] for key in READ_FROM_FILE if key in values}
     # ROS takes a bare null for text, as the name of that engine.
     return {key: 'null' if value is None else str(value) for key, value in found.items()}
 
