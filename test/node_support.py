@@ -60,8 +60,10 @@ def count(node: Any) -> Any:
     return node._rig.cameras[0].statistics.snapshot()
 
 
-def change_state(peer: Any, transition: int) -> bool:
-    request = ChangeState.Request(transition=Transition(id=transition))
+def change_state(peer: Any, transition: int | str) -> bool:
+    """Ask for a transition, by its id or its label."""
+    key = 'label' if isinstance(transition, str) else 'id'
+    request = ChangeState.Request(transition=Transition(**{key: transition}))
     return bool(_call(peer, ChangeState, request).success)
 
 
@@ -151,7 +153,7 @@ def node_in_process(*, watched: bool = True, **values: Any) -> Iterator[Any]:
             watcher.create_subscription(DiagnosticArray, '/diagnostics', print, 1)
             while not node._is_watched():
                 time.sleep(0.01)
-        assert node.start()
+        node.start()
         thread.start()
         yield node
     finally:

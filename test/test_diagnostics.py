@@ -218,6 +218,26 @@ def test_a_pause_begins_the_recent_figures_anew(clock: Time) -> None:
     assert (snapshot.recently_published, snapshot.published) == (3, 43)
 
 
+def test_old_latencies_turn_no_level(clock: Time) -> None:
+    statistics = Statistics()
+    answer(statistics, latency_ms=60.0)
+    limits = dataclasses.replace(LIMITS, min_rate_hz=0.0)
+    assert 'latency is 60 ms' in status_of(statistics, limits=limits).message
+    clock.now_s += 6.0
+    assert 'latency' not in status_of(statistics, limits=limits).message
+
+
+def test_no_more_than_all_frames_are_dropped(clock: Time) -> None:
+    statistics = Statistics()
+    for _ in range(2):
+        statistics.received()
+    clock.now_s += 6.0
+    statistics.received()
+    for _ in range(2):
+        statistics.dropped('replaced')
+    assert '100% of the frames dropped' in status_of(statistics).message
+
+
 def test_dropped_frames_turn_the_level_by_reason_and_share(healthy: Statistics) -> None:
     def drop(reason: str, frames: int) -> Any:
         for _ in range(frames):

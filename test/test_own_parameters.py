@@ -74,6 +74,21 @@ def test_a_camera_that_is_no_longer_named_has_none(peer: Any, later: list[str]) 
         assert {name.partition('.')[0] for name in own} == set(filter(None, later))
 
 
+def test_start_values_count_when_their_camera_is_named(peer: Any) -> None:
+    started = {'a.max_rate_hz': 'null', 'b.max_rate_hz': 5000.0, 'c.camera_height_m': 1.5}
+    with node_in_process(autostart=False, **started) as node:
+        for _ in range(2):
+            assert put(peer, 'cameras', ['a', 'c'])[0]
+            wanted = {'a.max_rate_hz': None, 'c.camera_height_m': 1.5}
+            assert values(peer, list(wanted)) == wanted
+            assert put(peer, 'cameras', [''])[0]
+        is_done, reason = put(peer, 'cameras', ['b', 'c'])
+        expected = 'parameter b.max_rate_hz: 5000.0 was given, allowed is a number'
+        assert (is_done, expected in reason) == (False, True), reason
+        assert node._config.cameras == ('',)
+        assert node.get_parameter('cameras').value == ['']
+
+
 @pytest.mark.parametrize(
     ('name', 'value', 'text'),
     [

@@ -104,6 +104,18 @@ def test_no_remedy_is_made_up() -> None:
     assert 'set to' not in told
 
 
+def test_the_remedy_is_for_the_end_that_does_not_fit() -> None:
+    event = SimpleNamespace(last_policy_kind=QoSPolicyKind.DEADLINE)
+    own, fitting, unfit = (
+        QoSProfile(depth=1, deadline=Duration(nanoseconds=number)) for number in (100, 200, 50)
+    )
+    peers = [SimpleNamespace(qos_profile=one) for one in (fitting, unfit)]
+    told = _mismatch(event, MASK, own, 'publisher', peers)
+    assert 'is 100 here and 50 at the other end' in told
+    told = _mismatch(event, '/image', own, 'subscription', peers)
+    assert 'is 100 here and 200 at the other end' in told
+
+
 def test_a_reader_of_diagnostics_that_does_not_fit_is_told_too(peer: Any) -> None:
     with node_in_process() as node:
         peer.node.create_subscription(DiagnosticArray, '/diagnostics', print, LATCHED)

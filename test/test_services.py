@@ -30,7 +30,7 @@ def test_a_transition_that_does_not_fit_is_refused(peer: Any, start_node: Any) -
         for fitting, others, remedy in (
             (
                 None,
-                (Transition.TRANSITION_ACTIVATE, Transition.TRANSITION_CLEANUP, UNKNOWN),
+                (Transition.TRANSITION_ACTIVATE, Transition.TRANSITION_CLEANUP, UNKNOWN, 'fly'),
                 'the node is unconfigured; give configure, shutdown',
             ),
             (
@@ -43,6 +43,7 @@ def test_a_transition_that_does_not_fit_is_refused(peer: Any, start_node: Any) -
                 (
                     Transition.TRANSITION_CONFIGURE,
                     Transition.TRANSITION_UNCONFIGURED_SHUTDOWN,
+                    'activate',
                 ),
                 'the node is active; give deactivate, shutdown',
             ),

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+import os
 from pathlib import Path
 import random
 import re
@@ -23,12 +24,14 @@ MOMENTS_S = [round(SOURCE.uniform(0.0, 6.0), 2) for _ in range(8)]
 """After the handlers are there: while PyTorch and the model load, and while the node spins."""
 
 PROGRAM = """
-import os, signal, sys, time
+import os, pathlib, re, signal, sys, time
 from depthforge_ros.ros import executable, node, rig
 import rclpy
 from rclpy.executors import SingleThreadedExecutor as executor_type
 
 def strike():
+    maps = pathlib.Path('/proc/self/maps').read_text()
+    print('in memory', *set(re.findall(r'/dev/shm/fastrtps_[0-9a-f]+', maps)), file=sys.stderr)
     print('struck at', time.monotonic(), file=sys.stderr, flush=True)
     os.kill(os.getpid(), signal.{signal})
 
@@ -42,18 +45,25 @@ def load_for_long(*args, **options):
     strike()
     time.sleep(60.0)
 
+def hang(*_):
+    strike()
+    time.sleep(60.0)
+
+def start_and_hang(self, start=node.DepthforgeNode.start):
+    start(self)
+    self._rig._worker.put(self._rig.cameras[0], None)
+
 def drain_in_vain(worker, timeout_s):
     strike()
     time.sleep(timeout_s)
     return {{}}
 
 def deactivate_later(self, start=node.DepthforgeNode.start):
+    start(self)
     self.create_timer(0.01, self.trigger_deactivate)
-    return start(self)
 
 def configure_later(self):
     self.create_timer(0.01, self.trigger_configure)
-    return True
 
 {change}
 executable.main()
@@ -66,10 +76,14 @@ CHANGES = {
     'loading_for_a_manager': 'node.load_engine = load_for_long\n'
     'node.DepthforgeNode.start = configure_later',
     'draining': 'rig.Worker.stop = drain_in_vain\nnode.DepthforgeNode.start = deactivate_later',
+    'a_frame_hangs': 'rig.Rig._answer = hang\nnode.DepthforgeNode.start = start_and_hang',
     'spinning': IN_SPIN,
     'closing': f'{IN_SPIN}\nnode.DepthforgeNode.close = struck(node.DepthforgeNode.close)',
     'closed': f'{IN_SPIN}\nrclpy.try_shutdown = struck(rclpy.try_shutdown)',
 }
+
+WITHOUT_MEMORY = ('before_ros', 'with_ros_before_the_node')
+"""Where there is no node."""
 
 
 def wait_for_handlers(pid: int) -> None:
@@ -79,6 +93,12 @@ def wait_for_handlers(pid: int) -> None:
         time.sleep(0.005)
         status = Path(f'/proc/{pid}/status').read_text()
         caught = int(re.findall(r'SigCgt:\s*(\w+)', status)[0], 16)
+
+
+def shared_memory(pid: int) -> set[Path]:
+    """Find the segments of Fast DDS that a process has in use; they lie in the memory."""
+    maps = Path(f'/proc/{pid}/maps').read_text()
+    return {Path(name) for name in re.findall(r'/dev/shm/fastrtps_[0-9a-f]{16}\b', maps)}
 
 
 def in_time(ended_after_s: Callable[[], float]) -> bool:
@@ -95,9 +115,11 @@ def test_signals_at_any_moment(start_node: Any, after_s: float) -> None:
             wait_for_handlers(process.process.pid)
             time.sleep(after_s)
             begun_s = time.monotonic()
+            segments = shared_memory(process.process.pid)
             code, errors = process.end(number)
             took_s = time.monotonic() - begun_s
         assert (code, 'Traceback' in errors) == (0, False), errors
+        assert not any(map(Path.exists, segments))
         return took_s
 
     assert in_time(ended_after_s)
@@ -113,6 +135,9 @@ def test_signals_at_the_seams(start_node: Any, change: str, name: str) -> None:
             code, errors = process.end()
             ended_s = time.monotonic()
         assert (code, 'Traceback' in errors) == (0, False), errors
+        segments = re.findall(r'/dev/shm/\w+', errors)
+        assert bool(segments) == (change not in WITHOUT_MEMORY)
+        assert not any(map(os.path.exists, segments))
         return ended_s - float(re.findall(r'struck at (\S+)', errors)[-1])
 
     assert in_time(ended_after_s)

@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import os
 import signal
+from types import SimpleNamespace
 from typing import Any
 import xml.etree.ElementTree as ET
 
 from depthforge_ros.resources import share_directory
 from depthforge_ros.ros.transport import (
     enlarge_shared_memory,
+    LEAST_FREE_MIB,
     PROFILES_VARIABLES,
     TRANSPORTS_VARIABLE,
 )
@@ -42,12 +44,26 @@ def test_what_the_user_chose_counts(
     assert os.environ == (given or dict.fromkeys(PROFILES_VARIABLES, ours))
 
 
+def test_a_small_shared_memory_is_left_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for free_mib in (64, 127, 128):
+        given: dict[str, str] = {}
+        monkeypatch.setattr(os, 'environ', given)
+        free = SimpleNamespace(f_bavail=free_mib, f_frsize=2**20)
+        monkeypatch.setattr(os, 'statvfs', lambda _, free=free: free)
+        enlarge_shared_memory()
+        assert bool(given) == (free_mib == 128)
+        said = f'/dev/shm has {free_mib} MiB free' in capsys.readouterr().err
+        assert said == (free_mib < 128)
+
+
 def test_shared_memory_holds_large_images() -> None:
     root = ET.parse(share_directory() / 'config' / 'fastdds.xml').getroot()
     namespace = {'dds': root.tag[1:].partition('}')[0]}
     segment = root.find('.//dds:segment_size', namespace)
     assert segment is not None
-    assert int(segment.text or 0) > 4 * 1920 * 1280 * 3
+    assert 4 * 1920 * 1280 * 3 < int(segment.text or 0) <= LEAST_FREE_MIB * 2**20 // 2
 
 
 def test_large_depth_reaches_a_reader_that_asks_for_nothing_twice(

@@ -22,7 +22,6 @@ from depthforge_ros.ros.parameters import NodeConfig
 from depthforge_ros.ros.qos import create_publisher, create_subscription
 from depthforge_ros.ros.statistics import (
     DEACTIVATED,
-    NO_SUBSCRIBERS,
     RATE_LIMITED,
     REPLACED,
     Statistics,
@@ -120,13 +119,15 @@ class Camera:
             self._node.destroy_subscription(self._subscriptions.pop())
 
     def destroy(self) -> None:
-        """Free the publishers."""
+        """Free the publishers, and let go of the node."""
+        self.unsubscribe()
         for publisher in self._publishers.values():
             self._node.destroy_lifecycle_publisher(publisher)
         self._publishers.clear()
         if self._label_info is not None:
             self._node.destroy_lifecycle_publisher(self._label_info)
             self._label_info = None
+        del self._node, self._is_watched
 
     def answer(
         self,
@@ -141,9 +142,6 @@ class Camera:
         begun_s = time.perf_counter()
         header = frame.message.header
         publishers = dict(self._publishers)
-        if not publishers or not all(one.is_activated for one in publishers.values()):
-            self.statistics.dropped(DEACTIVATED)
-            return
         metric = self.metric.measure(header, rgb, result)
         measured_s = time.perf_counter()
         answer = Answer(header, rgb, result, self._label_space, overlay_alpha, self.canvas, metric)
@@ -153,6 +151,9 @@ class Camera:
             for name, publisher in publishers.items()
             if publisher.get_subscription_count()
         ]
+        if not publishers or not all(one.is_activated for one in publishers.values()):
+            self.statistics.dropped(DEACTIVATED)
+            return
         for publisher, message in messages:
             if message is not None:
                 publisher.publish(message)
@@ -168,9 +169,8 @@ class Camera:
         )
 
     def pass_over(self) -> None:
-        """Count a frame that nobody asked for; the recent figures begin anew after it."""
-        self.statistics.dropped(NO_SUBSCRIBERS)
-        self.statistics.pause()
+        """Count a frame that nobody asked for."""
+        self.statistics.passed_over()
 
     def drop(self, error: Exception) -> None:
         """Count a frame that has no answer, and say why in one line."""

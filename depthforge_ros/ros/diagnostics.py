@@ -79,7 +79,9 @@ def idle_status(
     """
     level, message = _idle(failure, under_way, 'not configured')
     if is_finalized:
-        level, message = DiagnosticStatus.STALE, 'finalized; only a restart brings the node back'
+        level = DiagnosticStatus.ERROR if failure else DiagnosticStatus.STALE
+        reason = f' ({failure})' if failure else ''
+        message = f'finalized{reason}; only a restart brings the node back'
     values = [KeyValue(key='last_error', value=last_error)]
     return DiagnosticStatus(level=level, name=name, message=message, values=values)
 
@@ -136,7 +138,7 @@ def _warnings(
     if text := _slow(snapshot, limits):
         yield text
     latency_ms = snapshot.percentiles_ms.get('latency', (0.0, 0.0))[0]
-    if 0.0 < limits.max_latency_ms < latency_ms:
+    if snapshot.recently_published and 0.0 < limits.max_latency_ms < latency_ms:
         yield f'latency is {latency_ms:.0f} ms, max_latency_ms is {limits.max_latency_ms:g}'
     if (share := _drop_share(snapshot)) > limits.max_drop_share:
         yield f'{share:.0%} of the frames dropped, max_drop_share is {limits.max_drop_share:g}'
@@ -185,10 +187,11 @@ def _faults(snapshot: Snapshot) -> dict[str, int]:
 
 def _drop_share(snapshot: Snapshot) -> float:
     """Share of the recent frames that got no answer, of those that were asked for."""
-    recent = snapshot.recently_dropped  # none of NO_SUBSCRIBERS: a pause follows each
+    recent = snapshot.recently_dropped  # none of NO_SUBSCRIBERS: each begins them anew
     not_asked_for = recent.get(RATE_LIMITED, 0)
     dropped = sum(recent.values()) - not_asked_for
-    return dropped / max(snapshot.recently_received - not_asked_for, 1)
+    # Frames in work for long were received before those that are counted here.
+    return min(1.0, dropped / max(snapshot.recently_received - not_asked_for, 1))
 
 
 def _figures(snapshot: Snapshot) -> dict[str, str]:

@@ -4,7 +4,8 @@
 The executable `depthforge_node`: the node, and a quick end at any moment.
 
 Loading PyTorch or a model takes seconds, and so does the interpreter's own end with them loaded. A
-signal ends the first at once, and the second is left out: the node has freed everything by then.
+signal ends the first, within GRACE_S, and the second is left out: the node has freed everything by
+then, the shared memory of its images too.
 """
 
 from __future__ import annotations
@@ -17,31 +18,40 @@ import threading
 from typing import Any, NoReturn
 
 GRACE_S = 1.2
-"""Time that a node that spins gets to end in order."""
+"""Time that a node gets to end in order."""
 
 
 class Leaving:
     """
-    What a signal does: it ends the process at once, until there is a node that ends in order.
+    What a signal does; ROS's own handlers call this one too.
 
-    ROS's own handlers, which end that node's spinning, call this one too.
+    It ends the process at once while there is nothing to free, then it interrupts what runs, once,
+    and leaves a node that ends already alone.
     """
 
     def __init__(self) -> None:
-        self._in_order = False
+        self._is_bare = True
+        self._is_ending = False
 
-    def in_order(self) -> None:
-        """Leave it to the node from now on, for GRACE_S."""
-        self._in_order = True
+    def begin(self) -> None:
+        """Interrupt what comes now."""
+        self._is_bare = False
+
+    def end(self) -> None:
+        """Interrupt no more."""
+        self._is_ending = True
 
     def __call__(self, number: int, frame: Any) -> None:
         """Handle a signal."""
         del number, frame
-        if not self._in_order:
+        if self._is_bare:
             os._exit(0)
         watchdog = threading.Timer(GRACE_S, os._exit, (0,))
         watchdog.daemon = True
         watchdog.start()
+        if not self._is_ending:
+            self._is_ending = True
+            raise KeyboardInterrupt
 
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
@@ -55,7 +65,12 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
 
     keep_freed_memory()
     enlarge_shared_memory()
-    code = running.run(args, on_ready=leaving.in_order)
+    code = 0
+    try:
+        leaving.begin()
+        code = running.run(args, on_end=leaving.end)
+    except KeyboardInterrupt:  # before `run` or after it
+        pass
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

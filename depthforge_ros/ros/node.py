@@ -50,6 +50,8 @@ class DepthforgeNode(LifecycleNode):
         self._failure = ''
         self._under_way = ''
         """Transition in work."""
+        self._is_starting = False
+        """Whether the process ends, with the reason, where a transition fails."""
         self._is_finalized = False
         self._last_error = ''
         """Since configure began."""
@@ -64,12 +66,15 @@ class DepthforgeNode(LifecycleNode):
         )
         self._reporter = Reporter(self._report, lambda: self._config.diagnostics_period_s)
 
-    def start(self) -> bool:
-        """Configure and activate, if `autostart` says so; False where that failed, see the log."""
-        return not self._config.autostart or all(
-            trigger() == TransitionCallbackReturn.SUCCESS
-            for trigger in (self.trigger_configure, self.trigger_activate)
-        )
+    def start(self) -> None:
+        """Configure and activate, if `autostart` says so; raises UserError on failure."""
+        if not self._config.autostart:
+            return
+        self._is_starting = True
+        for trigger in (self.trigger_configure, self.trigger_activate):
+            if trigger() != TransitionCallbackReturn.SUCCESS:
+                raise UserError(self._last_error)
+        self._is_starting = False
 
     def close(self) -> None:
         """Stop and free everything, in whatever state; a frame that hangs is left behind."""
@@ -105,18 +110,18 @@ class DepthforgeNode(LifecycleNode):
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop and free from any state."""
         del state
-        self._under_way = 'shutdown'
-        self._stop()
-        self._free()
-        self._is_finalized = True
-        return TransitionCallbackReturn.SUCCESS
+        outcome = self._attempt('shutdown', self._end)
+        self._is_finalized = outcome == TransitionCallbackReturn.SUCCESS
+        return outcome
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Go back to unconfigured, from where the node can be configured anew."""
         del state
-        self._stop()
-        self._free()
-        return TransitionCallbackReturn.SUCCESS
+        reason = self._failure
+        outcome = self._attempt('error processing', self._end)
+        self._failure = self._failure or reason
+        self._is_finalized = outcome != TransitionCallbackReturn.SUCCESS
+        return outcome
 
     def _attempt(self, name: str, action: Callable[[], None]) -> TransitionCallbackReturn:
         """Run a transition that may fail: the reason is logged, and told on /diagnostics."""
@@ -126,7 +131,9 @@ class DepthforgeNode(LifecycleNode):
             action()
         except Exception as error:  # rclpy would swallow it without a word
             reason = one_line(error)
-            if self.context.ok():  # or else it was interrupted
+            if self._is_starting:
+                self._last_error = f'{name} failed: {reason}'
+            elif self.context.ok():  # or else it was interrupted
                 self._note(f'{name} failed: {reason}')
             if not isinstance(error, UserError):
                 self._failure = reason
@@ -195,6 +202,10 @@ class DepthforgeNode(LifecycleNode):
         if self._rig is not None:
             self._rig.stop(is_closing=is_closing)
 
+    def _end(self) -> None:
+        self._stop()
+        self._free()
+
     def _free(self) -> None:
         if self._rig is not None:
             with self._rig_lock:
@@ -216,7 +227,7 @@ class DepthforgeNode(LifecycleNode):
                 self.get_logger().error(f'no diagnostics: {one_line(error)}')
 
     def _statuses(self) -> list[Any]:
-        if self._rig is not None:
+        if self._rig is not None and not self._is_finalized:
             return [self._status(self._rig, camera) for camera in self._rig.cameras]
         return [
             idle_status(
@@ -284,7 +295,7 @@ class DepthforgeNode(LifecycleNode):
         try:
             for parameter in changed:
                 parameters.check(parameter.name, parameter.value)
-            parameters.read(self, changed)
+            parameters.check_own(self, parameters.read(self, changed).cameras)
         except UserError as error:
             return SetParametersResult(successful=False, reason=str(error))
         for parameter in changed:
@@ -312,8 +323,4 @@ class DepthforgeNode(LifecycleNode):
         if self._rig is not None:
             self._rig.reconfigure(self._config)
         elif 'cameras' in names:
-            try:
-                parameters.declare_own(self, self._config.cameras)
-            except UserError as error:
-                # A start value for a camera that is only named now; configure refuses it too.
-                self.get_logger().error(str(error))
+            parameters.declare_own(self, self._config.cameras)

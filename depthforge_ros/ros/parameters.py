@@ -222,7 +222,7 @@ def declare(node: Any) -> None:
 
 def declare_own(node: Any, cameras: tuple[str, ...]) -> None:
     """Declare what these cameras may have of their own, without a value, and that of no other."""
-    own = {f'{camera}.{key}': _FIELDS[key] for camera in filter(None, cameras) for key in OWN}
+    own = _own(cameras)
     for name in node.list_parameters([], ListParameters.Request.DEPTH_RECURSIVE).names:
         if '.' in name and is_ours(name) and name not in own:
             node.undeclare_parameter(name)
@@ -231,18 +231,29 @@ def declare_own(node: Any, cameras: tuple[str, ...]) -> None:
             _declare(node, name, one, None)
 
 
+def check_own(node: Any, cameras: tuple[str, ...]) -> None:
+    """Raise UserError where `declare_own` would, for a start value that is not allowed."""
+    for name in _own(cameras):
+        check(name, _start_value(node, name))
+
+
+def _own(cameras: tuple[str, ...]) -> dict[str, Field[Any]]:
+    return {f'{camera}.{key}': _FIELDS[key] for camera in filter(None, cameras) for key in OWN}
+
+
+def _start_value(node: Any, name: str) -> Any:
+    # rclpy tells it only by declaring, and the errors of that do not say what is allowed.
+    override = node._parameter_overrides.get(name)
+    value = None if override is None else override.value
+    return None if '.' in name and value == UNSET_IN_FILE else value
+
+
 def _declare(node: Any, name: str, one: Field[Any], default: Any) -> None:
-    # Untyped first: the errors of a typed declaration do not say what is allowed.
-    node.declare_parameter(name, None, ParameterDescriptor(dynamic_typing=True))
-    given = node.get_parameter(name).value
-    node.undeclare_parameter(name)
-    descriptor = _descriptor(one)
-    if default is None:
-        # rclpy reads no parameter at all where one of a fixed type is unset; `check` fixes it.
-        descriptor.dynamic_typing = True
-        if given == UNSET_IN_FILE:
-            given = None
+    given = _start_value(node, name)
     check(name, given)
+    descriptor = _descriptor(one)
+    # rclpy reads no parameter at all where one of a fixed type is unset; `check` fixes it.
+    descriptor.dynamic_typing = default is None
     value = default if given is None else given
     node.declare_parameter(name, value, descriptor, ignore_override=True)
 

@@ -12,6 +12,8 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
 from rclpy.exceptions import InvalidParameterTypeException
 from rclpy.qos import (
+    qos_check_compatible,
+    QoSCompatibility,
     QoSDurabilityPolicy,
     QoSHistoryPolicy,
     QoSLivelinessPolicy,
@@ -128,6 +130,7 @@ def _checked(qos: Any) -> SetParametersResult:
 def _mismatch(event: Any, topic: str, own: Any, entity: str, peers: Sequence[Any]) -> str:
     """Name the topic, the policy of both sides and how to bring them together."""
     others = [peer.qos_profile for peer in peers]
+    others = [other for other in others if not _fits(own, other, entity)] or others
     policy = next((one for one in POLICIES if one == event.last_policy_kind), None)
     if policy == QoSPolicyKind.LIVELINESS and not _other(own, others, 'liveliness'):
         policy = QoSPolicyKind.LIVELINESS_LEASE_DURATION  # DDS has both in one policy
@@ -145,6 +148,11 @@ def _mismatch(event: Any, topic: str, own: Any, entity: str, peers: Sequence[Any
         f'passes; restart the node with qos_overrides.{topic}.{entity}.{name} set to {theirs}, or '
         f'set {ours} at the other end'
     )
+
+
+def _fits(own: Any, other: Any, entity: str) -> bool:
+    offered, wanted = (own, other) if entity == 'publisher' else (other, own)
+    return bool(qos_check_compatible(offered, wanted)[0] != QoSCompatibility.ERROR)
 
 
 def _other(own: Any, others: Sequence[Any], policy: str) -> str:

@@ -32,7 +32,7 @@ import numpy.typing as npt
 
 DRAIN_TIMEOUT_S = 5.0
 """The longest that a deactivation waits for the batch in work."""
-CLOSE_TIMEOUT_S = 1.0
+CLOSE_TIMEOUT_S = 0.6
 """The same where the process is to end; less than `executable.GRACE_S`."""
 IN_WORK = 'still_in_work'
 """Reason of the UserError that passes by itself."""
@@ -142,15 +142,19 @@ class Rig:
             engine.restart()
         self._is_started = True
         self._worker = Worker(self._answer)
-        for camera in self.cameras:
-            camera.subscribe()
+        try:
+            for camera in self.cameras:
+                camera.subscribe()
+        except Exception:
+            self.stop(is_closing=True)
+            raise
 
     def stop(self, *, is_closing: bool) -> None:
         """Unsubscribe, answer the batch in work if it ends in time, and drop what waits."""
+        if self._worker is None or not self._is_started:
+            return
         for camera in self.cameras:
             camera.unsubscribe()
-        if self._worker is None:
-            return
         for camera in self._worker.stop(CLOSE_TIMEOUT_S if is_closing else DRAIN_TIMEOUT_S):
             camera.statistics.dropped(DEACTIVATED)
         self._is_started = False
@@ -164,8 +168,9 @@ class Rig:
         for camera in self.cameras:
             camera.destroy()
         self.cameras.clear()
-        # The executor may refer to the subscriptions, and so to this, until it wakes next.
-        del self._pipeline
+        # A batch that hangs refers to this, and the executor until it wakes next; neither may keep
+        # the engine, nor the node, whose shared memory would outlive the process.
+        del self._pipeline, self._node
 
     def _put(self, camera: Camera, frame: Frame) -> Frame | None:
         return frame if self._worker is None else self._worker.put(camera, frame)

@@ -17,25 +17,23 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 EXIT_USER_ERROR = 2
 
 
-def run(args: Sequence[str] | None = None, *, on_ready: Callable[[], None] = lambda: None) -> int:
+def run(args: Sequence[str] | None = None, *, on_end: Callable[[], None] = lambda: None) -> int:
     """
     Run the node until it is interrupted; 0 then, 2 where it could not start.
 
-    `on_ready` is called once it has started, and a signal no longer finds it loading.
+    `on_end` is called once it ends, and must not be interrupted any more.
     """
-    try:
-        rclpy.init(args=None if args is None else list(args))
-    except RuntimeError as error:
-        # What follows is the place in the C code of rcl.
-        return _refuse(UserError(str(error).split(', at /')[0]))
     node = executor = None
     try:
+        try:
+            rclpy.init(args=None if args is None else list(args))
+        except RuntimeError as error:
+            # What follows is the place in the C code of rcl.
+            return _refuse(UserError(str(error).split(', at /')[0]))
         node = DepthforgeNode()
-        if not node.start():
-            return EXIT_USER_ERROR if rclpy.ok() else 0
+        node.start()
         executor = SingleThreadedExecutor()
         executor.add_node(node)
-        on_ready()
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException, ROSInterruptException):
         pass
@@ -44,6 +42,7 @@ def run(args: Sequence[str] | None = None, *, on_ready: Callable[[], None] = lam
         if rclpy.ok():
             return _refuse(error)
     finally:
+        on_end()
         if node is not None:
             node.close()
         rclpy.try_shutdown()

@@ -17,7 +17,7 @@ def guard(node: Any, *, note: Callable[[str], None]) -> None:
     Answer requests that a callback raises on: with the response as far as it is filled in.
 
     For a lifecycle transition or a parameter that says no. `note` is told why, in one line.
-    rclpy raises out of `spin` instead, even for a transition that the present state lacks.
+    rclpy raises out of `spin` instead. A transition that the present state lacks is refused.
     """
     for service in node.services:
         service.callback = partial(_answer, service.callback, node, note)
@@ -30,24 +30,30 @@ def _answer(
     request: Any,
     response: Any,
 ) -> Any:
+    if isinstance(request, ChangeState.Request) and (
+        refusal := _refusal(node, request.transition)
+    ):
+        note(refusal)
+        response.success = False
+        return response
     try:
         return callback(request, response)
     except Exception as error:
         if not node.context.ok():  # it was interrupted
             raise
-        if isinstance(request, ChangeState.Request):
-            note(_refusal(node, request.transition))
-        else:
-            service = type(request).__name__.removesuffix('_Request')
-            note(f'service {service} failed: {one_line(error)}')
+        service = type(request).__name__.removesuffix('_Request')
+        note(f'service {service} failed: {one_line(error)}')
         return response
 
 
 def _refusal(node: Any, wanted: Any) -> str:
-    # The error of rcl names neither the state nor what fits; rclpy tells both only by services.
+    """Say why a transition does not fit the node's state; empty where it does."""
+    # rclpy raises for some of them, and is silent for others; neither names the state.
     machine = node._state_machine
-    fitting = ', '.join(transition[1] for transition in machine.available_transitions)
+    fitting = {transition[0]: transition[1] for transition in machine.available_transitions}
+    if wanted.label in fitting.values() if wanted.label else wanted.id in fitting:
+        return ''
     return (
         f'lifecycle transition {wanted.label or wanted.id} was refused: the node is '
-        f'{machine.current_state[1]}; give {fitting or "none, and restart it"}'
+        f'{machine.current_state[1]}; give {", ".join(fitting.values()) or "none, and restart it"}'
     )

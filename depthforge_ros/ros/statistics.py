@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import threading
 import time
 from typing import Generic, TypeVar
@@ -123,9 +123,7 @@ class Statistics:
     def pause(self) -> None:
         """Begin the recent figures anew: no frame was asked for until now."""
         with self._lock:
-            self._recent_since_s = time.monotonic()
-            for recent in (self._received_at, self._dropped_at, self._published_at):
-                recent.clear()
+            self._pause()
 
     def received(self) -> None:
         """Count a frame that the subscription delivered."""
@@ -140,6 +138,12 @@ class Statistics:
             self._dropped_at.add(reason)
             if error:
                 self._noted(error)
+
+    def passed_over(self) -> None:
+        """Count a received frame that nobody asked for, and begin the recent figures anew."""
+        with self._lock:
+            self._dropped[NO_SUBSCRIBERS] += 1
+            self._pause()
 
     def noted(self, error: str) -> None:
         """Keep what went wrong without a frame."""
@@ -159,7 +163,7 @@ class Statistics:
             error_at_s = self._last_error_at_s
             published = self._published_at.since(now_s - WINDOW_S)
             stages_ms = published or self._published_at.last()
-            return Snapshot(
+            snapshot = Snapshot(
                 received=self._received,
                 published=self._published,
                 dropped=dict(self._dropped),
@@ -169,11 +173,18 @@ class Statistics:
                 recently_dropped=Counter(self._dropped_at.since(now_s - WINDOW_S)),
                 input_rate_hz=self._received_at.rate_hz(now_s),
                 output_rate_hz=self._published_at.rate_hz(now_s),
-                percentiles_ms=_percentiles_ms(stages_ms),
+                percentiles_ms={},
                 last_received_s=self._last_received_s,
                 last_error=self._last_error,
                 last_error_age_s=None if error_at_s is None else now_s - error_at_s,
             )
+        # Without the lock: the threads of the frames need it.
+        return replace(snapshot, percentiles_ms=_percentiles_ms(stages_ms))
+
+    def _pause(self) -> None:
+        self._recent_since_s = time.monotonic()
+        for recent in (self._received_at, self._dropped_at, self._published_at):
+            recent.clear()
 
     def _noted(self, error: str) -> None:
         self._last_error, self._last_error_at_s = error, time.monotonic()

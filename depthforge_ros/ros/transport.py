@@ -5,12 +5,16 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from depthforge_ros.resources import share_directory
 
 PROFILES_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
 """Of Jazzy, and of Kilted and later."""
 TRANSPORTS_VARIABLE = 'FASTDDS_BUILTIN_TRANSPORTS'
+SHARED_MEMORY = '/dev/shm'
+LEAST_FREE_MIB = 128
+"""Twice the segment of config/fastdds.xml, which Fast DDS allocates at once and whole."""
 
 
 def enlarge_shared_memory() -> None:
@@ -19,8 +23,26 @@ def enlarge_shared_memory() -> None:
 
     To be called before rclpy.init. An image lies in the shared memory of the process that sends
     it, and by default is lost there at times from 512 KiB on. Nothing changes for a user who
-    chose profiles or transports, nor for another middleware than Fast DDS.
+    chose profiles or transports, nor for another middleware than Fast DDS, nor where too little
+    memory is free: if its segment does not fit, Fast DDS uses no shared memory at all.
     """
-    if not any(name in os.environ for name in (*PROFILES_VARIABLES, TRANSPORTS_VARIABLE)):
-        file = share_directory() / 'config' / 'fastdds.xml'
-        os.environ.update(dict.fromkeys(PROFILES_VARIABLES, str(file)))
+    if any(name in os.environ for name in (*PROFILES_VARIABLES, TRANSPORTS_VARIABLE)):
+        return
+    free_mib = _free_mib()
+    if free_mib < LEAST_FREE_MIB:
+        print(
+            f'{SHARED_MEMORY} has {free_mib} MiB free, and {LEAST_FREE_MIB} are needed so that no '
+            'large image gets lost; enlarge it (docker run --shm-size 1g, or --ipc host)',
+            file=sys.stderr,
+        )
+        return
+    file = share_directory() / 'config' / 'fastdds.xml'
+    os.environ.update(dict.fromkeys(PROFILES_VARIABLES, str(file)))
+
+
+def _free_mib() -> int:
+    try:
+        status = os.statvfs(SHARED_MEMORY)
+    except OSError:  # a system without it
+        return 0
+    return status.f_bavail * status.f_frsize // 2**20
