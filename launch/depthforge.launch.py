@@ -24,9 +24,10 @@ ARGUMENTS = (
 def start(context):
     """Build the nodes once the arguments have their values."""
     given = context.launch_configurations
+    launching.demand_one_camera(given)
     if given['build_only'] == 'true':
         return [launching.build(given)]
-    use_sim_time = given['use_sim_time'] == 'true'
+    use_sim_time = launching.sim_time(given)
     return [
         launching.node(given, {'use_sim_time': use_sim_time}, launching.inputs(given)),
         *launching.rviz(given, use_sim_time=use_sim_time),

@@ -36,6 +36,7 @@ ARGUMENTS = (
 def start(context):
     """Build node, player and recorder once the arguments have their values."""
     given = context.launch_configurations
+    launching.demand_one_camera(given)
     name = launching.node_name(given)
     remappings = launching.inputs(given)
     image_topic = full_name(given['image_topic'], node=name)

@@ -10,8 +10,8 @@ ARGUMENTS = (
     *launching.COMMON,
     launching.argument(
         'cameras',
-        'front,front_left,front_right,rear,rear_left,rear_right',
-        'Names of the cameras, with commas between them.',
+        '',
+        'Names of the cameras, with commas between them; empty leaves them to params_file.',
     ),
     launching.argument(
         'image_topic',
@@ -36,7 +36,7 @@ def start(context):
     cameras = launching.camera_names(given)
     if given['build_only'] == 'true':
         return [launching.build(given, cameras=len(cameras))]
-    use_sim_time = given['use_sim_time'] == 'true'
+    use_sim_time = launching.sim_time(given)
     overrides = {'use_sim_time': use_sim_time, 'cameras': cameras}
     return [
         launching.node(given, overrides, launching.inputs(given, cameras)),

@@ -217,6 +217,22 @@ def test_six_cameras_are_remapped_and_shown() -> None:
     assert node.named['parameters'][1]['cameras'] == file['cameras']
 
 
+def test_what_is_not_given_is_left_to_the_file(tmp_path: Path) -> None:
+    file = tmp_path / 'mine.yaml'
+    file.write_text(
+        '/**: {ros__parameters: {cameras: [left, right], use_sim_time: true, '
+        'image_transport: compressed}}'
+    )
+    _, start = load('six_cameras.launch.py')
+    node, rviz = start(params_file=str(file), rviz='true')
+    overrides = {'cameras': ['left', 'right'], 'use_sim_time': True}
+    assert node.named['parameters'] == [str(file), overrides]
+    assert rviz.named['parameters'] == [{'use_sim_time': True}]
+    assert node.named['remappings'][0] == ('left/image', '/left/image_raw/compressed')
+    (node,) = start(params_file=str(file), use_sim_time='false', cameras='front')
+    assert node.named['parameters'][1] == {'cameras': ['front'], 'use_sim_time': False}
+
+
 def test_replay_plays_into_the_node_and_records_it() -> None:
     _, start = load('replay.launch.py')
     node, record, wait, _ = start(bag='in', output='out', rate='2.0', image_topic='/camera')

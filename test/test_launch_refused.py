@@ -7,8 +7,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from depthforge_ros.errors import UserError
-from launch_support import FILES, load
+from launch_support import FILES, load, ROOT
 import pytest
+
+CONFIG = ROOT / 'config'
 
 
 def refusal(name: str, **given: str) -> str:
@@ -53,7 +55,7 @@ def test_images_of_no_topic(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    'cameras', ['', 'front,', 'front,,rear', 'front,rear,front', '1,2', 'front left', 'front-left']
+    'cameras', ['front,', 'front,,rear', 'front,rear,front', '1,2', 'front left', 'front-left']
 )
 @pytest.mark.parametrize('build_only', ['true', 'false'])
 def test_names_of_cameras(cameras: str, build_only: str) -> None:
@@ -111,7 +113,17 @@ def test_engines_that_are_not_compiled(tmp_path: Path, engine: str) -> None:
     assert 'auto, openvino, inductor, tensorrt' in said
     file = tmp_path / 'mine.yaml'
     file.write_text(f'/**: {{ros__parameters: {{engine: {engine}}}}}')
-    assert refusal('six_cameras.launch.py', build_only='true', params_file=str(file)) == said
+    given = {'build_only': 'true', 'params_file': str(file)}
+    assert refusal('six_cameras.launch.py', cameras='front', **given) == said
+
+
+def test_files_of_parameters_for_another_number_of_cameras() -> None:
+    six, one = (str(CONFIG / name) for name in ('six_cameras.yaml', 'depthforge.yaml'))
+    for name in ('depthforge.launch.py', 'replay.launch.py'):
+        said = refusal(name, params_file=six)
+        assert 'names cameras (front, front_left' in said
+        assert 'start them with six_cameras.launch.py' in said
+    assert 'names none; give cameras:=' in refusal('six_cameras.launch.py', params_file=one)
 
 
 @pytest.mark.parametrize('name', FILES)

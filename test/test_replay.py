@@ -16,6 +16,8 @@ from typing import Any
 from depthforge_ros.cli import record as record_command
 from depthforge_ros.cli import replay as replay_command
 from depthforge_ros.errors import UserError
+from depthforge_ros.evaluation.bag import Bag
+from depthforge_ros.evaluation.salvage import readable
 from depthforge_ros.ros.record import Recorder
 from depthforge_ros.ros.replay import paced, replay
 from depthforge_ros.ros.topics import lossless
@@ -32,6 +34,8 @@ TYPESTORE = get_typestore(Stores.ROS2_JAZZY)
 TYPES = TYPESTORE.types
 PERIOD_NS = 50_000_000
 START_NS = 1_300_000_000_000_000_000
+DISK = 2**21
+"""Bytes that a file may have; the shared memory of Fast DDS needs some."""
 
 
 def make_header(number: int) -> Any:
@@ -201,6 +205,35 @@ def test_what_was_recorded_survives_an_error(peer: Any, tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match='elsewhere'):
         record_and_fail()
     assert [one.data for one in read_bag(tmp_path / 'bag')['/text']] == ['kept']
+
+
+def test_a_full_disk_ends_a_recording_in_one_line(peer: Any, tmp_path: Path) -> None:
+    limit = f'import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({DISK}, {DISK})); '
+    program = f'{limit}from depthforge_ros.cli.main import main; raise SystemExit(main())'
+    bag = tmp_path / 'bag'
+    command = [sys.executable, '-c', program, 'record', '--output', str(bag), '/large']
+    publisher = peer.node.create_publisher(String, '/large', 10)
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        while process.poll() is None:
+            publisher.publish(String(data='x' * (DISK // 8)))
+            peer.spin_for(0.05)
+        assert process.stderr is not None
+        errors = process.stderr.read()
+    assert process.returncode == 2, errors
+    assert errors.count('\n') == 1, errors
+    assert f'{bag} cannot be written to any more (File too large)' in errors
+    with readable(bag) as (mended, damage), Bag(mended) as opened:
+        assert damage
+        assert set(opened.topics) == {'/large'}
+
+
+def test_a_replay_tells_who_did_not_take_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr('rclpy.publisher.Publisher.wait_for_all_acked', lambda *_: False)
+    bag = make_bag(tmp_path / 'bag', {'/text': 'std_msgs/msg/String'}, messages=1)
+    assert replay(bag, rate=9.0, progress=False) == {'/text': 1}
+    assert 'not all subscribers of /text took all messages' in capsys.readouterr().err
 
 
 def test_wrong_use_of_record_is_refused_in_one_line(tmp_path: Path) -> None:

@@ -46,12 +46,12 @@ def run(args: argparse.Namespace) -> int:
     gates = [Gate.parse(one) for one in args.gate]
     runs = [Run.load(path) for path in args.runs]
     comparison = compare(runs)
+    failures = comparison.failures(gates)
     print('\n'.join(_table(comparison)))
     fewest = min(runs, key=lambda one: len(one.clips))
     if len(fewest.clips) < CLIPS_FOR_INTERVALS:
         warn([f'{fewest.name} has {len(fewest.clips)} clips: intervals of fewer than '
               f'{CLIPS_FOR_INTERVALS} mean little; judge longer or more bags'])  # fmt: skip
-    failures = comparison.failures(gates)
     for line in failures:
         print(f'gate not passed: {line}', file=sys.stderr)
     if gates and not failures:

@@ -5,19 +5,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 import re
 from typing import Any
 
-from depthforge_ros.errors import one_line, UserError
+from depthforge_ros.errors import UserError
 from depthforge_ros.resources import share_directory
 from depthforge_ros.ros.parameters import CAMERA_NAME
+from depthforge_ros.ros.params_file import parameters_in
 from depthforge_ros.ros.topics import camera_info_beside, camera_topic, full_name
 from launch.actions import DeclareLaunchArgument, ExecuteProcess
 from launch_ros.actions import Node
 from rclpy.exceptions import NameValidationException
 from rclpy.validate_namespace import validate_namespace
-import yaml
 
 CONFIG = share_directory() / 'config'
 RVIZ_TOPICS = ('segmentation/overlay', 'depth/relative', 'segmentation/mask', 'points')
@@ -26,8 +25,8 @@ COMPILED = ('openvino', 'inductor', 'tensorrt')
 """Engines that `depthforge compile` makes; PyTorch is not imported here to ask for them."""
 ENGINES = ['', 'auto', 'eager', 'bf16', 'int8', 'cuda_graph', *COMPILED, 'null']
 BOOLEAN = ['true', 'false']
-READ_FROM_FILE = ('model', 'device', 'engine', 'image_transport')
-"""Parameters whose value in params_file matters before the node starts."""
+CHOSEN = ('model', 'engine', 'image_transport')
+"""Arguments that are parameters of the node, where they are not empty."""
 
 
 def argument(
@@ -78,7 +77,12 @@ COMMON = (
 CAMERA_INFO_TOPIC = argument(
     'camera_info_topic', '', 'Topic of sensor_msgs/CameraInfo; empty: beside the images.'
 )
-SIM_TIME = argument('use_sim_time', 'false', 'Take the time from /clock, as in a replay.', BOOLEAN)
+SIM_TIME = argument(
+    'use_sim_time',
+    '',
+    'Take the time from /clock, as in a replay; empty leaves it to params_file.',
+    ['', *BOOLEAN],
+)
 BUILD = (
     argument(
         'build_only',
@@ -108,7 +112,15 @@ def node_name(given: Mapping[str, str]) -> str:
 
 
 def camera_names(given: Mapping[str, str]) -> list[str]:
-    """Read the names of several cameras; spaces around them do not count."""
+    """Read the names of several cameras, or take those of params_file."""
+    if not given['cameras']:
+        named = named_cameras(given)
+        if not named:
+            raise UserError(
+                f'no cameras were given, and params_file {given["params_file"]} names none; give '
+                'cameras:= their names, such as front,rear'
+            )
+        return named
     names = [name.strip() for name in given['cameras'].split(',')]
     if len(set(names)) < len(names) or not all(map(CAMERA_NAME.fullmatch, names)):
         raise UserError(
@@ -118,10 +130,35 @@ def camera_names(given: Mapping[str, str]) -> list[str]:
     return names
 
 
+def named_cameras(given: Mapping[str, str]) -> list[str]:
+    """Return the cameras that params_file names; none where it has one without a name."""
+    cameras = in_file(given).get('cameras') or []
+    return [str(name) for name in cameras if name] if isinstance(cameras, list) else []
+
+
+def demand_one_camera(given: Mapping[str, str]) -> None:
+    """Refuse a file of parameters for named cameras, whose topics are others."""
+    if cameras := named_cameras(given):
+        raise UserError(
+            f'params_file {given["params_file"]} names cameras ({", ".join(cameras)}); start them '
+            'with six_cameras.launch.py, or give a file for one camera'
+        )
+
+
+def in_file(given: Mapping[str, str]) -> dict[str, Any]:
+    """Return what params_file gives the node."""
+    return parameters_in(given['params_file'], node_name(given))
+
+
+def sim_time(given: Mapping[str, str]) -> bool:
+    """Tell whether the node takes the time from /clock."""
+    return (given['use_sim_time'] or str(in_file(given).get('use_sim_time'))).lower() == 'true'
+
+
 def inputs(given: Mapping[str, str], cameras: Sequence[str] = ('',)) -> list[tuple[str, str]]:
     """Remap what the node reads of each camera; {camera} in a topic stands for its name."""
     image = given['image_topic']
-    transport = given['image_transport'] or _in_file(_params_path(given)).get('image_transport')
+    transport = given['image_transport'] or in_file(given).get('image_transport')
     if transport != 'compressed' and image.endswith('/compressed'):
         raise UserError(
             f'image_topic {image!r} came with image_transport raw; leave /compressed out, or give '
@@ -153,14 +190,13 @@ def node(
     remappings: Sequence[tuple[str, str]],
 ) -> Any:
     """Start the node; what was given for it counts before params_file, as do the overrides."""
-    names = ('model', 'engine', 'image_transport')
-    chosen = {name: given[name] for name in names if given[name]}
+    chosen = {name: given[name] for name in CHOSEN if given[name]}
     return Node(
         package='depthforge_ros',
         executable='depthforge_node',
         name='depthforge',
         namespace=given['namespace'],
-        parameters=[str(_params_path(given)), {**overrides, **chosen}],
+        parameters=[given['params_file'], {**overrides, **chosen}],
         remappings=remappings,
         arguments=['--ros-args', '--log-level', given['log_level']],
         output='screen',
@@ -192,7 +228,9 @@ def build(given: Mapping[str, str], *, cameras: int = 1) -> Any:
             f'build_size {given["build_size"]!r} was given; expected are rows x columns in whole '
             'pixels, such as 512x1024'
         )
-    values = {**_in_file(_params_path(given)), **{k: v for k, v in given.items() if v}}
+    # ROS takes a bare null for text, as the name of that engine.
+    values = {key: 'null' if value is None else value for key, value in in_file(given).items()}
+    values |= {name: given[name] for name in CHOSEN if given[name]}
     engine = values.get('engine', 'auto')
     if engine == 'auto':
         engine = 'openvino' if values.get('device') == 'cpu' else 'tensorrt'
@@ -206,42 +244,7 @@ def build(given: Mapping[str, str], *, cameras: int = 1) -> Any:
     command += ['--batch', f'1-{cameras}']
     for name in ('model', 'device'):
         if name in values:
-            command += [f'--{name}', values[name]]
+            command += [f'--{name}', str(values[name])]
     if engine == 'tensorrt':
         command += ['--precision', 'fp16']
     return ExecuteProcess(cmd=command, output='screen')
-
-
-def _params_path(given: Mapping[str, str]) -> Path:
-    """Return the file of parameters; launch itself would only warn where there is none."""
-    path = Path(given['params_file'])
-    if not path.is_file():
-        raise UserError(
-            f'params_file {given["params_file"]!r} is no file; give the path of a YAML file of '
-            f'parameters, such as {CONFIG / "depthforge.yaml"}'
-        )
-    return path
-
-
-def _in_file(path: Path) -> dict[str, str]:
-    """Read the parameters that a file gives the node, as far as they matter here."""
-    try:
-        nodes = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f'params_file {path} is no YAML, mend it: {one_line(error)}') from error
-    found: dict[str, Any] = {}
-    for name, one in _mapping(nodes, path).items():
-        if str(name).endswith(('**', 'depthforge')):
-            values = _mapping(_mapping(one, path).get('ros__parameters'), path)
-            found |= {key: values[key] for key in READ_FROM_FILE if key in values}
-    # ROS takes a bare null for text, as the name of that engine.
-    return {key: 'null' if value is None else str(value) for key, value in found.items()}
-
-
-def _mapping(value: Any, path: Path) -> Mapping[Any, Any]:
-    if isinstance(value or {}, dict):
-        return value or {}
-    raise UserError(
-        f'params_file {path} has {value!r:.60} in place of a mapping; expected is a file such as '
-        '/**: {ros__parameters: {model: depthforge_tiny}}'
-    )

@@ -76,8 +76,12 @@ class Recorder:
         self._executor.shutdown()
         self._thread.join()
         # Whatever ends the recording, what was recorded is kept.
-        self._stack.close()
-        if error is None:
+        try:
+            self._stack.close()
+        except OSError as closing:
+            self._failure = self._failure or self._unwritten(closing)
+        # Else it is the failure itself that ends it.
+        if error is None or not isinstance(error, Exception):
             self._raise_failure()
 
     def wait_until(self, done: Callable[[Recorder], bool], timeout_s: float) -> bool:
@@ -105,8 +109,16 @@ class Recorder:
             self._executor.spin()
         except ExternalShutdownException:
             pass
+        except OSError as error:
+            self._failure = self._unwritten(error)
         except Exception as error:  # handed to the caller's thread
             self._failure = error
+
+    def _unwritten(self, error: OSError) -> UserError:
+        return UserError(
+            f'{self.output} cannot be written to any more ({error.strerror}); free space, and '
+            'record again; `depthforge evaluate bag` reads what is there'
+        )
 
     def _raise_failure(self) -> None:
         failure, self._failure = self._failure, None

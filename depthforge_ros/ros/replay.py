@@ -39,8 +39,9 @@ def replay(
     Publish the recorded bytes of a rosbag2 (mcap or sqlite3); stamps stay as they are.
 
     `rate` 2 is twice as fast; no `topics` means all; `wait_for` says how many subscribers a topic
-    must have before the first message. Returns the number of messages per topic, and returns only
-    once all reliable subscribers have them. UserError: no bag, no such topic, no subscriber.
+    must have before the first message. Returns the number of messages per topic, once all reliable
+    subscribers have them; if one does not take them within ACKNOWLEDGE_TIMEOUT_S, that is said.
+    UserError: no bag, no such topic, no subscriber.
     """
     if not rate > 0.0:
         raise UserError(f'rate {rate} was given, it must be above 0; 1 is the recorded pace')
@@ -54,8 +55,13 @@ def replay(
         for topic, data in tqdm(messages, 'replay', total, unit='msg', disable=not progress):
             publishers[topic].publish(data)
             counts[topic] += 1
-        for publisher in publishers.values():
-            publisher.wait_for_all_acked(Duration(seconds=ACKNOWLEDGE_TIMEOUT_S))
+        for topic, publisher in publishers.items():
+            if not publisher.wait_for_all_acked(Duration(seconds=ACKNOWLEDGE_TIMEOUT_S)):
+                print(
+                    f'not all subscribers of {topic} took all messages, {ACKNOWLEDGE_TIMEOUT_S} s '
+                    'after the last',
+                    file=sys.stderr,
+                )
     return dict(counts)
 
 

@@ -1,0 +1,61 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""A file of ROS parameters, read as the node will read it, before there is a node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+import re
+from typing import Any
+
+from depthforge_ros.errors import one_line, UserError
+from depthforge_ros.resources import share_directory
+import yaml
+
+VALUES = 'ros__parameters'
+WILDCARDS = {'*': r'/\w+', '**': r'(/\w+)*'}
+"""Parts of names that stand for one part of any name, and for any number of them."""
+
+
+def parameters_in(file: str, node: str) -> dict[str, Any]:
+    """
+    Return what a file gives the node of this full name; of several sections, the later counts.
+
+    UserError for a file that is none, no YAML, or of another form.
+    """
+    path = Path(file)
+    if not path.is_file():
+        raise UserError(
+            f'params_file {file!r} is no file; give the path of a YAML file of parameters, '
+            f'such as {share_directory() / "config" / "depthforge.yaml"}'
+        )
+    try:
+        sections = yaml.safe_load(path.read_text(encoding='utf-8'))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f'params_file {path} is no YAML, mend it: {one_line(error)}') from error
+    found: dict[str, Any] = {}
+    for name, values in _sections(sections, path, ''):
+        parts = (part for part in name.split('/') if part)
+        pattern = ''.join(WILDCARDS.get(part, '/' + re.escape(part)) for part in parts)
+        if re.fullmatch(pattern, node):
+            found |= values
+    return found
+
+
+def _sections(value: Any, path: Path, name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Give the name and the values of each node; names may be nested, as namespaces are."""
+    for key, inner in _mapping(value, path).items():
+        if key == VALUES:
+            yield name, _mapping(inner, path)
+        else:
+            yield from _sections(inner, path, f'{name}/{key}')
+
+
+def _mapping(value: Any, path: Path) -> Mapping[str, Any]:
+    if value is None or isinstance(value, dict):
+        return value or {}
+    raise UserError(
+        f'params_file {path} has {value!r:.60} in place of a mapping; expected is a file such as '
+        '/**: {ros__parameters: {model: depthforge_tiny}}'
+    )
