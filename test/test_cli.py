@@ -71,6 +71,16 @@ def test_an_interrupt_ends_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
     assert main(['models']) == 130
 
 
+def test_what_a_script_runs_in_the_background_can_be_interrupted() -> None:
+    code = (
+        'import os, signal; from depthforge_ros.cli import main, models; '
+        'models.run = lambda _: os.kill(os.getpid(), signal.SIGINT); '
+        'raise SystemExit(main.main(["models"]))'
+    )
+    command = ['sh', '-c', 'trap "" INT; exec "$0" -c "$1"', sys.executable, code]
+    assert subprocess.run(command, check=False).returncode == 130
+
+
 def test_models_says_what_is_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

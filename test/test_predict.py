@@ -65,7 +65,7 @@ def test_a_broken_image_is_named_and_skipped(
     (drive / 'images' / 'broken.jpg').write_bytes(b'no image')
     figures = tmp_path / 'figures.json'
     code = predict(drive / 'images', '--output', tmp_path / 'out', '--json', figures)
-    assert code == 0
+    assert code == 3
     reported = [line for line in capsys.readouterr().err.splitlines() if 'skipped' in line]
     assert len(reported) == 1
     assert 'broken.jpg' in reported[0]

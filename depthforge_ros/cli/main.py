@@ -56,10 +56,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     Run one command; the exit code is 0, 2 for wrong input or 130 when interrupted.
 
     SIGTERM is SystemExit(143), so that temporary files go; the node and `record` handle it anew.
+    SIGINT interrupts also what a script has started in the background, where shells ignore it.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     is_main = threading.current_thread() is threading.main_thread()
     before = signal.signal(signal.SIGTERM, _end) if is_main else None
+    if is_main and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return _run(arguments)
     except UserError as error:

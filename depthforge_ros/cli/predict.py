@@ -11,6 +11,7 @@ import sys
 from depthforge_ros.cli.common import (
     add_engine_arguments,
     add_json_argument,
+    EXIT_INCOMPLETE,
     open_engine,
     write_json,
 )
@@ -53,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     )
     print(f'results: {args.output}')
     write_json(args.json, figures)
-    return 0
+    return EXIT_INCOMPLETE if figures['skipped'] else 0
 
 
 def _report(line: str) -> None:
