@@ -45,6 +45,31 @@ def test_images_that_repeat_a_stamp_are_left_out(
     assert warning in report.read_text(encoding='utf-8')
 
 
+@pytest.mark.parametrize('wild', range(8))
+@pytest.mark.parametrize('topics', ['image', 'mask', 'all'])
+@pytest.mark.parametrize('stamp_ns', [0, 2**31 * 10**9 - 1])
+def test_one_wild_stamp_costs_one_frame(
+    tmp_path: Path, wild: int, topics: str, stamp_ns: int
+) -> None:
+    with recording(tmp_path / 'bag') as bag:
+        for frame in range(8):
+            for topic in ('/camera/image', '/camera/labels', '/n/segmentation/mask'):
+                is_wild = frame == wild and (topics == 'all' or topic.endswith(topics))
+                bag.stamps = {frame: stamp_ns} if is_wild else {}
+                if topic == '/camera/image':
+                    bag.image(topic, frame, scene(frame), 'rgb8')
+                else:
+                    bag.image(topic, frame, np.full((HEIGHT, WIDTH), ROAD, np.uint8), 'mono8')
+    figures = judge(tmp_path, tmp_path / 'bag', *MASKS)
+    assert figures['received'] == 8
+    # A whole frame at the edge of a bag may as well have been first, or last.
+    assert figures['published'] >= 7
+    assert figures['pixel_accuracy'] == 100.0
+    is_ahead = topics != 'mask' and stamp_ns > 0 and wild < 7
+    assert ('stamp_ahead' in figures['dropped_by_reason']) == is_ahead
+    assert len(figures['warnings']) == is_ahead
+
+
 def test_what_the_node_said_of_its_drops_leaves_the_judges_own(tmp_path: Path) -> None:
     with recording(tmp_path / 'bag') as bag:
         bag.stamps = {1: START_NS}

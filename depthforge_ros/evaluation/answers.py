@@ -15,7 +15,7 @@ from depthforge_ros.errors import UserError
 from depthforge_ros.evaluation.bag import Bags
 from depthforge_ros.evaluation.node_figures import NodeFigures
 from depthforge_ros.evaluation.planes import depth_from_message, labels_from_message
-from depthforge_ros.evaluation.series import Series, Stamped, stamped
+from depthforge_ros.evaluation.series import Series, STAMP_AHEAD, Stamped, stamped
 from depthforge_ros.frame import rgb_from_message
 from depthforge_ros.model.registry import find_checkpoint
 from depthforge_ros.pipeline import Pipeline
@@ -150,9 +150,10 @@ def predicted(
 def _images(bags: Bags, path: Path, topic: str) -> Iterator[Stamped]:
     """Yield all images; of those that cannot be told apart or decoded, the error."""
     seen: set[int] = set()
-    repeated, is_unstamped = 0, False
+    repeated, ahead, is_unstamped = 0, 0, False
     for image in stamped(bags.open(path), topic):
         is_unstamped = image.is_unstamped
+        ahead += isinstance(image.message, UserError) and image.message.reason == STAMP_AHEAD
         if image.stamp_ns in seen:
             repeated += 1
             error = UserError(f'{topic} repeats {image.stamp_ns} ns', reason=REPEATED_STAMP)
@@ -164,6 +165,11 @@ def _images(bags: Bags, path: Path, topic: str) -> Iterator[Stamped]:
         bags.warnings.append(
             f'the header stamps of {topic} are 0; when each image was recorded stands in, so its '
             'ground truth must have been recorded with the same time'
+        )
+    if ahead:
+        bags.warnings.append(
+            f'{ahead} images of {topic} are stamped later than those that follow and are left out '
+            f'({STAMP_AHEAD}); check what the camera driver stamps'
         )
     if repeated:
         bags.warnings.append(

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -12,6 +13,10 @@ from typing import Any
 
 from depthforge_ros.errors import UserError
 from depthforge_ros.evaluation.bag import Bag, Recorded, stamp_ns
+
+LOOK_AHEAD = 2
+STAMP_AHEAD = 'stamp_ahead'
+"""Reason of a drop: the stamp is later than those of the images that follow."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +59,44 @@ def stamped(bag: Bag, topic: str) -> Iterator[Stamped]:
     Yield the messages of a topic; those that cannot be decoded as their errors.
 
     When they were recorded stands in for the stamps of a topic whose first two are both 0: its
-    driver does not stamp.
+    driver does not stamp. A stamp ahead of those that follow is an error too: whoever looks for it
+    in another topic would read all of that away.
     """
+    return _without_leaps(_with_stamps(bag, topic), topic)
+
+
+def _with_stamps(bag: Bag, topic: str) -> Iterator[Stamped]:
     items = (_stamped(bag, one) for one in bag.recorded(topic))
     first = list(islice(items, 2))
     is_unstamped = len(first) == 2 and not any(one.stamp_ns for one in first)
     for one in chain(first, items):
         yield replace(one, stamp_ns=one.received_ns, is_unstamped=True) if is_unstamped else one
+
+
+def _without_leaps(items: Iterator[Stamped], topic: str) -> Iterator[Stamped]:
+    """Tell a stamp that two later ones are below from one that fell behind."""
+    before_ns = 0
+    waiting: deque[Stamped] = deque(islice(items, LOOK_AHEAD))
+    while waiting:
+        one = waiting.popleft()
+        waiting.extend(islice(items, 1))
+        is_last_but_one = len(waiting) < LOOK_AHEAD
+        if (
+            waiting
+            and not isinstance(one.message, UserError)
+            and all(_is_below(later, one.stamp_ns) for later in waiting)
+            and not (is_last_but_one and waiting[0].stamp_ns < before_ns)
+        ):
+            error = UserError(f'{topic}: {one.stamp_ns} ns is ahead', reason=STAMP_AHEAD)
+            yield replace(one, message=error)
+            continue
+        if not isinstance(one.message, UserError):
+            before_ns = one.stamp_ns
+        yield one
+
+
+def _is_below(later: Stamped, stamp_ns: int) -> bool:
+    return not isinstance(later.message, UserError) and later.stamp_ns < stamp_ns
 
 
 def decoded(bag: Bag, topic: str) -> Iterator[tuple[int, Any]]:
