@@ -58,7 +58,9 @@ def test_a_machine_that_answers_too_few_frames_gets_more_time(
     monkeypatch.setattr('depthforge_ros.cli.demo.MOMENTS', 13)
     monkeypatch.setattr('depthforge_ros.cli.demo.PACES', (2.0, 0.5))
     drive = drive_in(tmp_path / 'street')
-    section = run_drive(drive, tmp_path / 'demo', model='m', engine='null', space=CAMVID)
+    section = run_drive(
+        drive, tmp_path / 'demo', model='depthforge_tiny', engine='null', space=CAMVID
+    )
     assert section.figures['pace'] == 0.5
     assert 'at 2 times real time only' in capsys.readouterr().out
 
@@ -75,5 +77,5 @@ def test_files_of_others_are_kept(tmp_path: Path) -> None:
     notes = tmp_path / 'demo' / 'street' / 'output_bag' / 'notes.txt'
     notes.write_text('mine')
     with pytest.raises(UserError, match=r'notes\.txt'):
-        run_drive(drive, tmp_path / 'demo', model='m', engine='null', space=CAMVID)
+        run_drive(drive, tmp_path / 'demo', model='depthforge_tiny', engine='null', space=CAMVID)
     assert notes.read_text() == 'mine'
