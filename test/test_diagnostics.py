@@ -13,7 +13,7 @@ from depthforge_ros.ros.diagnostics import camera_status, Condition
 from depthforge_ros.ros.parameters import NodeConfig
 from depthforge_ros.ros.statistics import Statistics
 from diagnostic_msgs.msg import DiagnosticStatus
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 import pytest
 import yaml
@@ -157,6 +157,8 @@ def test_rate_turns_the_level(
     assert bool(run(4.0)) == bool(words)
 
 
+@example(camera_hz=0.625, share=0.9375, phase=0.0)
+@example(camera_hz=0.734375, share=0.921875, phase=0.0)
 @given(camera_hz=st.floats(0.1, 120.0), share=st.floats(0.1, 1.0), phase=st.floats(0.0, 1.0))
 def test_a_limited_rate_is_no_slow_one(camera_hz: float, share: float, phase: float) -> None:
     clock = Time()

@@ -166,9 +166,12 @@ def _slow(snapshot: Snapshot, limits: NodeConfig) -> str:
     if limits.max_rate_hz:
         limit_hz = min(limit_hz, RATE_MARGIN * limits.max_rate_hz)
     window_s = max(WINDOW_S, 2.0 / limit_hz)
-    # A limited rate is met on average: in the window, one frame may be lacking.
-    spared_hz = 1.0 / window_s if limits.max_rate_hz else 0.0
-    if rate_hz >= limit_hz - spared_hz or snapshot.recent_s <= window_s:
+    least_hz = limit_hz
+    if limits.max_rate_hz:
+        # It is met on average: among the frames that surely fill the window, one may be lacking.
+        frames = max(1, int(window_s * limit_hz) - 2)
+        least_hz *= frames / (frames + 1)
+    if rate_hz >= least_hz or snapshot.recent_s <= window_s:
         return ''
     limit = f'min_rate_hz is {limits.min_rate_hz:g}'
     if limit_hz < limits.min_rate_hz:
