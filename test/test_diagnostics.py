@@ -158,6 +158,7 @@ def test_rate_turns_the_level(
 
 
 @example(camera_hz=0.625, share=0.9375, phase=0.0)
+@example(camera_hz=0.97265625, share=1.0, phase=0.0)
 @example(camera_hz=0.734375, share=0.921875, phase=0.0)
 @given(camera_hz=st.floats(0.1, 120.0), share=st.floats(0.1, 1.0), phase=st.floats(0.0, 1.0))
 def test_a_limited_rate_is_no_slow_one(camera_hz: float, share: float, phase: float) -> None:
