@@ -13,6 +13,7 @@ from typing import Any
 import cv2
 from depthforge_ros.engine import NetworkOutput
 from depthforge_ros.engine.null import NullEngine
+from depthforge_ros.headers import MAX_SCANS
 from depthforge_ros.ros.messages import image_message
 import numpy as np
 import numpy.typing as npt
@@ -107,7 +108,8 @@ def _compressed(name: str, pixels: npt.NDArray[np.uint8], source: random.Random)
         at = jpeg.index(b'\xff\xc0') + 5
         return jpeg[:at] + b'\xff' * 4 + jpeg[at + 4 :]
     if name == 'scan_bomb':
-        return jpeg[:-2] + jpeg[jpeg.rindex(b'\xff\xda') :] * 3000
+        # Not more: the middleware keeps each slot of a queue as large as its largest message was.
+        return jpeg[:-2] + jpeg[jpeg.rindex(b'\xff\xda') :] * (2 * MAX_SCANS)
     if name == 'random_bytes':
         return source.randbytes(500)
     return b'' if name == 'no_data' else source.choice((jpeg, png))

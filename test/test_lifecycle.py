@@ -13,8 +13,8 @@ import threading
 from typing import Any
 import weakref
 
+from depthforge_ros.ros import declared, parameters
 from depthforge_ros.ros import node as node_module
-from depthforge_ros.ros import parameters
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import State, Transition
 import node_support
@@ -321,6 +321,6 @@ def test_parameters_are_described() -> None:
         assert node.describe_parameter('autostart').read_only
         assert 'changes at once' in node.describe_parameter('max_rate_hz').additional_constraints
         assert node.describe_parameter('overlay_alpha').floating_point_range[0].to_value == 1.0
-        assert parameters.read(node) == parameters.NodeConfig(
+        assert declared.read(node) == parameters.NodeConfig(
             engine='null', diagnostics_period_s=0.1, autostart=False
         )

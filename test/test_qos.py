@@ -8,7 +8,8 @@ import re
 from types import SimpleNamespace
 from typing import Any
 
-from depthforge_ros.ros.qos import _mismatch
+from depthforge_ros.ros.qos import _mismatch, _remedy
+from depthforge_ros.ros.session import own_node
 from depthforge_ros.ros.topics import OUTPUTS
 from diagnostic_msgs.msg import DiagnosticArray
 from node_support import count, make_image, MASK, node_in_process, RELIABLE
@@ -22,7 +23,7 @@ from rclpy.qos import (
     QoSProfile,
     QoSReliabilityPolicy,
 )
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 
 BEST_EFFORT = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT)
 LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
@@ -99,21 +100,59 @@ def test_remedy_of_what_a_reader_demands_of_time(
 
 def test_no_remedy_is_made_up() -> None:
     event = SimpleNamespace(last_policy_kind=QoSPolicyKind.INVALID)
-    told = _mismatch(event, '/image', QoSProfile(depth=1), 'subscription', [])
+    told = _remedy(event, '/image', QoSProfile(depth=1), 'subscription', [])
     assert 'change it at the other end' in told
     assert 'set to' not in told
 
 
 def test_the_remedy_is_for_the_end_that_does_not_fit() -> None:
-    event = SimpleNamespace(last_policy_kind=QoSPolicyKind.DEADLINE)
+    event: Any = SimpleNamespace(last_policy_kind=QoSPolicyKind.DEADLINE)
     own, fitting, unfit = (
         QoSProfile(depth=1, deadline=Duration(nanoseconds=number)) for number in (100, 200, 50)
     )
     peers = [SimpleNamespace(qos_profile=one) for one in (fitting, unfit)]
-    told = _mismatch(event, MASK, own, 'publisher', peers)
-    assert 'is 100 here and 50 at the other end' in told
-    told = _mismatch(event, '/image', own, 'subscription', peers)
-    assert 'is 100 here and 200 at the other end' in told
+    end: Any = SimpleNamespace(topic_name=MASK, qos_profile=own)
+    told = _mismatch(event, end, 'publisher', lambda: peers)
+    assert 'is 100 here and 50 at the other end' in told.text
+    told = _mismatch(event, end, 'subscription', lambda: peers)
+    assert 'is 100 here and 200 at the other end' in told.text
+    assert told.is_present()
+    del peers[1:]
+    assert told.is_present()
+    peers[:] = [SimpleNamespace(qos_profile=unfit)]
+    assert not told.is_present()
+
+
+def test_no_mismatch_hides_another_and_one_that_is_gone_is_told_no_more(peer: Any) -> None:
+    with node_in_process(stall_after_s=0.2) as node:
+
+        def message() -> str:
+            return str(node._statuses()[0].message)
+
+        camera = peer.node.create_publisher(Image, '/image', BEST_EFFORT)
+        peer.spin_until(lambda: '/image: reliability is reliable here' in message())
+        reader = peer.node.create_subscription(Image, MASK, print, LATCHED)
+        peer.spin_until(lambda: f'{MASK}: durability is volatile here' in message())
+        assert message().index('/image: reliability') < message().index(f'{MASK}: durability')
+        peer.node.destroy_publisher(camera)
+        peer.spin_until(lambda: 'no image on /image' in message() and '/image: ' not in message())
+        peer.node.destroy_subscription(reader)
+        peer.spin_until(lambda: 'durability' not in message())
+
+
+def test_what_else_keeps_a_topic_silent_is_told(peer: Any) -> None:
+    with node_in_process(stall_after_s=0.2) as node:
+
+        def ends_with(words: str) -> bool:
+            return str(node._statuses()[0].message).endswith(words)
+
+        peer.spin_until(lambda: ends_with(' s: it has no publisher'))
+        with own_node('other') as other:
+            other.create_publisher(CompressedImage, '/image', 1)
+            told = 'sensor_msgs/msg/Image is wanted, it carries sensor_msgs/msg/CompressedImage'
+            peer.spin_until(lambda: ends_with(f' s: {told}'))
+            peer.node.create_publisher(Image, '/image', 1)
+            peer.spin_until(lambda: ends_with(' s'))
 
 
 def test_a_reader_of_diagnostics_that_does_not_fit_is_told_too(peer: Any) -> None:

@@ -242,9 +242,16 @@ def test_wrong_use_of_record_is_refused_in_one_line(tmp_path: Path) -> None:
         pass
     with pytest.raises(UserError, match='no topic'):
         Recorder(tmp_path / 'bag', [])
-    options = argparse.Namespace(topics=['/nobody'], output=tmp_path / 'bag', duration_s=0.3)
+    with pytest.raises(UserError, match="'/a b' was given: .* give a name such as"):
+        Recorder(tmp_path / 'bag', ['/a b'])
+    options = argparse.Namespace(topics=['nobody'], output=tmp_path / 'bag', duration_s=0.3)
     with pytest.raises(UserError, match='nothing came on /nobody'):
         record_command.run(options)
+    assert not options.output.exists()
+    for duration_s in (0.0, -1.0, float('nan')):
+        options.duration_s = duration_s
+        with pytest.raises(UserError, match='must be above 0'):
+            record_command.run(options)
 
 
 def test_every_frame_of_a_replayed_drive_is_accounted_for(

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
+import resource
 import signal
 from types import SimpleNamespace
 from typing import Any
@@ -56,6 +58,29 @@ def test_a_small_shared_memory_is_left_as_it_is(
         assert bool(given) == (free_mib == 128)
         said = f'/dev/shm has {free_mib} MiB free' in capsys.readouterr().err
         assert said == (free_mib < 128)
+
+
+def test_a_limit_of_files_is_one_of_shared_memory(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for limit in (2**20, 128 * 2**20 - 1, 128 * 2**20, resource.RLIM_INFINITY):
+        given: dict[str, str] = {}
+        monkeypatch.setattr(os, 'environ', given)
+        monkeypatch.setattr(resource, 'getrlimit', lambda _, limit=limit: (limit, limit))
+        enlarge_shared_memory()
+        is_enough = limit in (128 * 2**20, resource.RLIM_INFINITY)
+        assert bool(given) == is_enough
+        assert ('ulimit -f unlimited' in capsys.readouterr().err) != is_enough
+
+
+def test_a_profile_that_is_missing_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    name = PROFILES_VARIABLES[0]
+    for path, is_told in ((tmp_path, False), (tmp_path / 'missing.xml', True), ('', False)):
+        monkeypatch.setattr(os, 'environ', {name: str(path)})
+        enlarge_shared_memory()
+        assert (f'{name} names {path}, which' in capsys.readouterr().err) == is_told
 
 
 def test_shared_memory_holds_large_images() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 from pathlib import Path
+import shutil
 import signal
 
 HELP = 'record topics into a rosbag2 (mcap) until Ctrl-C'
@@ -14,7 +15,7 @@ HELP = 'record topics into a rosbag2 (mcap) until Ctrl-C'
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the topics and the bag."""
-    parser.add_argument('topics', nargs='+', metavar='TOPIC', help='full names, such as /image')
+    parser.add_argument('topics', nargs='+', metavar='TOPIC', help='names, such as /image')
     parser.add_argument(
         '--output', type=Path, required=True, metavar='BAG', help='folder to create'
     )
@@ -28,12 +29,15 @@ def run(args: argparse.Namespace) -> int:
     from depthforge_ros.errors import UserError
     from depthforge_ros.ros.record import Recorder
 
+    if not args.duration_s > 0.0:
+        raise UserError(f'--duration-s {args.duration_s:g} was given, it must be above 0')
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with Recorder(args.output, args.topics) as recorder, contextlib.suppress(KeyboardInterrupt):
         recorder.wait_until(lambda _: False, args.duration_s)
     for topic, count in recorder.counts.items():
         print(f'{topic}: {count} messages')
     if not any(recorder.counts.values()):
+        shutil.rmtree(args.output, ignore_errors=True)
         raise UserError(
             f'nothing came on {", ".join(recorder.counts)}; check the names, the publishers and '
             'ROS_DOMAIN_ID'

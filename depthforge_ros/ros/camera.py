@@ -19,7 +19,12 @@ from depthforge_ros.ros.messages import Canvas
 from depthforge_ros.ros.metric import MetricDepth
 from depthforge_ros.ros.outputs import Answer, BUILDERS
 from depthforge_ros.ros.parameters import NodeConfig
-from depthforge_ros.ros.qos import create_publisher, create_subscription
+from depthforge_ros.ros.qos import (
+    create_publisher,
+    create_subscription,
+    Mismatch,
+    why_silent,
+)
 from depthforge_ros.ros.statistics import (
     DEACTIVATED,
     RATE_LIMITED,
@@ -76,7 +81,9 @@ class Camera:
         self._put = put
         self._is_watched = is_watched
         self._logged_s: dict[str, float] = {}
-        """perf_counter() of the last log line about dropped frames, by reason."""
+        """perf_counter() of the last log line about frames, by what was wrong."""
+        self._mismatches: dict[str, Mismatch] = {}
+        """By topic."""
         self._taken_s = -math.inf
         """perf_counter() when the last frame was due that a limited rate let pass."""
         self.canvas = Canvas()
@@ -103,6 +110,18 @@ class Camera:
         """Whether a frame without a new depth is answered for nobody."""
         return not self._is_watched() and self._asked_for().issubset(DEPTH_OUTPUTS)
 
+    @property
+    def mismatches(self) -> list[str]:
+        """What keeps an end of one of the topics apart now, the input's first."""
+        present = [one for one in list(self._mismatches.values()) if one.is_present()]
+        present.sort(key=lambda one: one.topic != self.topic)
+        return [one.text for one in present]
+
+    @property
+    def silence(self) -> str:
+        """Why no image can come; empty where somebody sends them."""
+        return why_silent(self._node, self.topic, MESSAGE_TYPES[self._config().image_transport])
+
     def subscribe(self) -> None:
         """Say what the ids mean, and take frames from now on."""
         self.statistics.pause()
@@ -127,6 +146,7 @@ class Camera:
         if self._label_info is not None:
             self._node.destroy_lifecycle_publisher(self._label_info)
             self._label_info = None
+        self._mismatches.clear()
         del self._node, self._is_watched
 
     def answer(
@@ -143,6 +163,8 @@ class Camera:
         header = frame.message.header
         publishers = dict(self._publishers)
         metric = self.metric.measure(header, rgb, result)
+        if withheld := self.metric.status.withheld:
+            self._warn('metric', f'no metric depth for {self.topic}: {withheld}')
         measured_s = time.perf_counter()
         answer = Answer(header, rgb, result, self._label_space, overlay_alpha, self.canvas, metric)
         # All are made before the first goes out: a frame is published whole, or dropped.
@@ -180,10 +202,7 @@ class Camera:
         reason = error.reason if isinstance(error, UserError) else 'internal_error'
         text = one_line(error)
         self.statistics.dropped(reason, text)
-        now_s = time.perf_counter()
-        if now_s - self._logged_s.get(reason, -math.inf) >= LOG_PERIOD_S:
-            self._logged_s[reason] = now_s
-            self._node.get_logger().warning(f'frame dropped ({reason}) on {self.topic}: {text}')
+        self._warn(reason, f'frame dropped ({reason}) on {self.topic}: {text}')
 
     def _receive(self, message: Any) -> None:
         now_s = time.perf_counter()
@@ -233,6 +252,14 @@ class Camera:
         now_ns = self._node.get_clock().now().nanoseconds
         return {'age': (now_ns - stamp_ns) / 1e6} if stamp_ns and now_ns else {}
 
-    def _note(self, mismatch: str) -> None:
-        self.statistics.noted(mismatch)
-        self._node.get_logger().error(mismatch)
+    def _warn(self, what: str, text: str) -> None:
+        """Log, unless the same was wrong a moment ago."""
+        now_s = time.perf_counter()
+        if now_s - self._logged_s.get(what, -math.inf) >= LOG_PERIOD_S:
+            self._logged_s[what] = now_s
+            self._node.get_logger().warning(text)
+
+    def _note(self, mismatch: Mismatch) -> None:
+        self._mismatches[mismatch.topic] = mismatch
+        self.statistics.noted(mismatch.text)
+        self._node.get_logger().error(mismatch.text)

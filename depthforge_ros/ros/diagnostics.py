@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 import time
 from typing import Any
@@ -30,6 +30,10 @@ class Condition:
     """Whether the worker's thread runs."""
     domain: Mapping[str, float]
     """What the domain monitor says; `domain_shift` is lacking where it is not known."""
+    mismatches: Sequence[str] = ()
+    """Ends of topics that the quality of service keeps apart."""
+    silence: str = ''
+    """Why no image can come."""
     metric: MetricStatus = field(default_factory=MetricStatus)
     max_batch: int | None = None
     """Frames at once since the memory ran out; None while that did not happen."""
@@ -131,7 +135,9 @@ def _warnings(
     if snapshot.last_received_s is not None:
         silent_s = min(silent_s, time.monotonic() - snapshot.last_received_s)
     if silent_s > limits.stall_after_s:
-        yield f'no image on {topic} for {silent_s:.1f} s'
+        reason = f': {condition.silence}' if condition.silence else ''
+        yield f'no image on {topic} for {silent_s:.1f} s{reason}'
+    yield from condition.mismatches
     faults = _faults(snapshot)
     if faults and snapshot.recently_published:
         yield f'frames were dropped: {", ".join(sorted(faults))}'

@@ -15,7 +15,7 @@ from depthforge_ros.engine import Engine, load_engine
 from depthforge_ros.errors import one_line, UserError
 from depthforge_ros.model.registry import find_checkpoint
 from depthforge_ros.pipeline import Pipeline, release_memory
-from depthforge_ros.ros import parameters
+from depthforge_ros.ros import declared, parameters
 from depthforge_ros.ros.camera import Camera
 from depthforge_ros.ros.diagnostics import camera_status, Condition, idle_status
 from depthforge_ros.ros.qos import create_publisher
@@ -36,9 +36,9 @@ class DepthforgeNode(LifecycleNode):
 
     def __init__(self, **options: Any) -> None:
         super().__init__('depthforge', **options)
-        parameters.declare(self)
-        self._config = parameters.read(self)
-        parameters.declare_own(self, self._config.cameras)
+        declared.declare(self)
+        self._config = declared.read(self)
+        declared.declare_own(self, self._config.cameras)
         self.add_on_set_parameters_callback(self._check_parameters)
         self.add_post_set_parameters_callback(self._apply_parameters)
         self._rig: Rig | None = None
@@ -60,7 +60,7 @@ class DepthforgeNode(LifecycleNode):
             self,
             DiagnosticArray,
             '/diagnostics',
-            note=self._note,
+            note=lambda mismatch: self._note(mismatch.text),
             depth=DIAGNOSTICS_DEPTH,
             is_managed=False,
         )
@@ -147,7 +147,7 @@ class DepthforgeNode(LifecycleNode):
 
     def _configure(self) -> None:
         self._last_error = ''
-        config = parameters.read(self)
+        config = declared.read(self)
         engine = load_engine(
             config.model,
             engine=config.engine,
@@ -168,9 +168,11 @@ class DepthforgeNode(LifecycleNode):
         }
         self._engine_refusal = engine.refused
         self._rig = rig
-        self.get_logger().info(
-            f'model {engine.model} is ready on engine {engine.name} ({engine.reason})'
-        )
+        text = f'model {engine.model} is ready on engine {engine.name} ({engine.reason})'
+        if engine.refused:
+            self.get_logger().warning(text)
+        else:
+            self.get_logger().info(text)
 
     def _is_watched(self) -> bool:
         """Tell whether anybody reads /diagnostics."""
@@ -196,6 +198,13 @@ class DepthforgeNode(LifecycleNode):
         self._active_since_s = time.monotonic()
         topics = ', '.join(camera.topic for camera in self._rig.cameras)
         self.get_logger().info(f'waiting for images on {topics}')
+        # Only now all are declared, those of the subscriptions' quality of service too.
+        if names := declared.without_effect(self):
+            self.get_logger().warning(
+                f'start values without effect: {", ".join(sorted(names))}; the node has no such '
+                f'parameters, `ros2 param list {self.get_fully_qualified_name()}` names its own',
+                once=True,
+            )
 
     def _stop(self, *, is_closing: bool = False) -> None:
         self._active_since_s = None
@@ -251,6 +260,8 @@ class DepthforgeNode(LifecycleNode):
             busy_s=rig.busy_s,
             is_working=rig.is_working,
             domain=camera.monitor.figures(),
+            mismatches=camera.mismatches,
+            silence=camera.silence,
             metric=camera.metric.status,
             max_batch=rig.max_batch,
             engine_refusal=self._engine_refusal,
@@ -295,7 +306,7 @@ class DepthforgeNode(LifecycleNode):
         try:
             for parameter in changed:
                 parameters.check(parameter.name, parameter.value)
-            parameters.check_own(self, parameters.read(self, changed).cameras)
+            declared.check_own(self, declared.read(self, changed).cameras)
         except UserError as error:
             return SetParametersResult(successful=False, reason=str(error))
         for parameter in changed:
@@ -317,10 +328,10 @@ class DepthforgeNode(LifecycleNode):
         names = {one.name for one in changed}
         if not any(map(parameters.is_ours, names)):
             return
-        self._config = parameters.read(self)
+        self._config = declared.read(self)
         if 'diagnostics_period_s' in names:
             self._reporter.restart()
         if self._rig is not None:
             self._rig.reconfigure(self._config)
         elif 'cameras' in names:
-            parameters.declare_own(self, self._config.cameras)
+            declared.declare_own(self, self._config.cameras)

@@ -4,16 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, Field, field, fields, replace
+from dataclasses import dataclass, Field, field, fields
 import re
 from typing import Any
 
 from depthforge_ros.errors import UserError
 from depthforge_ros.frame import MAX_PIXELS
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
-from rcl_interfaces.srv import ListParameters
-from rclpy.parameter import Parameter
 
 TYPE_NAMES = {
     bool: 'true or false',
@@ -29,8 +26,6 @@ CAMERA_NAME = re.compile(r'[A-Za-z][A-Za-z0-9_]*')
 
 OWN = ('max_rate_hz', 'camera_height_m', 'camera_pitch_deg', 'image_rectified')
 """Parameters that a named camera may have a value of its own for, as NAME.camera_height_m."""
-UNSET_IN_FILE = 'null'
-"""How `ros2 param dump` writes an unset parameter, and ROS reads that back."""
 
 
 def _parameter(
@@ -214,50 +209,6 @@ class NodeConfig:
 _FIELDS = {one.name: one for one in fields(NodeConfig)}
 
 
-def declare(node: Any) -> None:
-    """Declare all parameters on a node; a start value that is not allowed raises UserError."""
-    for name, one in _FIELDS.items():
-        _declare(node, name, one, _for_ros(one))
-
-
-def declare_own(node: Any, cameras: tuple[str, ...]) -> None:
-    """Declare what these cameras may have of their own, without a value, and that of no other."""
-    own = _own(cameras)
-    for name in node.list_parameters([], ListParameters.Request.DEPTH_RECURSIVE).names:
-        if '.' in name and is_ours(name) and name not in own:
-            node.undeclare_parameter(name)
-    for name, one in own.items():
-        if not node.has_parameter(name):
-            _declare(node, name, one, None)
-
-
-def check_own(node: Any, cameras: tuple[str, ...]) -> None:
-    """Raise UserError where `declare_own` would, for a start value that is not allowed."""
-    for name in _own(cameras):
-        check(name, _start_value(node, name))
-
-
-def _own(cameras: tuple[str, ...]) -> dict[str, Field[Any]]:
-    return {f'{camera}.{key}': _FIELDS[key] for camera in filter(None, cameras) for key in OWN}
-
-
-def _start_value(node: Any, name: str) -> Any:
-    # rclpy tells it only by declaring, and the errors of that do not say what is allowed.
-    override = node._parameter_overrides.get(name)
-    value = None if override is None else override.value
-    return None if '.' in name and value == UNSET_IN_FILE else value
-
-
-def _declare(node: Any, name: str, one: Field[Any], default: Any) -> None:
-    given = _start_value(node, name)
-    check(name, given)
-    descriptor = _descriptor(one)
-    # rclpy reads no parameter at all where one of a fixed type is unset; `check` fixes it.
-    descriptor.dynamic_typing = default is None
-    value = default if given is None else given
-    node.declare_parameter(name, value, descriptor, ignore_override=True)
-
-
 def is_runtime(name: str) -> bool:
     """Tell whether setting one of our parameters takes effect in a configured node."""
     return bool(_field(name).metadata['runtime'])
@@ -275,21 +226,33 @@ def check(name: str, value: Any) -> None:
         raise UserError(_refusal(name, value))
 
 
-def read(node: Any, changed: Iterable[Parameter] = ()) -> NodeConfig:
-    """
-    Return the values of the declared parameters, as they are or would be after a change.
-
-    Raises UserError for values that do not go together.
-    """
-    values = {name: node.get_parameter(name).value for name in _FIELDS}
-    values.update({one.name: one.value for one in changed if one.name in _FIELDS})
-    return NodeConfig(**{name: _from_ros(value) for name, value in values.items()})
+def default(name: str) -> Any:
+    """Return the value of a parameter that was not given, as rclpy takes it."""
+    value = _field(name).default
+    return list(value) if isinstance(value, tuple) else value
 
 
-def for_camera(node: Any, config: NodeConfig, camera: str) -> NodeConfig:
-    """Return the configuration with what a camera has of its own; `declare_own` before."""
-    own = {key: node.get_parameter_or(f'{camera}.{key}').value for key in OWN if camera}
-    return replace(config, **{key: value for key, value in own.items() if value is not None})
+def from_ros(value: Any) -> Any:
+    """Return a value of rclpy's as NodeConfig has it."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+def descriptor(name: str) -> ParameterDescriptor:
+    """Describe a parameter to ROS, with what is allowed."""
+    one = _field(name)
+    described = ParameterDescriptor(
+        description=one.metadata['description'],
+        additional_constraints=f'{_allowed(one)}; '
+        f'{"changes at once" if one.metadata["runtime"] else "read at configure"}',
+        read_only=one.name == 'autostart',
+    )
+    if one.metadata['within'] is not None:
+        low, high = one.metadata['within']
+        if isinstance(one.default, float):
+            described.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
+        else:
+            described.integer_range = [IntegerRange(from_value=low, to_value=high)]
+    return described
 
 
 def _refusal(name: str, given: Any) -> str:
@@ -302,7 +265,7 @@ def _field(name: str) -> Field[Any]:
 
 
 def _is_allowed(one: Field[Any], value: Any) -> bool:
-    value = _from_ros(value)
+    value = from_ros(value)
     if type(value) is not type(one.default):
         return False
     if isinstance(value, tuple):
@@ -318,33 +281,9 @@ def _are_names(values: tuple[Any, ...]) -> bool:
     return 0 < len(set(names)) == len(values)
 
 
-def _for_ros(one: Field[Any]) -> Any:
-    return list(one.default) if isinstance(one.default, tuple) else one.default
-
-
-def _from_ros(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
 def _allowed(one: Field[Any]) -> str:
     within, choices = one.metadata['within'], one.metadata['choices']
     if choices:
         return f'one of {", ".join(choices)}'
     text = TYPE_NAMES[type(one.default)]
     return text if within is None else f'{text} from {within[0]} to {within[1]}'
-
-
-def _descriptor(one: Field[Any]) -> ParameterDescriptor:
-    descriptor = ParameterDescriptor(
-        description=one.metadata['description'],
-        additional_constraints=f'{_allowed(one)}; '
-        f'{"changes at once" if one.metadata["runtime"] else "read at configure"}',
-        read_only=one.name == 'autostart',
-    )
-    if one.metadata['within'] is not None:
-        low, high = one.metadata['within']
-        if isinstance(one.default, float):
-            descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
-        else:
-            descriptor.integer_range = [IntegerRange(from_value=low, to_value=high)]
-    return descriptor

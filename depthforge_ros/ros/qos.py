@@ -1,10 +1,12 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Publishers and subscriptions of the newest message, and a word where the QoS does not fit."""
+"""Publishers and subscriptions of the newest message, and a word where two ends do not fit."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from depthforge_ros.errors import UserError
@@ -38,8 +40,20 @@ KINDS = ('history', 'reliability', 'durability', 'liveliness')
 MAX_DEPTH = 2**31 - 1
 NO_LIMIT_NS = 2**63 - 1
 
-Note = Callable[[str], None]
-"""Is told in one line why two ends of a topic do not talk to each other."""
+
+@dataclass(frozen=True)
+class Mismatch:
+    """Two ends of a topic whose quality of service keeps them apart."""
+
+    topic: str
+    text: str
+    """What is wrong, in one line."""
+    is_present: Callable[[], bool]
+    """Asks the graph whether such an end is still there."""
+
+
+Note = Callable[[Mismatch], None]
+"""Is told when an end comes that does not fit."""
 
 
 def create_publisher(
@@ -59,8 +73,8 @@ def create_publisher(
     """
 
     def on_mismatch(event: Any) -> None:
-        peers = node.get_subscriptions_info_by_topic(publisher.topic_name)
-        note(_mismatch(event, publisher.topic_name, publisher.qos_profile, 'publisher', peers))
+        find = partial(node.get_subscriptions_info_by_topic, publisher.topic_name)
+        note(_mismatch(event, publisher, 'publisher', find))
 
     qos = _profile(QoSReliabilityPolicy.RELIABLE, depth)
     if is_latched:
@@ -77,9 +91,8 @@ def create_subscription(
     """Create a best-effort subscription, which takes from any publisher of the type."""
 
     def on_mismatch(event: Any) -> None:
-        name = subscription.topic_name
-        peers = node.get_publishers_info_by_topic(name)
-        note(_mismatch(event, name, subscription.qos_profile, 'subscription', peers))
+        find = partial(node.get_publishers_info_by_topic, subscription.topic_name)
+        note(_mismatch(event, subscription, 'subscription', find))
 
     subscription = _create(
         node.create_subscription,
@@ -127,10 +140,31 @@ def _checked(qos: Any) -> SetParametersResult:
     return SetParametersResult(successful=not bad, reason=', '.join(bad))
 
 
-def _mismatch(event: Any, topic: str, own: Any, entity: str, peers: Sequence[Any]) -> str:
+def why_silent(node: Any, topic: str, kind: Any) -> str:
+    """Say why nothing of a message type can come on a topic; empty where somebody sends it."""
+    wanted = f'{kind.__module__.partition(".")[0]}/msg/{kind.__name__}'
+    sent = {one.topic_type for one in node.get_publishers_info_by_topic(topic)}
+    if not sent:
+        return 'it has no publisher'
+    return '' if wanted in sent else f'{wanted} is wanted, it carries {", ".join(sorted(sent))}'
+
+
+def _mismatch(
+    event: Any, end: Any, entity: str, find_peers: Callable[[], Sequence[Any]]
+) -> Mismatch:
+    topic, own = end.topic_name, end.qos_profile
+
+    def find_unfit() -> list[Any]:
+        return [one for one in find_peers() if not _fits(own, one.qos_profile, entity)]
+
+    peers = find_unfit() or find_peers()
+    others = [one.qos_profile for one in peers]
+    text = _remedy(event, topic, own, entity, others)
+    return Mismatch(topic, text, is_present=lambda: bool(find_unfit()))
+
+
+def _remedy(event: Any, topic: str, own: Any, entity: str, others: Sequence[Any]) -> str:
     """Name the topic, the policy of both sides and how to bring them together."""
-    others = [peer.qos_profile for peer in peers]
-    others = [other for other in others if not _fits(own, other, entity)] or others
     policy = next((one for one in POLICIES if one == event.last_policy_kind), None)
     if policy == QoSPolicyKind.LIVELINESS and not _other(own, others, 'liveliness'):
         policy = QoSPolicyKind.LIVELINESS_LEASE_DURATION  # DDS has both in one policy

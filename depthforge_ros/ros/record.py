@@ -14,6 +14,7 @@ from typing import Any
 
 from depthforge_ros.errors import UserError
 from depthforge_ros.ros.session import DURABILITY, message_class, own_node
+from depthforge_ros.ros.topics import full_name
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rosbags.interfaces import (
@@ -45,7 +46,7 @@ class Recorder:
         if not topics:
             raise UserError('no topic to record was given; name at least one')
         self.output = Path(output)
-        self.counts: dict[str, int] = dict.fromkeys(topics, 0)
+        self.counts: dict[str, int] = dict.fromkeys(map(full_name, topics), 0)
         """Messages so far, per topic."""
         self._subscribed: set[str] = set()
         self._failure: Exception | None = None

@@ -73,7 +73,7 @@ def _opened(bag: Path | str) -> Iterator[Reader]:
     except (ReaderError, OSError, ValueError) as error:
         raise UserError(
             f'{bag} cannot be read as a rosbag2 of mcap or sqlite3: {error}; give the folder with '
-            'metadata.yaml'
+            'metadata.yaml, and run `ros2 bag reindex` on one that was cut short'
         ) from error
     try:
         yield reader

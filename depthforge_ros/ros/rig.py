@@ -24,7 +24,8 @@ from depthforge_ros.pipeline import Pipeline
 from depthforge_ros.postprocess import to_camera
 from depthforge_ros.preprocess import Geometry
 from depthforge_ros.ros.camera import Camera, Frame
-from depthforge_ros.ros.parameters import for_camera, NodeConfig
+from depthforge_ros.ros.declared import for_camera
+from depthforge_ros.ros.parameters import NodeConfig
 from depthforge_ros.ros.statistics import DEACTIVATED
 from depthforge_ros.ros.worker import Worker
 import numpy as np
@@ -159,9 +160,10 @@ class Rig:
             camera.statistics.dropped(DEACTIVATED)
         self._is_started = False
         if self.is_working:
-            self._node.get_logger().error(
-                f'a frame has been in work for {self.busy_s:.0f} s and was left behind'
-            )
+            text = f'a frame has been in work for {self.busy_s:.0f} s and was left behind'
+            self._node.get_logger().error(text)
+            for camera in self.cameras:
+                camera.statistics.noted(text)
 
     def destroy(self) -> None:
         """Free the publishers and the engine; nothing can be started again."""

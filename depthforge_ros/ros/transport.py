@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import resource
 import sys
 
 from depthforge_ros.resources import share_directory
@@ -26,18 +28,37 @@ def enlarge_shared_memory() -> None:
     chose profiles or transports, nor for another middleware than Fast DDS, nor where too little
     memory is free: if its segment does not fit, Fast DDS uses no shared memory at all.
     """
-    if any(name in os.environ for name in (*PROFILES_VARIABLES, TRANSPORTS_VARIABLE)):
+    chosen = [name for name in PROFILES_VARIABLES if name in os.environ]
+    for name in chosen:
+        given = os.environ[name]
+        if given and not os.access(given, os.R_OK):
+            _say(f'{name} names {given}, which cannot be read; correct or unset it')
+    if chosen or TRANSPORTS_VARIABLE in os.environ:
         return
-    free_mib = _free_mib()
+    free_mib, largest_mib = _free_mib(), _largest_file_mib()
     if free_mib < LEAST_FREE_MIB:
-        print(
+        _say(
             f'{SHARED_MEMORY} has {free_mib} MiB free, and {LEAST_FREE_MIB} are needed so that no '
-            'large image gets lost; enlarge it (docker run --shm-size 1g, or --ipc host)',
-            file=sys.stderr,
+            'large image gets lost; enlarge it (docker run --shm-size 1g, or --ipc host)'
+        )
+        return
+    if largest_mib < LEAST_FREE_MIB:
+        _say(
+            f'files may have {largest_mib} MiB, and {LEAST_FREE_MIB} are needed so that no large '
+            'image gets lost; raise the limit (ulimit -f unlimited)'
         )
         return
     file = share_directory() / 'config' / 'fastdds.xml'
     os.environ.update(dict.fromkeys(PROFILES_VARIABLES, str(file)))
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def _largest_file_mib() -> float:
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    return math.inf if limit == resource.RLIM_INFINITY else limit // 2**20
 
 
 def _free_mib() -> int:
