@@ -158,9 +158,11 @@ def _check_sides(encoding: str, *, height: int, width: int) -> None:
     layout = LAYOUTS[encoding]
     odd = width % 2 or (layout.rows_per_two == 3 and height % 2)
     if (layout.even and odd) or min(height, width) < layout.smallest:
+        even = 'an even width and height' if layout.rows_per_two == 3 else 'an even width'
         raise UserError(
-            f'an image of {width} x {height} pixels came in {encoding}, where sides must be '
-            f'{"even" if layout.even else f"{layout.smallest} or more"}; check the camera driver',
+            f'an image of {width} x {height} pixels came in {encoding}, which needs '
+            f'{even if layout.even else f"sides of {layout.smallest} or more"}; check the camera '
+            'driver',
             reason='bad_size',
         )
 

@@ -201,7 +201,7 @@ def test_whatever_comes_is_read_or_refused_by_reason(
         ({'step': 10}, 'bad_length', '2 x step'),
         ({'encoding': 'rgb9'}, 'unknown_encoding', "'rgb9'"),
         ({'encoding': 'bayer_rggb8', 'step': 3}, 'bad_size', '3 or more'),
-        ({'encoding': 'uyvy'}, 'bad_size', 'even'),
+        ({'encoding': 'uyvy'}, 'bad_size', 'an even width;'),
         ({'height': 2**31, 'width': 2**31}, 'too_large', 'max_pixels'),
     ],
 )

@@ -257,7 +257,10 @@ def far_centre(message: Any) -> None:
     ],
 )
 def test_bad_camera_info_withholds_metres_alone(
-    peer: Any, spoil: Callable[[Any], None] | None, reason: str
+    peer: Any,
+    spoil: Callable[[Any], None] | None,
+    reason: str,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     with node_in_process(camera_height_m=HEIGHT_M) as node:
         street = Street(peer, node)
@@ -268,8 +271,12 @@ def test_bad_camera_info_withholds_metres_alone(
         street.show(1)
         assert (len(street.depth), len(street.infos), len(street.points)) == (0, 0, 0)
         assert reason in street.warning()
-        street.calibrate(info_message())
         street.show(2)
+        logged = capfd.readouterr().err
+        assert logged.count('no metric depth for /image: ') == 1
+        assert reason in logged
+        street.calibrate(info_message())
+        street.show(3)
         assert len(street.depth) == 1
 
 

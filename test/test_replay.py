@@ -242,7 +242,7 @@ def test_wrong_use_of_record_is_refused_in_one_line(tmp_path: Path) -> None:
         pass
     with pytest.raises(UserError, match='no topic'):
         Recorder(tmp_path / 'bag', [])
-    with pytest.raises(UserError, match="'/a b' was given: .* give a name such as"):
+    with pytest.raises(UserError, match=r"'/a b' was given: .* give a name such as"):
         Recorder(tmp_path / 'bag', ['/a b'])
     options = argparse.Namespace(topics=['nobody'], output=tmp_path / 'bag', duration_s=0.3)
     with pytest.raises(UserError, match='nothing came on /nobody'):

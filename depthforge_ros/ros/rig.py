@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
 import os
+import sys
 import time
 from typing import Any, TypeVar
 
@@ -161,7 +162,10 @@ class Rig:
         self._is_started = False
         if self.is_working:
             text = f'a frame has been in work for {self.busy_s:.0f} s and was left behind'
-            self._node.get_logger().error(text)
+            if self._node.context.ok():
+                self._node.get_logger().error(text)
+            else:  # the logger would complain of its own end
+                print(text, file=sys.stderr)
             for camera in self.cameras:
                 camera.statistics.noted(text)
 
