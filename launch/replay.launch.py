@@ -14,8 +14,8 @@ from launch.actions import (
 )
 from launch.event_handlers import OnProcessExit
 
-SETTLE_S = 10.0
-"""Time that the node gets to load its model before the bag begins."""
+DISCOVERY_S = 1.0
+"""Time that player and node get to find each other before the first frame."""
 LAST_FRAME_S = 5.0
 """Time that the last frames get to be answered and recorded."""
 ARGUMENTS = (
@@ -52,17 +52,27 @@ def start(context):
         ],
         output='screen',
     )
+    # However long a model takes to load.
+    is_active = f'ros2 lifecycle get {name} --no-daemon --spin-time 1 2>&1 | grep -q ^active'
+    wait = ExecuteProcess(cmd=['bash', '-c', f'trap exit INT; until {is_active}; do :; done'])
     play = ExecuteProcess(
-        cmd=['ros2', 'bag', 'play', given['bag'], '--clock', '100', '--rate', given['rate']],
+        cmd=[
+            *('ros2', 'bag', 'play', given['bag'], '--clock', '100', '--rate', given['rate']),
+            *('--delay', str(DISCOVERY_S)),
+        ],
         output='screen',
     )
     end = TimerAction(period=LAST_FRAME_S, actions=[Shutdown(reason='the bag has ended')])
+    following = {wait: play, play: end, node: Shutdown(reason='the node has ended')}
     return [
         node,
         *launching.rviz(given, use_sim_time=True),
         record,
-        TimerAction(period=SETTLE_S, actions=[play]),
-        RegisterEventHandler(OnProcessExit(target_action=play, on_exit=[end])),
+        wait,
+        *(
+            RegisterEventHandler(OnProcessExit(target_action=first, on_exit=[then]))
+            for first, then in following.items()
+        ),
     ]
 
 

@@ -235,17 +235,29 @@ def test_what_is_not_given_is_left_to_the_file(tmp_path: Path) -> None:
 
 def test_replay_plays_into_the_node_and_records_it() -> None:
     _, start = load('replay.launch.py')
-    node, record, wait, _ = start(bag='in', output='out', rate='2.0', image_topic='/camera')
+    node, record, wait, *handlers = start(
+        bag='in', output='out', rate='2.0', image_topic='/camera', namespace='car'
+    )
     overrides = node.named['parameters'][1]
     assert overrides['use_sim_time'] is True
     assert overrides['qos_overrides./camera.subscription.reliability'] == 'reliable'
     command = record.named['cmd']
     recorded = set(command[command.index('--topics') + 1 :])
-    assert recorded == TOPICS - {f'{MASK}/compressed'} | {'/diagnostics'}
+    expected = {f'/car{topic}' for topic in TOPICS - {f'{MASK}/compressed'}}
+    assert recorded == expected | {'/diagnostics'}
     assert command[command.index('--output') + 1] == 'out'
-    (play,) = wait.named['actions']
+    assert 'ros2 lifecycle get /car/depthforge ' in wait.named['cmd'][-1]
+    following = {
+        one.positional[0].named['target_action']: one.positional[0].named['on_exit']
+        for one in handlers
+    }
+    (play,) = following[wait]
     assert play.named['cmd'][:4] == ['ros2', 'bag', 'play', 'in']
-    assert play.named['cmd'][-2:] == ['--rate', '2.0']
+    assert play.named['cmd'][6:] == ['--rate', '2.0', '--delay', '1.0']
+    (end,) = following[play]
+    (last,) = end.named['actions']
+    assert last.named == {'reason': 'the bag has ended'}
+    assert following[node][0].named == {'reason': 'the node has ended'}
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ launch = pytest.importorskip('launch.actions', reason=REASON)
 launch_ros = pytest.importorskip('launch_ros.actions', reason=REASON)
 
 GIVEN = {'bag': 'in', 'output': 'out', 'rviz': 'true', 'engine': 'null'}
-ACTIONS = {'depthforge': 2, 'six_cameras': 2, 'replay': 5}
+ACTIONS = {'depthforge': 2, 'six_cameras': 2, 'replay': 7}
 GIVEN_NODE = ('namespace:=car', 'engine:=null', 'log_level:=warn')
 RUN = """
 import sys
