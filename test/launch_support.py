@@ -48,6 +48,9 @@ def load(name: str) -> tuple[dict[str, Action], Any]:
             for one in classes:
                 setattr(module, one, type(one, (Action,), {}))
             patch.setitem(sys.modules, module_name, module)
+        # That of another `launch`.
+        sys.modules.pop('depthforge_ros.ros.launching', None)
+        vars(ros).pop('launching', None)
         made = runpy.run_path(str(ROOT / 'launch' / name))['generate_launch_description']()
     # What it made of the stand-ins is of no use to others.
     sys.modules.pop('depthforge_ros.ros.launching', None)

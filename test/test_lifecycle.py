@@ -287,6 +287,12 @@ def test_parameters_are_checked_when_set() -> None:
         result = node.set_parameters([Parameter('short_side', value=100)])[0]
         assert not result.successful
         assert 'clean the node up first' in result.reason
+        # As `ros2 param load` asks for all that `ros2 param dump` told.
+        same = {name: node.get_parameter(name).value for name in declared.NAMES}
+        given = [Parameter(name, value=value) for name, value in same.items()]
+        told = {one.name: node.set_parameters([one])[0].reason for one in given}
+        told.pop('autostart')  # read-only
+        assert not any(told.values()), told
 
 
 def test_parameters_change_at_runtime_all_or_none(peer: Any) -> None:

@@ -34,6 +34,7 @@ from node_support import (
 )
 import numpy as np
 import pytest
+from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header
 
@@ -188,6 +189,20 @@ def test_label_info_names_every_id(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(label_info, 'message_class', lambda _: SimpleNamespace)
     named = label_info.label_info_message(CAMVID).class_map
     assert [(one.class_id, one.class_name) for one in named] == list(enumerate(CAMVID.classes))
+
+
+def test_label_info_reaches_who_comes_late(peer: Any) -> None:
+    vision_msgs = pytest.importorskip(
+        'vision_msgs.msg', reason='vision_msgs comes with a ROS installation, which is not sourced'
+    )
+    latched = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
+    came: list[Any] = []
+    with node_in_process():
+        topic = '/depthforge/segmentation/label_info'
+        peer.node.create_subscription(vision_msgs.LabelInfo, topic, came.append, latched)
+        peer.spin_until(lambda: came)
+    named = [(one.class_id, one.class_name) for one in came[0].class_map]
+    assert named == list(enumerate(CAMVID.classes))
 
 
 def test_missing_vision_msgs_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -310,7 +310,7 @@ class DepthforgeNode(LifecycleNode):
         except UserError as error:
             return SetParametersResult(successful=False, reason=str(error))
         for parameter in changed:
-            if self._is_fixed(parameter.name):
+            if self._is_fixed(parameter.name, parameter.value):
                 return SetParametersResult(
                     successful=False,
                     reason=f'parameter {parameter.name} is read at configure; deactivate and '
@@ -318,10 +318,11 @@ class DepthforgeNode(LifecycleNode):
                 )
         return SetParametersResult(successful=True)
 
-    def _is_fixed(self, name: str) -> bool:
-        """Tell whether a parameter of ours can only change in a node that is not configured."""
-        is_configured = self._rig is not None
-        return is_configured and parameters.is_ours(name) and not parameters.is_runtime(name)
+    def _is_fixed(self, name: str, value: Any) -> bool:
+        """Tell whether a parameter of ours could take another value only at configure."""
+        if self._rig is None or not parameters.is_ours(name) or parameters.is_runtime(name):
+            return False
+        return bool(value != self.get_parameter(name).value)
 
     def _apply_parameters(self, changed: list[Any]) -> None:
         """Take over all changes at once; the frame in work keeps what it began with."""
