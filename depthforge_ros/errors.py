@@ -5,6 +5,9 @@
 from collections.abc import Iterable
 import difflib
 
+MAX_CHARACTERS = 1000
+"""Of one line; a message from outside may hold millions."""
+
 
 class UserError(ValueError):
     """
@@ -22,7 +25,8 @@ class UserError(ValueError):
 def one_line(error: BaseException) -> str:
     """Say what went wrong; errors that are not the user's carry their type."""
     text = str(error) if isinstance(error, UserError) else f'{type(error).__name__}: {error}'
-    return ' '.join(text.split())
+    line = ' '.join(text.split())
+    return line if len(line) <= MAX_CHARACTERS else f'{line[:MAX_CHARACTERS]} ...'
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -21,7 +21,7 @@ from depthforge_ros.headers import bad_compressed, Header, read_header
 import numpy as np
 import numpy.typing as npt
 
-MAX_PIXELS = 64_000_000
+MAX_PIXELS = 4096 * 4096
 """Largest image that is taken unless the caller says otherwise, height x width."""
 
 JPEG_SHRUNK = {

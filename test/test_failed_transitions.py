@@ -8,6 +8,7 @@ import threading
 import time
 from typing import Any
 
+from depthforge_ros.ros.camera import Camera
 from depthforge_ros.ros.outputs import BUILDERS
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import State, Transition
@@ -97,3 +98,31 @@ def test_a_frame_that_deactivation_overtakes_is_not_counted_as_published(
         final = count(node)
         assert (final.received, final.published, final.dropped) == (1, 0, {'deactivated': 1})
         assert masks == []
+
+
+def test_a_signal_during_cleanup_lets_the_node_close(monkeypatch: pytest.MonkeyPatch) -> None:
+    free = Camera.destroy
+    with node_in_process(cameras=['a', 'b']) as node:
+        node.trigger_deactivate()
+
+        def interrupted(camera: Any) -> None:
+            free(camera)
+            monkeypatch.setattr(Camera, 'destroy', free)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(Camera, 'destroy', interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            node._free()
+        assert node._rig is None
+
+
+def test_a_frame_left_behind_is_told_after_cleanup_too(peer: Any, engine: Any) -> None:
+    with node_in_process() as node:
+        publisher = peer.publisher(Image, '/image', seen_by=node)
+        publisher.publish(make_image(14))
+        peer.spin_until(lambda: node._rig.busy_s)
+        assert change_state(peer, Transition.TRANSITION_DEACTIVATE)
+        assert change_state(peer, Transition.TRANSITION_CLEANUP)
+        reports = peer.subscribe(DiagnosticArray, '/diagnostics', seen_by=node)
+        peer.spin_until(lambda: 'left behind' in latest(reports).get('last_error', ''))
+        engine.released.set()

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import cv2
-from depthforge_ros.errors import UserError
+from depthforge_ros.errors import one_line, UserError
 from depthforge_ros.frame import (
     decode,
     LAYOUTS,
@@ -211,6 +211,14 @@ def test_refusals_say_what_came(changes: dict[str, Any], reason: str, text: str)
     with pytest.raises(UserError, match=text) as refusal:
         rgb_from_message(message)
     assert refusal.value.reason == reason
+
+
+def test_a_refusal_of_millions_of_characters_is_cut() -> None:
+    message = make_message(np.zeros((2, 3, 3), np.uint8), 'rgb8')
+    message.encoding = 'x' * 1_000_000
+    with pytest.raises(UserError) as refusal:
+        rgb_from_message(message)
+    assert 500 < len(one_line(refusal.value)) < 1100
 
 
 @pytest.mark.parametrize('size', [(40, 60), (128, 192), (99, 131)])

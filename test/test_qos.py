@@ -5,21 +5,21 @@
 from __future__ import annotations
 
 import re
+import signal
 from types import SimpleNamespace
 from typing import Any
 
-from depthforge_ros.ros.qos import _mismatch, _remedy
+from depthforge_ros.ros.qos import _end
 from depthforge_ros.ros.session import own_node
 from depthforge_ros.ros.topics import OUTPUTS
 from diagnostic_msgs.msg import DiagnosticArray
 from node_support import count, make_image, MASK, node_in_process, RELIABLE
 import pytest
-from rclpy.duration import Duration
+from rclpy.duration import Duration, Infinite
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.qos import (
     QoSDurabilityPolicy,
     QoSLivelinessPolicy,
-    QoSPolicyKind,
     QoSProfile,
     QoSReliabilityPolicy,
 )
@@ -98,29 +98,35 @@ def test_remedy_of_what_a_reader_demands_of_time(
         peer.spin_until(lambda: masks)
 
 
-def test_no_remedy_is_made_up() -> None:
-    event = SimpleNamespace(last_policy_kind=QoSPolicyKind.INVALID)
-    told = _remedy(event, '/image', QoSProfile(depth=1), 'subscription', [])
-    assert 'change it at the other end' in told
-    assert 'set to' not in told
-
-
-def test_the_remedy_is_for_the_end_that_does_not_fit() -> None:
-    event: Any = SimpleNamespace(last_policy_kind=QoSPolicyKind.DEADLINE)
-    own, fitting, unfit = (
-        QoSProfile(depth=1, deadline=Duration(nanoseconds=number)) for number in (100, 200, 50)
+def peer_of(**qos: Any) -> Any:
+    return SimpleNamespace(
+        topic_type='sensor_msgs/msg/Image', qos_profile=QoSProfile(depth=1, **qos)
     )
-    peers = [SimpleNamespace(qos_profile=one) for one in (fitting, unfit)]
-    end: Any = SimpleNamespace(topic_name=MASK, qos_profile=own)
-    told = _mismatch(event, end, 'publisher', lambda: peers)
-    assert 'is 100 here and 50 at the other end' in told.text
-    told = _mismatch(event, end, 'subscription', lambda: peers)
-    assert 'is 100 here and 200 at the other end' in told.text
-    assert told.is_present()
-    del peers[1:]
-    assert told.is_present()
-    peers[:] = [SimpleNamespace(qos_profile=unfit)]
-    assert not told.is_present()
+
+
+@pytest.mark.parametrize('ours', [{}, {'deadline': Infinite}])
+def test_an_ordinary_peer_fits(ours: dict[str, Any]) -> None:
+    end: Any = SimpleNamespace(topic_name=MASK, qos_profile=QoSProfile(depth=1, **ours))
+    # As the graph tells of those that have no limit.
+    others = [peer_of(deadline=Infinite, liveliness_lease_duration=Infinite), peer_of()]
+    for entity in ('publisher', 'subscription'):
+        assert _end(end, Image, entity, lambda: others).mismatch() == ''
+
+
+def test_the_remedy_is_for_the_end_that_does_not_fit_now() -> None:
+    own, fitting, unfit = (Duration(nanoseconds=number) for number in (100, 200, 50))
+    others = [peer_of(deadline=Infinite), peer_of(deadline=fitting), peer_of(deadline=unfit)]
+    end: Any = SimpleNamespace(topic_name=MASK, qos_profile=QoSProfile(depth=1, deadline=own))
+    as_publisher = _end(end, Image, 'publisher', lambda: others)
+    assert 'is 100 here and 50 at the other end' in as_publisher.mismatch()
+    as_subscription = _end(end, Image, 'subscription', lambda: others)
+    assert 'is 100 here and 0 at the other end' in as_subscription.mismatch()
+    del others[0]
+    assert 'is 100 here and 200 at the other end' in as_subscription.mismatch()
+    del others[0]
+    assert as_subscription.mismatch() == ''
+    others[0].topic_type = 'sensor_msgs/msg/CompressedImage'
+    assert as_publisher.mismatch() == ''
 
 
 def test_no_mismatch_hides_another_and_one_that_is_gone_is_told_no_more(peer: Any) -> None:
@@ -132,6 +138,7 @@ def test_no_mismatch_hides_another_and_one_that_is_gone_is_told_no_more(peer: An
         camera = peer.node.create_publisher(Image, '/image', BEST_EFFORT)
         peer.spin_until(lambda: '/image: reliability is reliable here' in message())
         reader = peer.node.create_subscription(Image, MASK, print, LATCHED)
+        peer.node.create_subscription(Image, MASK, print, BEST_EFFORT)
         peer.spin_until(lambda: f'{MASK}: durability is volatile here' in message())
         assert message().index('/image: reliability') < message().index(f'{MASK}: durability')
         peer.node.destroy_publisher(camera)
@@ -196,3 +203,32 @@ def test_remedy_helps(peer: Any) -> None:
         peer.node.create_subscription(Image, MASK, masks.append, LATCHED)
         peer.publisher(Image, '/image', seen_by=node).publish(make_image(1))
         peer.spin_until(lambda: masks)
+
+
+def test_names_that_are_swapped_are_not_swapped_back(peer: Any, start_node: Any) -> None:
+    swapped = ('-r', '/a/image:=/b/image', '-r', '/b/image:=/a/image')
+    given = [
+        text
+        for value in (
+            'engine:=null',
+            'cameras:=[a, b]',
+            'stall_after_s:=0.3',
+            'diagnostics_period_s:=0.2',
+        )
+        for text in ('-p', value)
+    ]
+    peer.node.create_publisher(Image, '/a/image', 1)
+    with start_node(*given, *swapped) as process:
+        reports = peer.subscribe(DiagnosticArray, '/diagnostics')
+
+        def messages() -> list[str]:
+            return [str(one.message) for one in reports[-1].status] if reports else []
+
+        peer.spin_until(lambda: len(messages()) == 2 and all('no image' in m for m in messages()))
+        peer.spin_for(0.5)  # until both ends are known
+        first, second = messages()
+        assert process.end(signal.SIGTERM)[0] == 0
+    assert first.startswith('no image on /b/image')
+    assert first.endswith('it has no publisher')
+    assert second.startswith('no image on /a/image')
+    assert second.endswith(' s')

@@ -15,8 +15,8 @@ import xml.etree.ElementTree as ET
 from depthforge_ros.resources import share_directory
 from depthforge_ros.ros.transport import (
     enlarge_shared_memory,
-    LEAST_FREE_MIB,
     PROFILES_VARIABLES,
+    SEGMENT_MIB,
     TRANSPORTS_VARIABLE,
 )
 from node_support import DEPTH, make_image
@@ -63,12 +63,12 @@ def test_a_small_shared_memory_is_left_as_it_is(
 def test_a_limit_of_files_is_one_of_shared_memory(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for limit in (2**20, 128 * 2**20 - 1, 128 * 2**20, resource.RLIM_INFINITY):
+    for limit in (2**20, 65 * 2**20 - 1, 65 * 2**20, resource.RLIM_INFINITY):
         given: dict[str, str] = {}
         monkeypatch.setattr(os, 'environ', given)
         monkeypatch.setattr(resource, 'getrlimit', lambda _, limit=limit: (limit, limit))
         enlarge_shared_memory()
-        is_enough = limit in (128 * 2**20, resource.RLIM_INFINITY)
+        is_enough = limit in (65 * 2**20, resource.RLIM_INFINITY)
         assert bool(given) == is_enough
         assert ('ulimit -f unlimited' in capsys.readouterr().err) != is_enough
 
@@ -88,7 +88,7 @@ def test_shared_memory_holds_large_images() -> None:
     namespace = {'dds': root.tag[1:].partition('}')[0]}
     segment = root.find('.//dds:segment_size', namespace)
     assert segment is not None
-    assert 4 * 1920 * 1280 * 3 < int(segment.text or 0) <= LEAST_FREE_MIB * 2**20 // 2
+    assert 4 * 1920 * 1280 * 3 < int(segment.text or 0) == SEGMENT_MIB * 2**20
 
 
 def test_large_depth_reaches_a_reader_that_asks_for_nothing_twice(

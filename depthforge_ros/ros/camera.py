@@ -22,7 +22,7 @@ from depthforge_ros.ros.parameters import NodeConfig
 from depthforge_ros.ros.qos import (
     create_publisher,
     create_subscription,
-    Mismatch,
+    End,
     why_silent,
 )
 from depthforge_ros.ros.statistics import (
@@ -82,8 +82,8 @@ class Camera:
         self._is_watched = is_watched
         self._logged_s: dict[str, float] = {}
         """perf_counter() of the last log line about frames, by what was wrong."""
-        self._mismatches: dict[str, Mismatch] = {}
-        """By topic."""
+        self._mismatched: dict[str, End] = {}
+        """Ends of ours that did not fit another at some time, by topic."""
         self._taken_s = -math.inf
         """perf_counter() when the last frame was due that a limited rate let pass."""
         self.canvas = Canvas()
@@ -112,15 +112,14 @@ class Camera:
 
     @property
     def mismatches(self) -> list[str]:
-        """What keeps an end of one of the topics apart now, the input's first."""
-        present = [one for one in list(self._mismatches.values()) if one.is_present()]
-        present.sort(key=lambda one: one.topic != self.topic)
-        return [one.text for one in present]
+        """What keeps others apart from an end of ours now, the input's first."""
+        ends = sorted(self._mismatched.values(), key=lambda end: end.topic != self.topic)
+        return [text for end in ends if (text := end.mismatch())]
 
-    @property
-    def silence(self) -> str:
-        """Why no image can come; empty where somebody sends them."""
-        return why_silent(self._node, self.topic, MESSAGE_TYPES[self._config().image_transport])
+    def why_silent(self) -> str:
+        """Say why no image can come; empty where somebody sends them."""
+        kind = MESSAGE_TYPES[self._config().image_transport]
+        return why_silent(self._node, camera_topic('image', self.name), kind)
 
     def subscribe(self) -> None:
         """Say what the ids mean, and take frames from now on."""
@@ -146,7 +145,7 @@ class Camera:
         if self._label_info is not None:
             self._node.destroy_lifecycle_publisher(self._label_info)
             self._label_info = None
-        self._mismatches.clear()
+        self._mismatched.clear()
         del self._node, self._is_watched
 
     def answer(
@@ -259,7 +258,8 @@ class Camera:
             self._logged_s[what] = now_s
             self._node.get_logger().warning(text)
 
-    def _note(self, mismatch: Mismatch) -> None:
-        self._mismatches[mismatch.topic] = mismatch
-        self.statistics.noted(mismatch.text)
-        self._node.get_logger().error(mismatch.text)
+    def _note(self, end: End) -> None:
+        self._mismatched[end.topic] = end
+        if text := end.mismatch():  # or else the other is gone already
+            self.statistics.noted(text)
+            self._node.get_logger().error(text)

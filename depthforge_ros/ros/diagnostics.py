@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 import time
 from typing import Any
@@ -32,8 +32,8 @@ class Condition:
     """What the domain monitor says; `domain_shift` is lacking where it is not known."""
     mismatches: Sequence[str] = ()
     """Ends of topics that the quality of service keeps apart."""
-    silence: str = ''
-    """Why no image can come."""
+    why_silent: Callable[[], str] = str
+    """Says why no image can come."""
     metric: MetricStatus = field(default_factory=MetricStatus)
     max_batch: int | None = None
     """Frames at once since the memory ran out; None while that did not happen."""
@@ -122,7 +122,7 @@ def _stall(condition: Condition, limits: NodeConfig) -> str:
 
 def _errors(snapshot: Snapshot, condition: Condition) -> Iterator[str]:
     if not condition.is_working:
-        yield 'the worker has ended; restart the node'
+        yield 'the worker has ended; deactivate and activate the node'
     faults = _faults(snapshot)
     if faults and not snapshot.recently_published:
         yield f'no frame could be answered: {", ".join(sorted(faults))}'
@@ -135,8 +135,8 @@ def _warnings(
     if snapshot.last_received_s is not None:
         silent_s = min(silent_s, time.monotonic() - snapshot.last_received_s)
     if silent_s > limits.stall_after_s:
-        reason = f': {condition.silence}' if condition.silence else ''
-        yield f'no image on {topic} for {silent_s:.1f} s{reason}'
+        reason = condition.why_silent()
+        yield f'no image on {topic} for {silent_s:.1f} s{": " if reason else ""}{reason}'
     yield from condition.mismatches
     faults = _faults(snapshot)
     if faults and snapshot.recently_published:

@@ -11,6 +11,7 @@ then, the shared memory of its images too.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 import os
 import signal
 import sys
@@ -71,8 +72,9 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
         code = running.run(args, on_end=leaving.end)
     except KeyboardInterrupt:  # before `run` or after it
         pass
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with suppress(OSError):  # whoever read them may be gone
+        sys.stdout.flush()
+        sys.stderr.flush()
     os._exit(code)
 
 

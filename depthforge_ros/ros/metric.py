@@ -15,7 +15,7 @@ from functools import cached_property
 import math
 from typing import Any
 
-from depthforge_ros.errors import UserError
+from depthforge_ros.errors import one_line, UserError
 from depthforge_ros.geometry.camera import Camera
 from depthforge_ros.geometry.edges import edge_agreement
 from depthforge_ros.geometry.points import CloudBuilder, finite_points, metric_depth
@@ -119,7 +119,7 @@ class MetricDepth:
             road = self._road(small)
             scale = self._scale(road, header.stamp.sec + header.stamp.nanosec * 1e-9)
         except UserError as error:
-            self.status = MetricStatus(str(error))
+            self.status = MetricStatus(one_line(error))
             return None
         self.status = MetricStatus(scale.refusal, figures=self._figures(road, scale, small))
         if scale.refusal:

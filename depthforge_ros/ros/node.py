@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
+import sys
 import threading
 import time
 from typing import Any
@@ -18,7 +20,7 @@ from depthforge_ros.pipeline import Pipeline, release_memory
 from depthforge_ros.ros import declared, parameters
 from depthforge_ros.ros.camera import Camera
 from depthforge_ros.ros.diagnostics import camera_status, Condition, idle_status
-from depthforge_ros.ros.qos import create_publisher
+from depthforge_ros.ros.qos import create_publisher, End
 from depthforge_ros.ros.reporter import Reporter
 from depthforge_ros.ros.rig import IN_WORK, Rig
 from depthforge_ros.ros.services import guard
@@ -60,7 +62,7 @@ class DepthforgeNode(LifecycleNode):
             self,
             DiagnosticArray,
             '/diagnostics',
-            note=lambda mismatch: self._note(mismatch.text),
+            note=self._note_end,
             depth=DIAGNOSTICS_DEPTH,
             is_managed=False,
         )
@@ -202,24 +204,24 @@ class DepthforgeNode(LifecycleNode):
         if names := declared.without_effect(self):
             self.get_logger().warning(
                 f'start values without effect: {", ".join(sorted(names))}; the node has no such '
-                f'parameters, `ros2 param list {self.get_fully_qualified_name()}` names its own',
-                once=True,
+                f'parameters, `ros2 param list {self.get_fully_qualified_name()}` names its own'
             )
 
     def _stop(self, *, is_closing: bool = False) -> None:
         self._active_since_s = None
-        if self._rig is not None:
-            self._rig.stop(is_closing=is_closing)
+        if self._rig is not None and (left := self._rig.stop(is_closing=is_closing)):
+            self._note(left)
 
     def _end(self) -> None:
         self._stop()
         self._free()
 
     def _free(self) -> None:
-        if self._rig is not None:
+        rig, self._rig = self._rig, None  # first, for a signal may interrupt the rest
+        if rig is not None:
             with self._rig_lock:
-                self._rig.destroy()
-                self._rig = None
+                rig.destroy()
+            del rig
             release_memory()
 
     def _report(self) -> None:
@@ -236,8 +238,9 @@ class DepthforgeNode(LifecycleNode):
                 self.get_logger().error(f'no diagnostics: {one_line(error)}')
 
     def _statuses(self) -> list[Any]:
-        if self._rig is not None and not self._is_finalized:
-            return [self._status(self._rig, camera) for camera in self._rig.cameras]
+        rig = self._rig
+        if rig is not None and not self._is_finalized:
+            return [self._status(rig, camera) for camera in rig.cameras]
         return [
             idle_status(
                 self._failure,
@@ -261,7 +264,7 @@ class DepthforgeNode(LifecycleNode):
             is_working=rig.is_working,
             domain=camera.monitor.figures(),
             mismatches=camera.mismatches,
-            silence=camera.silence,
+            why_silent=camera.why_silent,
             metric=camera.metric.status,
             max_batch=rig.max_batch,
             engine_refusal=self._engine_refusal,
@@ -279,9 +282,17 @@ class DepthforgeNode(LifecycleNode):
             identity=self._identity,
         )
 
+    def _note_end(self, end: End) -> None:
+        if text := end.mismatch():
+            self._note(text)
+
     def _note(self, error: str) -> None:
         """Log what went wrong without ending anything, and tell it on /diagnostics."""
-        self.get_logger().error(error)
+        if self.context.ok():
+            self.get_logger().error(error)
+        else:  # the logger would complain of its own end
+            with suppress(OSError):
+                print(error, file=sys.stderr)
         self._last_error = error
         for camera in () if self._rig is None else self._rig.cameras:
             camera.statistics.noted(error)

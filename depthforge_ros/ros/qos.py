@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from depthforge_ros.errors import UserError
 from rcl_interfaces.msg import SetParametersResult
+from rclpy.duration import Infinite
 from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
 from rclpy.exceptions import InvalidParameterTypeException
 from rclpy.qos import (
@@ -35,6 +35,8 @@ POLICIES = (
     QoSPolicyKind.LIVELINESS_LEASE_DURATION,
 )
 """What the standard parameters may override."""
+MATCHED = ('reliability', 'durability', 'deadline', 'liveliness', 'liveliness_lease_duration')
+"""What the two ends of a topic must agree on."""
 DURATIONS = ('deadline', 'liveliness_lease_duration')
 KINDS = ('history', 'reliability', 'durability', 'liveliness')
 MAX_DEPTH = 2**31 - 1
@@ -42,17 +44,16 @@ NO_LIMIT_NS = 2**63 - 1
 
 
 @dataclass(frozen=True)
-class Mismatch:
-    """Two ends of a topic whose quality of service keeps them apart."""
+class End:
+    """A publisher or subscription of ours, and what keeps others of its topic from it."""
 
     topic: str
-    text: str
-    """What is wrong, in one line."""
-    is_present: Callable[[], bool]
-    """Asks the graph whether such an end is still there."""
+    """After remapping."""
+    mismatch: Callable[[], str]
+    """Looks for one whose quality of service does not fit; says in one line how to mend it."""
 
 
-Note = Callable[[Mismatch], None]
+Note = Callable[[End], None]
 """Is told when an end comes that does not fit."""
 
 
@@ -72,9 +73,12 @@ def create_publisher(
     A managed one publishes only while the node is active.
     """
 
+    def find_readers() -> Sequence[Any]:
+        return node.get_subscriptions_info_by_topic(topic)  # type: ignore[no-any-return]
+
     def on_mismatch(event: Any) -> None:
-        find = partial(node.get_subscriptions_info_by_topic, publisher.topic_name)
-        note(_mismatch(event, publisher, 'publisher', find))
+        del event
+        note(_end(publisher, kind, 'publisher', find_readers))
 
     qos = _profile(QoSReliabilityPolicy.RELIABLE, depth)
     if is_latched:
@@ -90,9 +94,12 @@ def create_subscription(
 ) -> Any:
     """Create a best-effort subscription, which takes from any publisher of the type."""
 
+    def find_senders() -> Sequence[Any]:
+        return node.get_publishers_info_by_topic(topic)  # type: ignore[no-any-return]
+
     def on_mismatch(event: Any) -> None:
-        find = partial(node.get_publishers_info_by_topic, subscription.topic_name)
-        note(_mismatch(event, subscription, 'subscription', find))
+        del event
+        note(_end(subscription, kind, 'subscription', find_senders))
 
     subscription = _create(
         node.create_subscription,
@@ -141,41 +148,39 @@ def _checked(qos: Any) -> SetParametersResult:
 
 
 def why_silent(node: Any, topic: str, kind: Any) -> str:
-    """Say why nothing of a message type can come on a topic; empty where somebody sends it."""
-    wanted = f'{kind.__module__.partition(".")[0]}/msg/{kind.__name__}'
+    """
+    Say why nothing of a message type can come on a topic; empty where somebody sends it.
+
+    The name is that before remapping: asking the graph remaps it.
+    """
     sent = {one.topic_type for one in node.get_publishers_info_by_topic(topic)}
     if not sent:
         return 'it has no publisher'
+    wanted = _type_name(kind)
     return '' if wanted in sent else f'{wanted} is wanted, it carries {", ".join(sorted(sent))}'
 
 
-def _mismatch(
-    event: Any, end: Any, entity: str, find_peers: Callable[[], Sequence[Any]]
-) -> Mismatch:
+def _type_name(kind: Any) -> str:
+    return f'{kind.__module__.partition(".")[0]}/msg/{kind.__name__}'
+
+
+def _end(end: Any, kind: Any, entity: str, find_others: Callable[[], Sequence[Any]]) -> End:
     topic, own = end.topic_name, end.qos_profile
 
-    def find_unfit() -> list[Any]:
-        return [one for one in find_peers() if not _fits(own, one.qos_profile, entity)]
+    def mismatch() -> str:
+        others = [one.qos_profile for one in find_others() if one.topic_type == _type_name(kind)]
+        remedies = (_remedy(topic, own, other, entity) for other in others)
+        return next(filter(None, remedies), '')
 
-    peers = find_unfit() or find_peers()
-    others = [one.qos_profile for one in peers]
-    text = _remedy(event, topic, own, entity, others)
-    return Mismatch(topic, text, is_present=lambda: bool(find_unfit()))
+    return End(topic, mismatch)
 
 
-def _remedy(event: Any, topic: str, own: Any, entity: str, others: Sequence[Any]) -> str:
-    """Name the topic, the policy of both sides and how to bring them together."""
-    policy = next((one for one in POLICIES if one == event.last_policy_kind), None)
-    if policy == QoSPolicyKind.LIVELINESS and not _other(own, others, 'liveliness'):
-        policy = QoSPolicyKind.LIVELINESS_LEASE_DURATION  # DDS has both in one policy
-    if policy is None:
-        names = ', '.join(one.name.lower() for one in POLICIES)
-        return (
-            f'{topic}: a policy of the other end does not fit, so no message passes; it is none '
-            f'that qos_overrides.{topic}.{entity} has ({names}): change it at the other end'
-        )
-    name = policy.name.lower()
-    ours, theirs = _value(own, name), _other(own, others, name) or 'another'
+def _remedy(topic: str, own: Any, other: Any, entity: str) -> str:
+    """Name the first policy that keeps two ends apart, and how to bring them together."""
+    name = _unfit(own, other, entity)
+    if not name:
+        return ''
+    ours, theirs = _value(own, name), _value(other, name)
     unit = ' (nanoseconds, 0 is no limit)' if name in DURATIONS else ''
     return (
         f'{topic}: {name}{unit} is {ours} here and {theirs} at the other end, so no message '
@@ -184,15 +189,25 @@ def _remedy(event: Any, topic: str, own: Any, entity: str, others: Sequence[Any]
     )
 
 
-def _fits(own: Any, other: Any, entity: str) -> bool:
-    offered, wanted = (own, other) if entity == 'publisher' else (other, own)
-    return bool(qos_check_compatible(offered, wanted)[0] != QoSCompatibility.ERROR)
+def _unfit(own: Any, other: Any, entity: str) -> str:
+    """Return the first policy by which two ends do not fit; empty where they do."""
+    for name in MATCHED:
+        changed = _limited(own)
+        setattr(changed, name, getattr(_limited(other), name))
+        offered, wanted = (_limited(own), changed)
+        if entity == 'subscription':
+            offered, wanted = wanted, offered
+        if qos_check_compatible(offered, wanted)[0] == QoSCompatibility.ERROR:
+            return name
+    return ''
 
 
-def _other(own: Any, others: Sequence[Any], policy: str) -> str:
-    """Return the first value that is not ours; empty where all are."""
-    values = (_value(other, policy) for other in others)
-    return next((value for value in values if value != _value(own, policy)), '')
+def _limited(qos: Any) -> QoSProfile:
+    """Copy what two ends must agree on; no limit is 0 in profiles, and Infinite in the graph."""
+    limits = {name: getattr(qos, name) for name in DURATIONS}
+    kinds = {name: getattr(qos, name) for name in MATCHED if name not in DURATIONS}
+    durations = {name: limit if limit.nanoseconds else Infinite for name, limit in limits.items()}
+    return QoSProfile(depth=1, **kinds, **durations)
 
 
 def _value(qos: Any, policy: str) -> str:

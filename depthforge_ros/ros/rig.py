@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
 import os
-import sys
 import time
 from typing import Any, TypeVar
 
@@ -151,23 +150,22 @@ class Rig:
             self.stop(is_closing=True)
             raise
 
-    def stop(self, *, is_closing: bool) -> None:
-        """Unsubscribe, answer the batch in work if it ends in time, and drop what waits."""
+    def stop(self, *, is_closing: bool) -> str:
+        """
+        Unsubscribe, answer the batch in work if it ends in time, and drop what waits.
+
+        Returns what is wrong, empty if all ended.
+        """
         if self._worker is None or not self._is_started:
-            return
+            return ''
         for camera in self.cameras:
             camera.unsubscribe()
         for camera in self._worker.stop(CLOSE_TIMEOUT_S if is_closing else DRAIN_TIMEOUT_S):
             camera.statistics.dropped(DEACTIVATED)
         self._is_started = False
-        if self.is_working:
-            text = f'a frame has been in work for {self.busy_s:.0f} s and was left behind'
-            if self._node.context.ok():
-                self._node.get_logger().error(text)
-            else:  # the logger would complain of its own end
-                print(text, file=sys.stderr)
-            for camera in self.cameras:
-                camera.statistics.noted(text)
+        if not self.is_working:
+            return ''
+        return f'a frame has been in work for {self.busy_s:.0f} s and was left behind'
 
     def destroy(self) -> None:
         """Free the publishers and the engine; nothing can be started again."""

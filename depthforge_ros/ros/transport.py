@@ -15,8 +15,9 @@ PROFILES_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILE
 """Of Jazzy, and of Kilted and later."""
 TRANSPORTS_VARIABLE = 'FASTDDS_BUILTIN_TRANSPORTS'
 SHARED_MEMORY = '/dev/shm'
-LEAST_FREE_MIB = 128
-"""Twice the segment of config/fastdds.xml, which Fast DDS allocates at once and whole."""
+SEGMENT_MIB = 64
+"""Of config/fastdds.xml; Fast DDS allocates it at once and whole."""
+LEAST_FREE_MIB = 2 * SEGMENT_MIB
 
 
 def enlarge_shared_memory() -> None:
@@ -42,10 +43,10 @@ def enlarge_shared_memory() -> None:
             'large image gets lost; enlarge it (docker run --shm-size 1g, or --ipc host)'
         )
         return
-    if largest_mib < LEAST_FREE_MIB:
+    if largest_mib <= SEGMENT_MIB:
         _say(
-            f'files may have {largest_mib} MiB, and {LEAST_FREE_MIB} are needed so that no large '
-            'image gets lost; raise the limit (ulimit -f unlimited)'
+            f'files may have {largest_mib} MiB, and more than {SEGMENT_MIB} are needed so that no '
+            'large image gets lost; raise the limit (ulimit -f unlimited)'
         )
         return
     file = share_directory() / 'config' / 'fastdds.xml'

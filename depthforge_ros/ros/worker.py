@@ -61,8 +61,11 @@ class Worker(Generic[S, T]):
         return waiting
 
     def _run(self) -> None:
-        while batch := self._take():
-            self._handle(batch)
+        try:
+            while batch := self._take():
+                self._handle(batch)
+                self._busy_since_s = None
+        finally:
             self._busy_since_s = None
 
     def _take(self) -> Mapping[S, T]:
