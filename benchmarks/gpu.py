@@ -32,7 +32,7 @@ from depthforge_ros.engine.compiled import CompiledEngine, proving_frames
 from depthforge_ros.engine.cuda_graph import CudaGraphEngine
 from depthforge_ros.engine.eager import EagerEngine
 from depthforge_ros.engine.torch_engine import load_or_outline, Loaded, TorchEngine
-from depthforge_ros.errors import one_line, UserError
+from depthforge_ros.errors import one_line
 from depthforge_ros.model.registry import MODELS
 import numpy as np
 import torch
@@ -84,14 +84,16 @@ def measure(
     height, width = (side // patch * patch for side in SIZES[size])
     request = Request(height, width, batch, batch, 'bf16')
     frames = proving_frames(original, request)
-    reference, flops = None, 0.0
+    reference, loaded = None, None
+    flops = encoder_flops(original.answering.network, height, width, batch)
+    gc.collect()
     try:
         loaded = on_gpu(original)
         reference = EagerEngine(loaded)(frames)
-        flops = encoder_flops(loaded.answering.network, height, width, batch)
-        del loaded
     except RuntimeError as error:
         print(f'no reference: {one_line(error)}', file=sys.stderr)
+    finally:
+        loaded = None
     rows = []
     for name in args.engines:
         row: dict[str, Any] = {'model': model, 'size': size, 'batch': batch, 'engine': name}
@@ -107,7 +109,7 @@ def measure(
             images = torch.from_numpy(frames).to('cuda')
             with torch.inference_mode():
                 device_ms = [_device_ms(engine.run, images) for _ in range(args.frames)]
-        except (UserError, RuntimeError) as error:
+        except Exception as error:  # Every compiler has its own.
             row['refused'] = one_line(error)
             continue
         memory_mib = (free_before - torch.cuda.mem_get_info()[0]) / 2**20
@@ -128,6 +130,9 @@ def measure(
             row.update(mask_agreement=agreement.mask, depth_error=agreement.depth)
         if name == 'eager':
             row['stages_ms'] = stages_ms(engine, images)
+        if name == 'cuda_graph':
+            alone_ms = encoders_ms(lowered(original), images, args.frames)
+            row.update(encoders_ms=alone_ms, encoders_share=flops / (1e-3 * alone_ms) / rate)
     return rows
 
 
@@ -155,11 +160,31 @@ def opened(name: str, original: Loaded, request: Request) -> TorchEngine:
 
 
 def encoder_flops(network: Any, height: int, width: int, batch: int) -> float:
-    """Count the operations of both encoders and the tokens."""
-    image = torch.zeros(batch, 3, height, width, device='cuda')
+    """Count the operations of both encoders and the tokens, without doing them."""
+    image = torch.zeros(batch, 3, height, width, device='meta')
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        network.streams(image)
+        copy.deepcopy(network).to('meta').streams(image)
     return float(counter.get_total_flops())
+
+
+def lowered(original: Loaded) -> Any:
+    """Copy a network to the GPU, in bf16."""
+    return on_gpu(original).answering.network.lower(torch.bfloat16)
+
+
+@torch.inference_mode()
+def encoders_ms(network: Any, images: torch.Tensor, repeats: int) -> float:
+    """Time both encoders and the tokens alone, in bf16, as a graph of their own."""
+    image = network.normalize(images)
+    stream, graph = torch.cuda.Stream(), torch.cuda.CUDAGraph()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(3):
+            network.streams(image)
+    torch.cuda.current_stream().wait_stream(stream)
+    with torch.cuda.graph(graph, stream=stream):
+        network.streams(image)
+    return float(np.median([_device_ms(graph.replay) for _ in range(repeats)]))
 
 
 def stages_ms(engine: TorchEngine, images: torch.Tensor) -> dict[str, float]:

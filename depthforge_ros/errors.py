@@ -5,6 +5,11 @@
 from collections.abc import Iterable
 import difflib
 
+OF_MEMORY = (
+    *('not enough memory', "can't allocate memory", 'out of memory', 'outofmemory'),
+    'alloc_failed',
+)
+"""Words, in small letters, of errors about a shortage of memory."""
 MAX_CHARACTERS = 1000
 """Of one line; a message from outside may hold millions."""
 
@@ -20,6 +25,12 @@ class UserError(ValueError):
     def __init__(self, message: str, *, reason: str = 'bad_input') -> None:
         super().__init__(message)
         self.reason = reason
+
+
+def is_of_memory(error: BaseException) -> bool:
+    """Tell whether memory lacked; most libraries only say so in words."""
+    words = str(error).lower()
+    return isinstance(error, MemoryError) or any(one in words for one in OF_MEMORY)
 
 
 def one_line(error: BaseException) -> str:

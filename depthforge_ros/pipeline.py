@@ -11,7 +11,7 @@ import time
 
 from depthforge_ros.allocator import return_freed_memory
 from depthforge_ros.engine.base import Engine, joined, NetworkOutput
-from depthforge_ros.errors import one_line, UserError
+from depthforge_ros.errors import is_of_memory, one_line, UserError
 from depthforge_ros.postprocess import Result, to_camera
 import numpy as np
 import numpy.typing as npt
@@ -97,12 +97,7 @@ class Pipeline:
 
 
 def _is_of_memory(error: Exception) -> bool:
-    """Whether memory lacked: PyTorch's allocator on CPUs and TensorRT only say so in words."""
-    words = str(error).lower()
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(
-        one in words
-        for one in ('not enough memory', "can't allocate memory", 'out of memory', 'outofmemory')
-    )
+    return isinstance(error, torch.OutOfMemoryError) or is_of_memory(error)
 
 
 def release_memory() -> None:

@@ -23,13 +23,12 @@ from depthforge_ros.engine.compiled import (
     answered,
     Compiler,
     fingerprint,
-    on,
     preprocess_for,
     PROVING_FRAME,
     proving_frames,
 )
 from depthforge_ros.engine.precision import demand_precision, precision
-from depthforge_ros.engine.torch_engine import Loaded, Run, to_output
+from depthforge_ros.engine.torch_engine import Loaded, on, Run, to_output
 from depthforge_ros.engine.uncompiled import uncompiled
 from depthforge_ros.errors import one_line, UserError
 from depthforge_ros.frame import rgb_from_file

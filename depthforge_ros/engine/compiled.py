@@ -10,7 +10,6 @@ file and back.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 import hashlib
 from importlib import metadata
 import json
@@ -21,7 +20,7 @@ from depthforge_ros.engine import artefact
 from depthforge_ros.engine.agreement import compare, read_proof
 from depthforge_ros.engine.artefact import Artefact, Request
 from depthforge_ros.engine.base import NetworkOutput
-from depthforge_ros.engine.torch_engine import Loaded, Run, to_output, TorchEngine
+from depthforge_ros.engine.torch_engine import Loaded, on, Run, to_output, TorchEngine
 from depthforge_ros.errors import one_line, UserError
 from depthforge_ros.frame import rgb_from_file
 from depthforge_ros.preprocess import Preprocess
@@ -190,11 +189,6 @@ def proving_frames(loaded: Loaded, request: Request) -> npt.NDArray[np.uint8]:
 def answered(run: Run, frames: npt.NDArray[np.uint8], loaded: Loaded) -> tuple[Tensor, ...]:
     """Run uint8 (B, h, w, 3) RGB; the fields of `Answer`, on the device of `loaded`."""
     return tuple(run(torch.from_numpy(frames).to(loaded.device)))
-
-
-def on(device: torch.device) -> AbstractContextManager[None]:
-    """Make a GPU the one that compilers and their programs take."""
-    return torch.cuda.device(device) if device.type == 'cuda' else nullcontext()
 
 
 def _digest_of_code() -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from depthforge_ros.engine.precision import demand_precision
 from depthforge_ros.engine.torch_engine import label_type, load, Loaded, TorchEngine
-from depthforge_ros.errors import UserError
+from depthforge_ros.errors import is_of_memory, one_line, UserError
 import torch
 from torch import Tensor
 
@@ -23,15 +23,12 @@ class CudaGraphEngine(TorchEngine):
     """Replays captured graphs; a new batch shape costs one capture."""
 
     def __init__(self, loaded: Loaded, *, reason: str = 'asked for') -> None:
-        super().__init__('cuda_graph', loaded, self._replay, reason=reason)
         if loaded.device.type != 'cuda':
             raise UserError(f'engine cuda_graph needs a GPU, not {loaded.device}; use eager')
         demand_precision('bf16', loaded.device)
         loaded.answering.network.lower(torch.bfloat16)
-        self._answering = loaded.answering
-        self._captured: dict[torch.Size, _Captured] = {}
-        # Graphs run one after the other, so their intermediate results share memory.
-        self._pool = torch.cuda.graph_pool_handle()
+        graphs = _Graphs(loaded.answering, label_type(loaded.label_space))
+        super().__init__('cuda_graph', loaded, graphs, reason=reason)
 
     @classmethod
     def load(
@@ -41,16 +38,38 @@ class CudaGraphEngine(TorchEngine):
         loaded = load(model, device='cuda' if device == 'auto' else device, threads=threads)
         return cls(loaded.sized(short_side))
 
-    def _replay(self, images: Tensor) -> Sequence[Tensor]:
+
+class _Graphs:
+    """A graph for each batch shape. None refers to its engine: both are freed at once."""
+
+    def __init__(self, answering: torch.nn.Module, labels: torch.dtype) -> None:
+        self._answering = answering
+        self._label_type = labels
+        self._captured: dict[torch.Size, _Captured] = {}
+        self._pool: Any = None
+
+    def __call__(self, images: Tensor) -> Sequence[Tensor]:
         captured = self._captured.pop(images.shape, None)
         if captured is None:
             while len(self._captured) >= MAX_GRAPHS:
                 del self._captured[next(iter(self._captured))]
-            captured = _Captured(
-                self._answering, images, self._pool, label_type=label_type(self.label_space)
-            )
+            if not self._captured:
+                # Graphs run one after the other, so their intermediate results share memory. None
+                # may join the memory of graphs that are all gone.
+                self._pool = torch.cuda.graph_pool_handle()
+            captured = self._capture(images)
         self._captured[images.shape] = captured
         return captured(images)
+
+    def _capture(self, images: Tensor) -> _Captured:
+        try:
+            return _Captured(self._answering, images, self._pool, label_type=self._label_type)
+        except RuntimeError as error:
+            if is_of_memory(error):
+                raise
+            raise UserError(
+                f'no CUDA graph can be captured here ({one_line(error)}); take engine eager'
+            ) from error
 
 
 class _Captured:
@@ -73,7 +92,9 @@ class _Captured:
                     answering(self._images)
             torch.cuda.current_stream().wait_stream(stream)
             self._graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self._graph, pool=pool, stream=stream):
+            with torch.cuda.graph(
+                self._graph, pool=pool, stream=stream, capture_error_mode='thread_local'
+            ):
                 labels, *others = answering(self._images)
                 self._answer = [labels.to(label_type), *others]
 

@@ -14,7 +14,7 @@ from typing import Any
 from depthforge_ros.engine.artefact import Request
 from depthforge_ros.engine.precision import PRECISIONS
 from depthforge_ros.engine.torch_engine import Run
-from depthforge_ros.errors import UserError
+from depthforge_ros.errors import one_line, UserError
 import torch
 from torch.export import ExportedProgram
 
@@ -47,9 +47,9 @@ class TensorRt:
 
     def versions(self, device: torch.device) -> Mapping[str, str]:
         """Engines are for one GPU, CUDA level of its driver and version of everything."""
-        _torch_tensorrt()
         if device.type != 'cuda':
             raise UserError(f'engine tensorrt needs a GPU, not {device}; use openvino or eager')
+        _torch_tensorrt()
         library: Any = torch._C
         return {
             'device': torch.cuda.get_device_name(device),
@@ -71,7 +71,7 @@ class TensorRt:
                 timing_cache_path=str(path.parent / 'timing_cache.bin'),
             )
             torch_tensorrt.save(compiled, str(path), arg_inputs=[shape])
-        except (RuntimeError, AssertionError) as error:
+        except Exception as error:  # every converter has its own
             reason = str(error).strip().splitlines() or [type(error).__name__]
             raise UserError(
                 f'TensorRT cannot build this engine ({reason[0]}); see its own log above, or use '
@@ -124,6 +124,11 @@ def _torch_tensorrt() -> Any:
         raise UserError(
             'engine tensorrt needs Torch-TensorRT, which is not installed; pip install '
             f'torch-tensorrt=={torch.__version__.partition("+")[0]}'
+        ) from error
+    except Exception as error:  # a library or a driver that it needs is missing
+        raise UserError(
+            f'Torch-TensorRT is installed and does not load ({one_line(error)}); install the '
+            f'version for PyTorch {torch.__version__}, and the driver'
         ) from error
 
 
