@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -76,6 +76,12 @@ class Result:
     def inverse_depth(self) -> npt.NDArray[np.float32]:
         """(H, W), relative inverse depth: larger is nearer, no unit."""
         return self._smooth('inverse_depth')
+
+    def without_floor(self) -> Result:
+        """Return this frame with the labels of doubtful pixels too."""
+        if not self.confidence_floor:
+            return self
+        return replace(self, confidence_floor=0.0, memory=None)
 
     def complete(self) -> Result:
         """Make all planes; returns itself."""

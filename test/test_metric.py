@@ -125,6 +125,22 @@ def test_metres_info_and_points_of_one_frame(peer: Any) -> None:
         peer.spin_until(is_told)
 
 
+def test_a_floor_of_confidence_is_for_the_mask_alone(peer: Any) -> None:
+    depths = []
+    for floor in (0.0, 0.6):
+        with node_in_process(metric_scale=5.0, confidence_floor=floor) as node:
+            street = Street(peer, node)
+            masks = peer.subscribe(Image, MASK, seen_by=node)
+            street.calibrate(info_message())
+            street.show(7)
+            peer.spin_until(lambda masks=masks, street=street: masks and street.depth)
+            depths.append(plane(street.depth[0], np.float32))
+            share = float(np.mean(np.asarray(masks[0].data) == 255))
+    assert share > 0.5
+    assert np.isinf(depths[0]).any()
+    np.testing.assert_array_equal(*depths)
+
+
 def plane_of_labels() -> Any:
     """Labels of the null engine, as the camera sees them: the sky is its first columns."""
     columns = np.zeros((48, 64), np.uint8)

@@ -319,3 +319,28 @@ def test_recorders_and_replays_may_run_side_by_side(tmp_path: Path) -> None:
         for thread in threads:
             thread.join()
         assert recorder.wait_until(lambda one: one.counts == {'/left': 5, '/right': 5}, 60.0)
+
+
+def test_a_replay_waits_for_as_many_as_are_named(tmp_path: Path) -> None:
+    bag = make_bag(tmp_path / 'bag', {'/text': 'std_msgs/msg/String'}, messages=1)
+    parser = argparse.ArgumentParser()
+    replay_command.add_arguments(parser)
+    waiting = ['--wait-for', '/text', '/text', '--timeout-s', '3']
+    with (
+        Recorder(tmp_path / 'again', ['/text']),
+        pytest.raises(UserError, match='/text has 1 subscribers after 3 s and 2 are awaited'),
+    ):
+        replay_command.run(parser.parse_args([str(bag), *waiting]))
+
+
+def test_a_recording_that_lacks_a_topic_is_incomplete(
+    peer: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    latched_qos = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
+    peer.node.create_publisher(String, '/latched', latched_qos).publish(String(data='early'))
+    options = argparse.Namespace(
+        topics=['/latched', '/silent'], output=tmp_path / 'bag', duration_s=3.0
+    )
+    assert record_command.run(options) == 3
+    assert capsys.readouterr().err == 'nothing came on /silent\n'
+    assert read_bag(options.output)['/latched']

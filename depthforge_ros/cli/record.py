@@ -9,6 +9,9 @@ import contextlib
 from pathlib import Path
 import shutil
 import signal
+import sys
+
+from depthforge_ros.cli.common import EXIT_INCOMPLETE
 
 HELP = 'record topics into a rosbag2 (mcap) until Ctrl-C'
 
@@ -42,4 +45,7 @@ def run(args: argparse.Namespace) -> int:
             f'nothing came on {", ".join(recorder.counts)}; check the names, the publishers and '
             'ROS_DOMAIN_ID'
         )
+    if silent := [topic for topic, count in recorder.counts.items() if not count]:
+        print(f'nothing came on {", ".join(silent)}', file=sys.stderr)
+        return EXIT_INCOMPLETE
     return 0

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from pathlib import Path
 
 HELP = "publish a bag's topics over DDS, for machines without `ros2 bag play`"
@@ -22,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs='+',
         default=[],
         metavar='TOPIC',
-        help='begin only when each of these topics has a subscriber',
+        help='begin only when each of these topics has a subscriber for each time it is named',
     )
     parser.add_argument(
         '--timeout-s', type=float, default=30.0, help='longest wait for subscribers, seconds'
@@ -39,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         args.bag,
         rate=args.rate,
         topics=args.topics,
-        wait_for=dict.fromkeys(args.wait_for, 1),
+        wait_for=Counter(args.wait_for),
         timeout_s=args.timeout_s,
     )
     for topic, count in sorted(counts.items()):

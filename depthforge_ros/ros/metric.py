@@ -63,7 +63,7 @@ class MetricFrame:
         """(H, W), metres along the optical axis; +Inf for the sky and beyond range."""
         return metric_depth(
             self.result.inverse_depth,
-            self.result.labels == self.sky_id,
+            self.result.without_floor().labels == self.sky_id,
             rays=self.rays,
             scale=self.scale,
             max_range_m=self.config.max_range_m,
@@ -113,7 +113,7 @@ class MetricDepth:
         """Return the frame in metres, or None and say why in `status`."""
         if not self.is_wanted or result.depth_age:
             return None
-        small = replace(result, at_network=True)
+        small = replace(result.without_floor(), at_network=True)
         try:
             camera = self._calibrated(result)
             road = self._road(small)
