@@ -33,7 +33,7 @@ from depthforge_ros.engine.cuda_graph import CudaGraphEngine
 from depthforge_ros.engine.eager import EagerEngine
 from depthforge_ros.engine.torch_engine import load_or_outline, Loaded, TorchEngine
 from depthforge_ros.errors import one_line
-from depthforge_ros.model.registry import MODELS
+from depthforge_ros.model.registry import MODELS, outline
 import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -85,8 +85,7 @@ def measure(
     request = Request(height, width, batch, batch, 'bf16')
     frames = proving_frames(original, request)
     reference, loaded = None, None
-    flops = encoder_flops(original.answering.network, height, width, batch)
-    gc.collect()
+    flops = encoder_flops(outline(model).eval().fold().to('meta'), height, width, batch)
     try:
         loaded = on_gpu(original)
         reference = EagerEngine(loaded)(frames)
@@ -160,10 +159,10 @@ def opened(name: str, original: Loaded, request: Request) -> TorchEngine:
 
 
 def encoder_flops(network: Any, height: int, width: int, batch: int) -> float:
-    """Count the operations of both encoders and the tokens, without doing them."""
+    """Count the operations of both encoders and the tokens, of a network on `meta`."""
     image = torch.zeros(batch, 3, height, width, device='meta')
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        copy.deepcopy(network).to('meta').streams(image)
+        network.streams(image)
     return float(counter.get_total_flops())
 
 

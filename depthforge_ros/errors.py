@@ -29,7 +29,7 @@ class UserError(ValueError):
 
 def is_of_memory(error: BaseException) -> bool:
     """Tell whether memory lacked; most libraries only say so in words."""
-    words = str(error).lower()
+    words = repr(error).lower()
     return isinstance(error, MemoryError) or any(one in words for one in OF_MEMORY)
 
 

@@ -68,12 +68,12 @@ class Pipeline:
         try:
             return self._in_parts(images)
         except (MemoryError, RuntimeError) as error:
-            if isinstance(error, torch.AcceleratorError) and not _is_of_memory(error):
+            if isinstance(error, torch.AcceleratorError) and not is_of_memory(error):
                 raise UserError(
                     f'the device does not answer any more ({one_line(error)}); restart',
                     reason='device_lost',
                 ) from error
-            if not _is_of_memory(error):
+            if not is_of_memory(error):
                 raise
             count, height, width = images.shape[:3]
             if count == 1 or self.max_batch is not None:
@@ -94,10 +94,6 @@ class Pipeline:
         step = self.max_batch or len(images)
         parts = [self.engine(images[at : at + step]) for at in range(0, len(images), step)]
         return parts[0] if len(parts) == 1 else joined(parts)
-
-
-def _is_of_memory(error: Exception) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or is_of_memory(error)
 
 
 def release_memory() -> None:

@@ -36,7 +36,7 @@ import numpy as np
 import pytest
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
-from std_msgs.msg import Header
+from std_msgs.msg import Header, String
 
 POINTS = '/depthforge/points'
 POLICY = Path(__file__).resolve().parents[1] / 'config' / 'sros2_policy.xml'
@@ -191,17 +191,33 @@ def test_label_info_names_every_id(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [(one.class_id, one.class_name) for one in named] == list(enumerate(CAMVID.classes))
 
 
-def test_label_info_reaches_who_comes_late(peer: Any) -> None:
-    vision_msgs = pytest.importorskip(
-        'vision_msgs.msg', reason='vision_msgs comes with a ROS installation, which is not sourced'
-    )
+def late_label_info(peer: Any, kind: Any) -> Any:
+    """Subscribe once the node is active, when the message has gone out already."""
     latched = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
     came: list[Any] = []
     with node_in_process():
         topic = '/depthforge/segmentation/label_info'
-        peer.node.create_subscription(vision_msgs.LabelInfo, topic, came.append, latched)
+        peer.node.create_subscription(kind, topic, came.append, latched)
         peer.spin_until(lambda: came)
-    named = [(one.class_id, one.class_name) for one in came[0].class_map]
+    return came[0]
+
+
+def test_label_info_reaches_who_comes_late(peer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A type that is here, for that of vision_msgs: the topic is the node's own, over DDS.
+    monkeypatch.setattr(label_info, 'message_class', lambda _: String)
+    monkeypatch.setattr(
+        'depthforge_ros.ros.camera.label_info_message',
+        lambda space: String(data=' '.join(space.classes)),
+    )
+    assert late_label_info(peer, String).data == ' '.join(CAMVID.classes)
+
+
+def test_label_info_of_vision_msgs_names_every_id(peer: Any) -> None:
+    vision_msgs = pytest.importorskip(
+        'vision_msgs.msg', reason='vision_msgs comes with a ROS installation, which is not sourced'
+    )
+    class_map = late_label_info(peer, vision_msgs.LabelInfo).class_map
+    named = [(one.class_id, one.class_name) for one in class_map]
     assert named == list(enumerate(CAMVID.classes))
 
 

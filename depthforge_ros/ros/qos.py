@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from depthforge_ros.errors import UserError
@@ -73,12 +75,10 @@ def create_publisher(
     A managed one publishes only while the node is active.
     """
 
-    def find_readers() -> Sequence[Any]:
-        return node.get_subscriptions_info_by_topic(topic)  # type: ignore[no-any-return]
-
     def on_mismatch(event: Any) -> None:
         del event
-        note(_end(publisher, kind, 'publisher', find_readers))
+        find = partial(node.get_subscriptions_info_by_topic, topic)
+        note(_end(publisher, kind, 'publisher', find))
 
     qos = _profile(QoSReliabilityPolicy.RELIABLE, depth)
     if is_latched:
@@ -94,12 +94,10 @@ def create_subscription(
 ) -> Any:
     """Create a best-effort subscription, which takes from any publisher of the type."""
 
-    def find_senders() -> Sequence[Any]:
-        return node.get_publishers_info_by_topic(topic)  # type: ignore[no-any-return]
-
     def on_mismatch(event: Any) -> None:
         del event
-        note(_end(subscription, kind, 'subscription', find_senders))
+        find = partial(node.get_publishers_info_by_topic, topic)
+        note(_end(subscription, kind, 'subscription', find))
 
     subscription = _create(
         node.create_subscription,
@@ -191,13 +189,12 @@ def _remedy(topic: str, own: Any, other: Any, entity: str) -> str:
 
 def _unfit(own: Any, other: Any, entity: str) -> str:
     """Return the first policy by which two ends do not fit; empty where they do."""
+    ours, theirs = _limited(own), _limited(other)
     for name in MATCHED:
-        changed = _limited(own)
-        setattr(changed, name, getattr(_limited(other), name))
-        offered, wanted = (_limited(own), changed)
-        if entity == 'subscription':
-            offered, wanted = wanted, offered
-        if qos_check_compatible(offered, wanted)[0] == QoSCompatibility.ERROR:
+        changed = copy(ours)
+        setattr(changed, name, getattr(theirs, name))
+        ends = (ours, changed) if entity == 'publisher' else (changed, ours)
+        if qos_check_compatible(*ends)[0] == QoSCompatibility.ERROR:
             return name
     return ''
 

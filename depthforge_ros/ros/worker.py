@@ -61,12 +61,11 @@ class Worker(Generic[S, T]):
         return waiting
 
     def _run(self) -> None:
-        try:
-            while batch := self._take():
+        while batch := self._take():
+            try:
                 self._handle(batch)
+            finally:
                 self._busy_since_s = None
-        finally:
-            self._busy_since_s = None
 
     def _take(self) -> Mapping[S, T]:
         """Wait for items; empty once stopped."""
