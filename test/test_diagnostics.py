@@ -12,6 +12,7 @@ from typing import Any
 from depthforge_ros.ros.diagnostics import camera_status, Condition
 from depthforge_ros.ros.parameters import NodeConfig
 from depthforge_ros.ros.statistics import Statistics
+from depthforge_ros.ros.transitions import UnderWay
 from diagnostic_msgs.msg import DiagnosticStatus
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -20,6 +21,7 @@ import yaml
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 HEALTHY = Condition(active_for_s=9.0, busy_s=0.0, is_working=True, domain={'domain_shift': 1.0})
+IDLE = {'active_for_s': None}
 LIMITS = NodeConfig(
     stall_after_s=2.0,
     min_rate_hz=0.1,
@@ -62,8 +64,9 @@ def test_a_healthy_camera_is_ok(healthy: Statistics) -> None:
         ({'engine_refusal': 'torch was 1'}, WARN, 'stored engine is not used: torch was 1'),
         ({'is_without_clock': True}, WARN, 'no /clock has come'),
         ({'active_for_s': None, 'busy_s': 3.0}, OK, 'not active'),
-        ({'active_for_s': None, 'busy_s': 1.0, 'under_way': 'x'}, OK, 'x is under way'),
-        ({'active_for_s': None, 'busy_s': 3.0, 'under_way': 'x'}, ERROR, 'x is under way; stall'),
+        ({**IDLE, 'busy_s': 1.0, 'under_way': UnderWay('x', 5.0)}, OK, 'x is under way for 5.0 s'),
+        ({**IDLE, 'under_way': UnderWay('x', 61.0)}, WARN, 'x is under way for 61.0 s, more than'),
+        ({**IDLE, 'busy_s': 3.0, 'under_way': UnderWay('x', 5.0)}, ERROR, 'for 5.0 s; stalled'),
     ],
 )
 def test_conditions_turn_the_level(

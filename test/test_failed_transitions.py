@@ -125,4 +125,8 @@ def test_a_frame_left_behind_is_told_after_cleanup_too(peer: Any, engine: Any) -
         assert change_state(peer, Transition.TRANSITION_CLEANUP)
         reports = peer.subscribe(DiagnosticArray, '/diagnostics', seen_by=node)
         peer.spin_until(lambda: 'left behind' in latest(reports).get('last_error', ''))
+        status = reports[-1].status[0]
+        assert 'has been in work for' in status.message
+        assert status.level == DiagnosticStatus.ERROR
         engine.released.set()
+        peer.spin_until(lambda: reports[-1].status[0].message == 'not configured')

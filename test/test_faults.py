@@ -24,7 +24,9 @@ MAX_GROWTH_KIB = 2048
 
 def test_short_soak_keeps_its_promises(tmp_path: Path) -> None:
     figures = tmp_path / 'soak.json'
+    # How long things take on a shared machine is not what is tested here.
     options = ['--messages', '400', '--block', '40', '--hangs', '0', '--bursts', '1']
+    options += ['--slack', '20']
     done = subprocess.run(
         [sys.executable, str(ROOT / 'benchmarks' / 'soak.py'), *options, '--json', str(figures)],
         capture_output=True, text=True, check=False,
@@ -60,7 +62,7 @@ def test_broken_promises_are_found(
         'recovery_ms_max': 100.0, 'memory_growth': 0.009,
         'signal': 'SIGINT', 'exit_code': 0, 'exit_s': 0.2,
     }  # fmt: skip
-    found = list(importlib.import_module('soak').broken_promises({**kept, **change}))
+    found = list(importlib.import_module('soak').broken_promises({**kept, **change}, slack=1.0))
     assert len(found) == bool(words)
     assert all(words in one for one in found)
 

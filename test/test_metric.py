@@ -264,7 +264,7 @@ def far_centre(message: Any) -> None:
 @pytest.mark.parametrize(
     ('spoil', 'reason'),
     [
-        (None, 'no camera_info has come'),
+        (None, 'no camera_info has come on /camera_info; publish it or remap camera_info'),
         (zero_focal, 'focal lengths 0.0'),
         (wrong_size, '640 x 480'),
         (odd_model, 'fisheye62'),
@@ -294,6 +294,17 @@ def test_bad_camera_info_withholds_metres_alone(
         street.calibrate(info_message())
         street.show(3)
         assert len(street.depth) == 1
+
+
+def test_a_camera_info_that_nobody_sends_is_told(
+    peer: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with node_in_process(metric_scale=20.0) as node:
+        peer.publisher(Image, '/image', seen_by=node).publish(make_image(1))
+        reports = peer.subscribe(DiagnosticArray, '/diagnostics', seen_by=node)
+        reason = 'no camera_info has come on /camera_info; publish it or remap camera_info: it has'
+        peer.spin_until(lambda: reports and reason in reports[-1].status[0].message)
+        assert f'{reason} no publisher' in capfd.readouterr().err
 
 
 def test_changed_calibration_withholds_metres_until_it_is_back(peer: Any) -> None:

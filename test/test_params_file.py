@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from depthforge_ros.ros.params_file import parameters_in
+from depthforge_ros.ros.params_file import parameters_in, without_effect
 import pytest
 import rclpy
 from rclpy.context import Context
@@ -56,3 +56,15 @@ def test_a_file_gives_a_node_what_ros_gives_it(tmp_path: Path, text: str) -> Non
     file.write_text(text)
     for namespace in NAMESPACES:
         assert parameters_in(str(file), f'{namespace}/depthforge') == by_ros(file, namespace)
+
+
+def test_a_file_for_another_node_is_told(tmp_path: Path) -> None:
+    other, mine, cut = (tmp_path / f'{name}.yaml' for name in ('other', 'mine', 'cut'))
+    other.write_text('/other: {ros__parameters: {a: x}}\nfleet: {a: {ros__parameters: {a: x}}}')
+    mine.write_text('/*: {ros__parameters: {a: x}}')
+    cut.write_text('{')
+    arguments = [word for file in (other, mine, cut) for word in ('--params-file', str(file))]
+    told = list(without_effect(['--ros-args', *arguments], '/depthforge'))
+    assert len(told) == 2
+    assert f'{other} has nothing for this node, it is for /other, /fleet/a; name its' in told[0]
+    assert f'{cut} is no YAML' in told[1]

@@ -9,7 +9,8 @@ import signal
 from types import SimpleNamespace
 from typing import Any
 
-from depthforge_ros.ros.qos import _end
+from depthforge_ros.errors import UserError
+from depthforge_ros.ros.qos import _end, create_publisher, create_subscription
 from depthforge_ros.ros.session import own_node
 from depthforge_ros.ros.topics import OUTPUTS
 from diagnostic_msgs.msg import DiagnosticArray
@@ -98,6 +99,24 @@ def test_remedy_of_what_a_reader_demands_of_time(
         peer.spin_until(lambda: masks)
 
 
+def test_a_reader_of_the_diagnostics_that_does_not_fit_is_told_to_the_others(peer: Any) -> None:
+    with node_in_process() as node:
+        reports = peer.subscribe(DiagnosticArray, '/diagnostics', seen_by=node)
+        unfit = peer.node.create_subscription(DiagnosticArray, '/diagnostics', print, LATCHED)
+        peer.spin_until(
+            lambda: reports and '/diagnostics: durability' in reports[-1].status[0].message
+        )
+        peer.node.destroy_subscription(unfit)
+        peer.spin_until(lambda: '/diagnostics' not in reports[-1].status[0].message)
+
+
+def test_two_types_on_one_topic_are_refused_in_one_line() -> None:
+    with own_node('node') as node:
+        create_subscription(node, Image, '/x', print, note=print)
+        with pytest.raises(UserError, match=r'/x, which carries sensor_msgs/msg/Image already'):
+            create_publisher(node, CompressedImage, 'x', note=print, is_managed=False)
+
+
 def peer_of(**qos: Any) -> Any:
     return SimpleNamespace(
         topic_type='sensor_msgs/msg/Image', qos_profile=QoSProfile(depth=1, **qos)
@@ -127,6 +146,20 @@ def test_the_remedy_is_for_the_end_that_does_not_fit_now() -> None:
     assert as_subscription.mismatch() == ''
     others[0].topic_type = 'sensor_msgs/msg/CompressedImage'
     assert as_publisher.mismatch() == ''
+
+
+def test_all_policies_that_do_not_fit_are_told() -> None:
+    end: Any = SimpleNamespace(topic_name=MASK, qos_profile=BEST_EFFORT)
+    told = _end(
+        end, Image, 'publisher', lambda: [peer_of(durability=LATCHED.durability)]
+    ).mismatch()
+    for policy, ours, theirs in (
+        ('reliability', 'best_effort', 'reliable'),
+        ('durability', 'volatile', 'transient_local'),
+    ):
+        assert f'{policy} is {ours} here and {theirs} at the other end' in told
+        assert f'publisher.{policy} set to {theirs}' in told
+        assert f'{policy} {ours}' in told
 
 
 def test_no_mismatch_hides_another_and_one_that_is_gone_is_told_no_more(peer: Any) -> None:

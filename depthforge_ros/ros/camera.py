@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import math
 import time
 from typing import Any
@@ -16,7 +16,7 @@ from depthforge_ros.labels import LabelSpace
 from depthforge_ros.postprocess import Result
 from depthforge_ros.ros.label_info import create_label_info, label_info_message
 from depthforge_ros.ros.messages import Canvas
-from depthforge_ros.ros.metric import MetricDepth
+from depthforge_ros.ros.metric import MetricDepth, MetricStatus
 from depthforge_ros.ros.outputs import Answer, BUILDERS
 from depthforge_ros.ros.parameters import NodeConfig
 from depthforge_ros.ros.qos import (
@@ -74,7 +74,12 @@ class Camera:
         self.name = name
         self.statistics = Statistics()
         self.monitor = DomainMonitor(domain)
-        self.metric = MetricDepth(config(), label_space, is_metric=is_metric)
+        self.metric = MetricDepth(
+            config(),
+            label_space,
+            is_metric=is_metric,
+            info_topic=node.resolve_topic_name(camera_topic('camera_info', name)),
+        )
         self._node = node
         self._config = config
         self._label_space = label_space
@@ -121,6 +126,14 @@ class Camera:
         kind = MESSAGE_TYPES[self._config().image_transport]
         return why_silent(self._node, camera_topic('image', self.name), kind)
 
+    def metric_status(self) -> MetricStatus:
+        """Return what is to be said of metric depth, and why no camera_info can come."""
+        status = self.metric.status
+        if self.metric.has_info or not status.withheld:
+            return status
+        reason = why_silent(self._node, camera_topic('camera_info', self.name), CameraInfo)
+        return replace(status, withheld=f'{status.withheld}: {reason}') if reason else status
+
     def subscribe(self) -> None:
         """Say what the ids mean, and take frames from now on."""
         self.statistics.pause()
@@ -162,7 +175,7 @@ class Camera:
         header = frame.message.header
         publishers = dict(self._publishers)
         metric = self.metric.measure(header, rgb, result)
-        if withheld := self.metric.status.withheld:
+        if withheld := self.metric_status().withheld:
             self._warn('metric', f'no metric depth for {self.topic}: {withheld}')
         measured_s = time.perf_counter()
         answer = Answer(header, rgb, result, self._label_space, overlay_alpha, self.canvas, metric)

@@ -12,10 +12,13 @@ from typing import Any
 from depthforge_ros.ros.metric import MetricStatus
 from depthforge_ros.ros.parameters import NodeConfig
 from depthforge_ros.ros.statistics import NO_FAULTS, RATE_LIMITED, Snapshot, WINDOW_S
+from depthforge_ros.ros.transitions import UnderWay
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 RATE_MARGIN = 0.9
 """Share of max_rate_hz that answers must reach at most."""
+LONG_TRANSITION_S = 60.0
+"""A transition that takes longer is a warning; loading the largest model takes less."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +44,7 @@ class Condition:
     """Why an engine that is stored for this model does not run."""
     failure: str = ''
     """Why the last transition failed, or the next would."""
-    under_way: str = ''
-    """Transition in work."""
+    under_way: UnderWay | None = None
     is_without_clock: bool = False
     """Whether the node takes the time from /clock, and none came."""
 
@@ -74,7 +76,7 @@ def camera_status(
 
 
 def idle_status(
-    failure: str, *, name: str, under_way: str, is_finalized: bool, last_error: str
+    failure: str, *, name: str, under_way: UnderWay | None, is_finalized: bool, last_error: str
 ) -> Any:
     """
     Say of a camera why its node is not configured.
@@ -90,10 +92,15 @@ def idle_status(
     return DiagnosticStatus(level=level, name=name, message=message, values=values)
 
 
-def _idle(failure: str, under_way: str, state: str) -> tuple[bytes, str]:
+def _idle(failure: str, under_way: UnderWay | None, state: str) -> tuple[bytes, str]:
     if failure:
         return DiagnosticStatus.ERROR, failure
-    return DiagnosticStatus.OK, f'{under_way} is under way' if under_way else state
+    if under_way is None:
+        return DiagnosticStatus.OK, state
+    message = f'{under_way.name} is under way for {under_way.for_s:.1f} s'
+    if under_way.for_s > LONG_TRANSITION_S:
+        return DiagnosticStatus.WARN, f'{message}, more than {LONG_TRANSITION_S:g} s'
+    return DiagnosticStatus.OK, message
 
 
 def _judge(

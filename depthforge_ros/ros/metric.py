@@ -83,13 +83,20 @@ class MetricFrame:
 class MetricDepth:
     """Takes the camera_info of one camera and the answers to its frames, from two threads."""
 
-    def __init__(self, config: NodeConfig, space: LabelSpace, *, is_metric: bool) -> None:
-        """`is_metric` says that the model's inverse depth is in 1/m already."""
+    def __init__(
+        self, config: NodeConfig, space: LabelSpace, *, is_metric: bool, info_topic: str
+    ) -> None:
+        """
+        `is_metric` says that the model's inverse depth is in 1/m already.
+
+        `info_topic` is where camera_info is awaited, after remapping.
+        """
         self.config = config
         self._fixed_scale = config.metric_scale or (1.0 if is_metric else 0.0)
         self.status = MetricStatus(off='' if self.is_wanted else OFF)
         self._ids = {name: number for number, name in enumerate(space.classes)}
         self._filter = ScaleFilter()
+        self._info_topic = info_topic
         self._info: Any = None
         self._calibration: tuple[Any, ...] = ()
         self._camera: Camera | None = None
@@ -102,6 +109,11 @@ class MetricDepth:
     def is_wanted(self) -> bool:
         """Whether the parameters or the model give a scale at all."""
         return self._fixed_scale > 0.0 or self.config.camera_height_m > 0.0
+
+    @property
+    def has_info(self) -> bool:
+        """Whether a camera_info has come."""
+        return self._info is not None
 
     def take_info(self, message: Any) -> None:
         """Keep the newest camera_info."""
@@ -138,7 +150,9 @@ class MetricDepth:
         width, height = result.geometry.camera_width, result.geometry.camera_height
         info = self._info
         if info is None:
-            raise UserError('no camera_info has come; publish it or remap camera_info')
+            raise UserError(
+                f'no camera_info has come on {self._info_topic}; publish it or remap camera_info'
+            )
         roi = info.roi
         calibration = (
             info.width, info.height, info.distortion_model, *info.d, *info.k, *info.r, *info.p,

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 import sys
@@ -22,8 +21,9 @@ from depthforge_ros.ros.camera import Camera
 from depthforge_ros.ros.diagnostics import camera_status, Condition, idle_status
 from depthforge_ros.ros.qos import create_publisher, End
 from depthforge_ros.ros.reporter import Reporter
-from depthforge_ros.ros.rig import IN_WORK, Rig
+from depthforge_ros.ros.rig import Rig
 from depthforge_ros.ros.services import guard
+from depthforge_ros.ros.transitions import Transitions
 from diagnostic_msgs.msg import DiagnosticArray
 import numpy as np
 from rcl_interfaces.msg import SetParametersResult
@@ -46,23 +46,25 @@ class DepthforgeNode(LifecycleNode):
         self._rig: Rig | None = None
         self._rig_lock = threading.Lock()
         """Held to report on the rig, and to free it."""
+        self._freed_rig: Rig | None = None
+        """One whose last frame still hangs."""
         self._identity: dict[str, str] = {}
         self._engine_refusal = ''
         self._active_since_s: float | None = None
-        self._failure = ''
-        self._under_way = ''
-        """Transition in work."""
+        self._transitions = Transitions(self._note_failure)
         self._is_starting = False
         """Whether the process ends, with the reason, where a transition fails."""
         self._is_finalized = False
         self._last_error = ''
         """Since configure began."""
+        self._reader: End | None = None
+        """Of /diagnostics, once one came that does not fit."""
         guard(self, note=self._note)
         self._diagnostics = create_publisher(
             self,
             DiagnosticArray,
             '/diagnostics',
-            note=self._note_end,
+            note=self._note_reader,
             depth=DIAGNOSTICS_DEPTH,
             is_managed=False,
         )
@@ -88,64 +90,42 @@ class DepthforgeNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load and warm the engine, and create the publishers."""
         del state
-        return self._attempt('configure', self._configure)
+        return self._transitions.attempt('configure', self._configure)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Enable the publishers and subscribe."""
         super().on_activate(state)
-        outcome = self._attempt('activate', self._activate)
+        outcome = self._transitions.attempt('activate', self._activate)
         if outcome != TransitionCallbackReturn.SUCCESS:
             super().on_deactivate(state)
         return outcome
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Unsubscribe, let the frame in work be answered, and disable the publishers."""
-        outcome = self._attempt('deactivate', self._stop)
+        outcome = self._transitions.attempt('deactivate', self._stop)
         super().on_deactivate(state)
         return outcome
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free the engine and the publishers."""
         del state
-        return self._attempt('cleanup', self._free)
+        return self._transitions.attempt('cleanup', self._free)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop and free from any state."""
         del state
-        outcome = self._attempt('shutdown', self._end)
+        outcome = self._transitions.attempt('shutdown', self._end)
         self._is_finalized = outcome == TransitionCallbackReturn.SUCCESS
         return outcome
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Go back to unconfigured, from where the node can be configured anew."""
         del state
-        reason = self._failure
-        outcome = self._attempt('error processing', self._end)
-        self._failure = self._failure or reason
+        reason = self._transitions.failure
+        outcome = self._transitions.attempt('error processing', self._end)
+        self._transitions.failure = self._transitions.failure or reason
         self._is_finalized = outcome != TransitionCallbackReturn.SUCCESS
         return outcome
-
-    def _attempt(self, name: str, action: Callable[[], None]) -> TransitionCallbackReturn:
-        """Run a transition that may fail: the reason is logged, and told on /diagnostics."""
-        self._failure = ''
-        self._under_way = name
-        try:
-            action()
-        except Exception as error:  # rclpy would swallow it without a word
-            reason = one_line(error)
-            if self._is_starting:
-                self._last_error = f'{name} failed: {reason}'
-            elif self.context.ok():  # or else it was interrupted
-                self._note(f'{name} failed: {reason}')
-            if not isinstance(error, UserError):
-                self._failure = reason
-                return TransitionCallbackReturn.ERROR
-            # The rig tells that a frame is still in work for as long as it is.
-            self._failure = '' if error.reason == IN_WORK else reason
-            return TransitionCallbackReturn.FAILURE
-        finally:
-            self._under_way = ''
-        return TransitionCallbackReturn.SUCCESS
 
     def _configure(self) -> None:
         self._last_error = ''
@@ -221,6 +201,7 @@ class DepthforgeNode(LifecycleNode):
         if rig is not None:
             with self._rig_lock:
                 rig.destroy()
+            self._freed_rig = rig if rig.left_behind else None
             del rig
             release_memory()
 
@@ -241,11 +222,12 @@ class DepthforgeNode(LifecycleNode):
         rig = self._rig
         if rig is not None and not self._is_finalized:
             return [self._status(rig, camera) for camera in rig.cameras]
+        left_behind = '' if self._freed_rig is None else self._freed_rig.left_behind
         return [
             idle_status(
-                self._failure,
+                left_behind or self._transitions.failure,
                 name=self._status_name(camera),
-                under_way=self._under_way,
+                under_way=self._transitions.under_way,
                 is_finalized=self._is_finalized,
                 last_error=self._last_error,
             )
@@ -259,16 +241,16 @@ class DepthforgeNode(LifecycleNode):
         since_s, clock = self._active_since_s, self.get_clock()
         condition = Condition(
             active_for_s=None if since_s is None else time.monotonic() - since_s,
-            under_way=self._under_way,
+            under_way=self._transitions.under_way,
             busy_s=rig.busy_s,
             is_working=rig.is_working,
             domain=camera.monitor.figures(),
-            mismatches=camera.mismatches,
+            mismatches=[*camera.mismatches, *self._unfit_readers()],
             why_silent=camera.why_silent,
-            metric=camera.metric.status,
+            metric=camera.metric_status(),
             max_batch=rig.max_batch,
             engine_refusal=self._engine_refusal,
-            failure=rig.left_behind or self._failure,
+            failure=rig.left_behind or self._transitions.failure,
             is_without_clock=clock.ros_time_is_active and clock.now().nanoseconds == 0,
         )
         if self._active_since_s != since_s:  # a transition came between
@@ -282,9 +264,21 @@ class DepthforgeNode(LifecycleNode):
             identity=self._identity,
         )
 
-    def _note_end(self, end: End) -> None:
+    def _note_reader(self, end: End) -> None:
+        self._reader = end
         if text := end.mismatch():
             self._note(text)
+
+    def _unfit_readers(self) -> list[str]:
+        text = '' if self._reader is None else self._reader.mismatch()
+        return [text] if text else []
+
+    def _note_failure(self, error: str) -> None:
+        """Note why a transition failed; at start, the process ends with it."""
+        if self._is_starting:
+            self._last_error = error
+        elif self.context.ok():  # or else it was interrupted
+            self._note(error)
 
     def _note(self, error: str) -> None:
         """Log what went wrong without ending anything, and tell it on /diagnostics."""

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 import re
 from typing import Any
@@ -24,6 +25,31 @@ def parameters_in(file: str, node: str) -> dict[str, Any]:
 
     UserError for a file that is none, no YAML, or of another form.
     """
+    found: dict[str, Any] = {}
+    for name, values in _read(file):
+        if _is_for(name, node):
+            found |= values
+    return found
+
+
+def without_effect(arguments: Sequence[str], node: str) -> Iterator[str]:
+    """Say of each --params-file among the ROS arguments that has nothing for a node."""
+    for option, file in pairwise(arguments):
+        if option != '--params-file':
+            continue
+        try:
+            names = ['/' + name.strip('/') for name, _ in _read(file)]
+        except UserError as error:
+            yield str(error)
+        else:
+            if not any(_is_for(name, node) for name in names):
+                yield (
+                    f'params_file {file} has nothing for this node, it is for '
+                    f'{", ".join(names) or "none"}; name its section {node} or /**'
+                )
+
+
+def _read(file: str) -> list[tuple[str, Mapping[str, Any]]]:
     path = Path(file)
     if not path.is_file():
         raise UserError(
@@ -34,13 +60,13 @@ def parameters_in(file: str, node: str) -> dict[str, Any]:
         sections = yaml.safe_load(path.read_text(encoding='utf-8'))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f'params_file {path} is no YAML, mend it: {one_line(error)}') from error
-    found: dict[str, Any] = {}
-    for name, values in _sections(sections, path, ''):
-        parts = (part for part in name.split('/') if part)
-        pattern = ''.join(WILDCARDS.get(part, '/' + re.escape(part)) for part in parts)
-        if re.fullmatch(pattern, node):
-            found |= values
-    return found
+    return list(_sections(sections, path, ''))
+
+
+def _is_for(section: str, node: str) -> bool:
+    parts = (part for part in section.split('/') if part)
+    pattern = ''.join(WILDCARDS.get(part, '/' + re.escape(part)) for part in parts)
+    return re.fullmatch(pattern, node) is not None
 
 
 def _sections(value: Any, path: Path, name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -85,7 +85,7 @@ def create_publisher(
         qos.durability = QoSDurabilityPolicy.TRANSIENT_LOCAL
     events = PublisherEventCallbacks(incompatible_qos=on_mismatch)
     create = node.create_lifecycle_publisher if is_managed else node.create_publisher
-    publisher = _create(create, kind, topic, qos_profile=qos, event_callbacks=events)
+    publisher = _create(node, create, kind, topic, qos_profile=qos, event_callbacks=events)
     return publisher
 
 
@@ -100,6 +100,7 @@ def create_subscription(
         note(_end(subscription, kind, 'subscription', find))
 
     subscription = _create(
+        node,
         node.create_subscription,
         kind,
         topic,
@@ -119,9 +120,10 @@ def _profile(reliability: Any, depth: int = 1) -> Any:
     )
 
 
-def _create(create: Callable[..., Any], kind: Any, topic: str, **options: Any) -> Any:
+def _create(node: Any, create: Callable[..., Any], kind: Any, topic: str, **options: Any) -> Any:
     """Create with the standard override parameters; a bad override raises UserError."""
     overrides = QoSOverridingOptions(POLICIES, callback=_checked)
+    _demand_one_type(node, kind, topic)
     try:
         return create(kind, topic, **options, qos_overriding_options=overrides)
     except (RuntimeError, InvalidQosOverridesError, InvalidParameterTypeException) as error:
@@ -134,6 +136,17 @@ def _create(create: Callable[..., Any], kind: Any, topic: str, **options: Any) -
             'transient_local, liveliness automatic or manual_by_topic, deadline and '
             'liveliness_lease_duration integers of nanoseconds, 0 for no limit'
         ) from error
+
+
+def _demand_one_type(node: Any, kind: Any, topic: str) -> None:
+    """Refuse a topic on which the node has another type, which the middleware would not say."""
+    name = node.resolve_topic_name(topic)
+    for other in (*node.publishers, *node.subscriptions):
+        if other.topic_name == name and other.msg_type is not kind:
+            raise UserError(
+                f'{topic} is remapped to {name}, which carries {_type_name(other.msg_type)} '
+                f'already and not {_type_name(kind)}; remap one of the two elsewhere'
+            )
 
 
 def _checked(qos: Any) -> SetParametersResult:
@@ -174,29 +187,34 @@ def _end(end: Any, kind: Any, entity: str, find_others: Callable[[], Sequence[An
 
 
 def _remedy(topic: str, own: Any, other: Any, entity: str) -> str:
-    """Name the first policy that keeps two ends apart, and how to bring them together."""
-    name = _unfit(own, other, entity)
-    if not name:
+    """Name the policies that keep two ends apart, and how to bring them together."""
+    names = _unfit(own, other, entity)
+    if not names:
         return ''
-    ours, theirs = _value(own, name), _value(other, name)
-    unit = ' (nanoseconds, 0 is no limit)' if name in DURATIONS else ''
+    apart, overrides, ours = [], [], []
+    for name in names:
+        here, there = _value(own, name), _value(other, name)
+        unit = ' (nanoseconds, 0 is no limit)' if name in DURATIONS else ''
+        apart.append(f'{name}{unit} is {here} here and {there} at the other end')
+        overrides.append(f'qos_overrides.{topic}.{entity}.{name} set to {there}')
+        ours.append(f'{name} {here}')
     return (
-        f'{topic}: {name}{unit} is {ours} here and {theirs} at the other end, so no message '
-        f'passes; restart the node with qos_overrides.{topic}.{entity}.{name} set to {theirs}, or '
-        f'set {ours} at the other end'
+        f'{topic}: {" and ".join(apart)}, so no message passes; restart the node with '
+        f'{" and ".join(overrides)}, or set {" and ".join(ours)} at the other end'
     )
 
 
-def _unfit(own: Any, other: Any, entity: str) -> str:
-    """Return the first policy by which two ends do not fit; empty where they do."""
+def _unfit(own: Any, other: Any, entity: str) -> list[str]:
+    """Return the policies by which two ends do not fit."""
     ours, theirs = _limited(own), _limited(other)
+    unfit = []
     for name in MATCHED:
         changed = copy(ours)
         setattr(changed, name, getattr(theirs, name))
         ends = (ours, changed) if entity == 'publisher' else (changed, ours)
         if qos_check_compatible(*ends)[0] == QoSCompatibility.ERROR:
-            return name
-    return ''
+            unfit.append(name)
+    return unfit
 
 
 def _limited(qos: Any) -> QoSProfile:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 import threading
 import time
@@ -48,7 +49,9 @@ class Recorder:
         self.output = Path(output)
         self.counts: dict[str, int] = dict.fromkeys(map(full_name, topics), 0)
         """Messages so far, per topic."""
-        self._subscribed: set[str] = set()
+        self._connections: dict[str, Any] = {}
+        """Of the bag, by topic."""
+        self._subscriptions: dict[str, Any] = {}
         self._failure: Exception | None = None
         self._last_s = time.monotonic()
         self._stack = ExitStack()
@@ -98,7 +101,7 @@ class Recorder:
     @property
     def missing(self) -> list[str]:
         """Topics that nobody publishes yet."""
-        return [topic for topic in self.counts if topic not in self._subscribed]
+        return [topic for topic in self.counts if topic not in self._subscriptions]
 
     @property
     def quiet_s(self) -> float:
@@ -128,29 +131,43 @@ class Recorder:
 
     def _look(self) -> None:
         types = dict(self._node.get_topic_names_and_types())
-        for topic in self.missing:
-            if topic in types and self._node.get_publishers_info_by_topic(topic):
-                self._subscribe(topic, types[topic][0])
+        for topic in self.counts:
+            publishers = self._node.get_publishers_info_by_topic(topic)
+            if topic in types and publishers:
+                self._hear(topic, types[topic][0], [one.qos_profile for one in publishers])
 
-    def _subscribe(self, topic: str, kind: str) -> None:
+    def _hear(self, topic: str, kind: str, offered: Sequence[Any]) -> None:
+        """Subscribe, or anew where a publisher came that offers less than those before it."""
+        before = self._subscriptions.get(topic)
+        wanted = _heard([*offered, *([before.qos_profile] if before else [])])
+        if before is None:
+            message_type = self._record(topic, kind, offered)
+        elif _is_same(before.qos_profile, wanted):
+            return
+        else:
+            message_type = before.msg_type
+            self._node.destroy_subscription(before)
+        self._subscriptions[topic] = self._node.create_subscription(
+            message_type, topic, partial(self._write, topic), wanted, raw=True
+        )
+
+    def _record(self, topic: str, kind: str, offered: Sequence[Any]) -> Any:
+        """Give the topic its place in the bag; returns the class of its messages."""
         message_type = message_class(kind)
         if message_type is None or kind not in self._typestore.types:
             raise UserError(f'{topic} is of type {kind}, which is not installed; leave it out')
-        offered = [one.qos_profile for one in self._node.get_publishers_info_by_topic(topic)]
-        connection = self._writer.add_connection(
+        self._connections[topic] = self._writer.add_connection(
             topic,
             kind,
             typestore=self._typestore,
             offered_qos_profiles=[_recorded(one) for one in offered],
         )
-        self._subscribed.add(topic)
+        return message_type
 
-        def write(data: bytes) -> None:
-            self._writer.write(connection, time.time_ns(), data)
-            self.counts[topic] += 1
-            self._last_s = time.monotonic()
-
-        self._node.create_subscription(message_type, topic, write, _heard(offered), raw=True)
+    def _write(self, topic: str, data: bytes) -> None:
+        self._writer.write(self._connections[topic], time.time_ns(), data)
+        self.counts[topic] += 1
+        self._last_s = time.monotonic()
 
 
 def _heard(offered: Sequence[Any]) -> QoSProfile:
@@ -164,6 +181,10 @@ def _heard(offered: Sequence[Any]) -> QoSProfile:
         ),
         durability=DURABILITY[latched],
     )
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    return (one.reliability, one.durability) == (other.reliability, other.durability)
 
 
 def _recorded(profile: Any) -> Qos:

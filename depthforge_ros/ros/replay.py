@@ -14,12 +14,14 @@ from typing import Any
 
 from depthforge_ros.errors import UserError
 from depthforge_ros.ros.session import DURABILITY, message_class, own_node
+from depthforge_ros.ros.topics import full_name
 from rclpy.duration import Duration
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rosbags.rosbag2 import Reader, ReaderError
 from tqdm import tqdm
 
 WAIT_STEP_S = 0.05
+MIN_RATE = 1e-3
 SETTLE_S = 1.0
 ACKNOWLEDGE_TIMEOUT_S = 10.0
 DEPTH = 100
@@ -43,12 +45,19 @@ def replay(
     subscribers have them; if one does not take them within ACKNOWLEDGE_TIMEOUT_S, that is said.
     UserError: no bag, no such topic, no subscriber.
     """
-    if not rate > 0.0:
-        raise UserError(f'rate {rate} was given, it must be above 0; 1 is the recorded pace')
+    if not rate >= MIN_RATE:
+        raise UserError(
+            f'rate {rate:g} was given, it must be {MIN_RATE:g} or more; 1 is the recorded pace'
+        )
+    if not timeout_s >= 0.0:
+        raise UserError(f'timeout_s {timeout_s:g} was given, it must be 0 or more, seconds')
+    awaited: Counter[str] = Counter()
+    for topic, number in (wait_for or {}).items():
+        awaited[full_name(topic)] += number
     with _opened(bag) as reader, own_node('depthforge_replay') as node:
-        connections = _choose(reader, topics)
+        connections = _choose(reader, [full_name(topic) for topic in topics])
         publishers = {one.topic: _publisher(node, one) for one in connections}
-        _await_subscribers(node, publishers, wait_for or {}, timeout_s)
+        _await_subscribers(node, publishers, awaited, timeout_s)
         counts: Counter[str] = Counter(dict.fromkeys(publishers, 0))
         messages = paced(reader.messages(connections), rate)
         total = sum(one.msgcount for one in connections)

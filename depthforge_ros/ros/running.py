@@ -10,9 +10,11 @@ import sys
 
 from depthforge_ros.errors import one_line, UserError
 from depthforge_ros.ros.node import DepthforgeNode
+from depthforge_ros.ros.params_file import without_effect
 import rclpy
 from rclpy.exceptions import ROSInterruptException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.utilities import remove_ros_args
 
 EXIT_USER_ERROR = 2
 
@@ -24,13 +26,17 @@ def run(args: Sequence[str] | None = None, *, on_end: Callable[[], None] = lambd
     `on_end` is called once it ends, and must not be interrupted any more.
     """
     node = executor = None
+    given = sys.argv[1:] if args is None else list(args)
     try:
         try:
-            rclpy.init(args=None if args is None else list(args))
+            rclpy.init(args=given)
+            _demand_ros_arguments(remove_ros_args(args=given))
         except RuntimeError as error:
             # What follows is the place in the C code of rcl.
             return _refuse(UserError(str(error).split(', at /')[0]))
         node = DepthforgeNode()
+        for text in without_effect(given, node.get_fully_qualified_name()):
+            node.get_logger().warning(text)
         node.start()
         executor = SingleThreadedExecutor()
         executor.add_node(node)
@@ -50,6 +56,14 @@ def run(args: Sequence[str] | None = None, *, on_end: Callable[[], None] = lambd
         node = executor = None
         gc.collect()
     return 0
+
+
+def _demand_ros_arguments(others: Sequence[str]) -> None:
+    if others:
+        raise UserError(
+            f'{" ".join(others)} was given; the node takes what follows --ros-args alone, such as '
+            '--ros-args -p model:=depthforge_tiny -r image:=/camera/image_raw'
+        )
 
 
 def _refuse(error: Exception) -> int:

@@ -44,6 +44,8 @@ def camera_info_beside(image_topic: str) -> str:
 def full_name(topic: str, *, node: str = '/depthforge') -> str:
     """Resolve a topic as ROS does: relative in the node's namespace, `~` in the node itself."""
     namespace, _, name = node.rpartition('/')
+    if topic.startswith('~') and not topic.startswith('~/'):
+        raise UserError(f'topic {topic!r} was given; after ~ comes a /, as in ~/image')
     try:
         full = str(expand_topic_name(topic, name, namespace or '/'))
         validate_full_topic_name(full)

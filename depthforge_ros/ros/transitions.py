@@ -1,0 +1,58 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The transitions of the lifecycle: the one in work, and how the last one failed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+import time
+
+from depthforge_ros.errors import one_line, UserError
+from depthforge_ros.ros.rig import IN_WORK
+from rclpy.lifecycle import TransitionCallbackReturn
+
+
+@dataclass(frozen=True)
+class UnderWay:
+    """A transition in work."""
+
+    name: str
+    for_s: float
+    """Since it began."""
+
+
+class Transitions:
+    """Runs them, one at a time."""
+
+    def __init__(self, note: Callable[[str], None]) -> None:
+        """`note` is told of each that fails, in one line."""
+        self._note = note
+        self._begun: tuple[str, float] | None = None
+        self.failure = ''
+        """Why the last one failed, unless that passes by itself."""
+
+    @property
+    def under_way(self) -> UnderWay | None:
+        """The one in work."""
+        begun = self._begun
+        return None if begun is None else UnderWay(begun[0], time.monotonic() - begun[1])
+
+    def attempt(self, name: str, action: Callable[[], None]) -> TransitionCallbackReturn:
+        """Run one that may fail: from a UserError the node goes back, from others to its error."""
+        self.failure = ''
+        self._begun = name, time.monotonic()
+        try:
+            action()
+        except Exception as error:  # rclpy would swallow it without a word
+            reason = one_line(error)
+            self._note(f'{name} failed: {reason}')
+            if not isinstance(error, UserError):
+                self.failure = reason
+                return TransitionCallbackReturn.ERROR
+            # The rig tells that a frame is still in work for as long as it is.
+            self.failure = '' if error.reason == IN_WORK else reason
+            return TransitionCallbackReturn.FAILURE
+        finally:
+            self._begun = None
+        return TransitionCallbackReturn.SUCCESS
