@@ -12,7 +12,7 @@ that of a trained model, whose answers are further from ties.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 import copy
 import dataclasses
 import datetime
@@ -62,8 +62,9 @@ def main() -> int:
     for model in args.models:
         for size in args.sizes:
             for batch in args.batches:
-                report['rows'] += measure(model, size, batch, args, 1e12 * report['bf16_tflops'])
-                args.json.write_text(json.dumps(report, indent=1) + '\n')
+                for row in measure(model, size, batch, args, 1e12 * report['bf16_tflops']):
+                    report['rows'].append(row)
+                    args.json.write_text(json.dumps(report, indent=1) + '\n')
     print(json.dumps(report, indent=1))
     return 0
 
@@ -77,7 +78,7 @@ def matrix_rate(side: int = 8192, repeats: int = 20) -> float:
 
 def measure(
     model: str, size: str, batch: int, args: argparse.Namespace, rate: float
-) -> list[dict[str, Any]]:
+) -> Iterator[dict[str, Any]]:
     """Time every engine on the same frames; an engine that cannot be had says why."""
     original = load_or_outline(model)
     patch = original.preprocess.patch
@@ -93,10 +94,8 @@ def measure(
         print(f'no reference: {one_line(error)}', file=sys.stderr)
     finally:
         loaded = None
-    rows = []
     for name in args.engines:
         row: dict[str, Any] = {'model': model, 'size': size, 'batch': batch, 'engine': name}
-        rows.append(row)
         engine = images = None
         gc.collect()
         torch.cuda.empty_cache()
@@ -110,6 +109,7 @@ def measure(
                 device_ms = [_device_ms(engine.run, images) for _ in range(args.frames)]
         except Exception as error:  # Every compiler has its own.
             row['refused'] = one_line(error)
+            yield row
             continue
         memory_mib = (free_before - torch.cuda.mem_get_info()[0]) / 2**20
         wall_ms = wall_ms[WARM_UPS:]
@@ -132,7 +132,7 @@ def measure(
         if name == 'cuda_graph':
             alone_ms = encoders_ms(lowered(original), images, args.frames)
             row.update(encoders_ms=alone_ms, encoders_share=flops / (1e-3 * alone_ms) / rate)
-    return rows
+        yield row
 
 
 def on_gpu(original: Loaded) -> Loaded:

@@ -66,11 +66,11 @@ def build(
             f'{compiler.name} makes no engines in {request.precision}; choose '
             f'{", ".join(compiler.precisions)}'
         )
-    frames = proving_frames(loaded, request)
-    reference = to_output(answered(loaded.answering, frames, loaded), loaded.label_space)
-    other_ms = _uncompiled_ms(loaded, frames)
     parts = fingerprint(compiler, loaded, request)
     with on(loaded.device), _scratch(compiler.name) as scratch:
+        frames = proving_frames(loaded, request)
+        reference = to_output(answered(loaded.answering, frames, loaded), loaded.label_space)
+        other_ms = _uncompiled_ms(loaded, frames)
         path = scratch / 'program.pt2'
         report('exporting')
         program = exported(loaded, request, lower=not compiler.lowers)

@@ -15,8 +15,8 @@ from torch import Tensor
 
 WARM_UPS = 3
 """Runs before the capture, in which libraries choose kernels and allocate."""
-MAX_GRAPHS = 8
-"""Kept; a new batch shape replaces the one that was not seen for longest."""
+MAX_GRAPHS = 16
+"""Kept, enough for six cameras of two sizes; a new batch shape replaces the longest unseen."""
 
 
 class CudaGraphEngine(TorchEngine):

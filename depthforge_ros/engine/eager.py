@@ -5,12 +5,16 @@
 from __future__ import annotations
 
 from depthforge_ros.engine.torch_engine import load, Loaded, TorchEngine
+import torch
 
 
 class EagerEngine(TorchEngine):
     """Runs a network with PyTorch, operator by operator, at any size."""
 
     def __init__(self, loaded: Loaded, *, reason: str = 'asked for') -> None:
+        if loaded.device.type == 'cuda':
+            # The reference; by default convolutions round to TF32.
+            torch.backends.cudnn.allow_tf32 = False
         super().__init__('eager', loaded, loaded.answering, reason=reason)
 
     @classmethod

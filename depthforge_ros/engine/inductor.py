@@ -9,7 +9,7 @@ from pathlib import Path
 import shutil
 
 from depthforge_ros.engine.artefact import Request
-from depthforge_ros.engine.precision import cpu_units
+from depthforge_ros.engine.precision import cpu_units, gpu_units
 from depthforge_ros.engine.torch_engine import Run
 from depthforge_ros.errors import UserError
 import torch
@@ -26,7 +26,7 @@ class Inductor:
     def versions(self, device: torch.device) -> Mapping[str, str]:
         """Programs are machine code for the vector units of one CPU, or for one kind of GPU."""
         if device.type == 'cuda':
-            return {'device': torch.cuda.get_device_name(device)}
+            return {'device': gpu_units(device)}
         return {'device': cpu_units()}
 
     def compile(self, program: ExportedProgram, request: Request, path: Path) -> None:
@@ -34,9 +34,10 @@ class Inductor:
         del request
         if not shutil.which('g++'):
             raise UserError('inductor needs a C++ compiler; apt install g++')
-        torch._inductor.aoti_compile_and_package(
-            program, package_path=str(path), inductor_configs={'freezing': True}
-        )
+        with torch.no_grad():  # or else nothing is frozen
+            torch._inductor.aoti_compile_and_package(
+                program, package_path=str(path), inductor_configs={'freezing': True}
+            )
 
     def load(self, path: Path, request: Request, device: torch.device) -> Run:
         """Load the package."""

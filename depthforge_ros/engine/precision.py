@@ -53,6 +53,12 @@ def has_bf16_units(device: torch.device) -> bool:
     return any(capabilities.get(name) for name in BF16_UNITS)
 
 
+def gpu_units(device: torch.device) -> str:
+    """Name what a GPU's programs may be made of; a slice of one has fewer multiprocessors."""
+    found = torch.cuda.get_device_properties(device)
+    return f'{found.name} sm_{found.major}{found.minor} {found.multi_processor_count}'
+
+
 def cpu_units() -> str:
     """Name what this CPU's programs may be made of: vector units, and a digest of all flags."""
     flags = sorted(name for name, value in torch.cpu.get_capabilities().items() if value is True)

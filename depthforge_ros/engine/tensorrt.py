@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from depthforge_ros.engine.artefact import Request
-from depthforge_ros.engine.precision import PRECISIONS
+from depthforge_ros.engine.precision import gpu_units, PRECISIONS
 from depthforge_ros.engine.torch_engine import Run
 from depthforge_ros.errors import one_line, UserError
 import torch
@@ -52,7 +52,7 @@ class TensorRt:
         _torch_tensorrt()
         library: Any = torch._C
         return {
-            'device': torch.cuda.get_device_name(device),
+            'device': gpu_units(device),
             'driver': str(library._cuda_getDriverVersion()),
             **_installed(),
         }
