@@ -265,3 +265,15 @@ def test_names_that_are_swapped_are_not_swapped_back(peer: Any, start_node: Any)
     assert first.endswith('it has no publisher')
     assert second.startswith('no image on /a/image')
     assert second.endswith(' s')
+
+
+def test_what_the_middleware_refuses_is_told_with_its_topic() -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise RuntimeError('Failed to create subscription: invalid allocator, at /src/s.c:1')
+
+    with own_node('node') as node:
+        node.create_subscription = refuse
+        with pytest.raises(
+            UserError, match=r'does not give /x .*\(.*invalid allocator\); with SROS'
+        ):
+            create_subscription(node, Image, 'x', print, note=print)

@@ -129,7 +129,11 @@ def _create(node: Any, create: Callable[..., Any], kind: Any, topic: str, **opti
     except (RuntimeError, InvalidQosOverridesError, InvalidParameterTypeException) as error:
         is_override = 'QoS override' in str(error) or 'qos_overrides' in str(error)
         if not is_override:
-            raise
+            # What follows is the place in the C code.
+            raise UserError(
+                f'the middleware does not give {node.resolve_topic_name(topic)} to the node '
+                f'({str(error).split(", at /")[0]}); with SROS 2, the policy must allow it'
+            ) from error
         raise UserError(
             f'{error} for topic {topic}; under qos_overrides, history is keep_last or keep_all, '
             'depth an integer from 1, reliability reliable or best_effort, durability volatile or '
