@@ -207,7 +207,7 @@ def _decode_compressed(
     data = bytes(message.data)
     if not data:
         raise UserError('a compressed image without data came', reason='empty_image')
-    header = read_header(data)
+    header = read_header(data, max_pixels=max_pixels)
     height, width = header.height, header.width
     _check_size(height=height, width=width, max_pixels=max_pixels)
     mosaic = _mosaic(message.format) if header.is_grey else None

@@ -51,17 +51,17 @@ class Header(NamedTuple):
     is_jpeg: bool
 
 
-def read_header(data: bytes) -> Header:
+def read_header(data: bytes, *, max_pixels: int) -> Header:
     """
     Read the header of a whole JPEG or PNG; what follows its end is ignored.
 
-    What is neither, breaks off, or has more than MAX_SCANS scans raises UserError with the reason
-    `bad_compressed`.
+    What is neither, breaks off, has more than MAX_SCANS scans, or holds more than its header says
+    raises UserError with the reason `bad_compressed`; the last is not looked for above max_pixels.
     """
     if data.startswith(JPEG_START):
         header = _jpeg(data)
     elif data.startswith(PNG_START):
-        header = _png(data)
+        header = _png(data, max_pixels)
     else:
         raise bad_compressed(f'{len(data)} bytes that begin with {data[:8]!r}')
     # OpenCV before 5 paints what is missing of a JPEG grey.
@@ -79,7 +79,7 @@ def bad_compressed(what: str) -> UserError:
     )
 
 
-def _png(data: bytes) -> Header | None:
+def _png(data: bytes, max_pixels: int) -> Header | None:
     """Go from chunk to chunk up to the end; None where there is no header or no end."""
     view = memoryview(data)
     header: Header | None = None
@@ -103,7 +103,9 @@ def _png(data: bytes) -> Header | None:
             return None
     else:
         return None
-    if _inflates_beyond(values, pixels):
+    # A header that promises the impossible must not be what all is inflated for.
+    is_small = header is not None and header.height * header.width <= max_pixels
+    if is_small and _inflates_beyond(values, pixels):
         raise bad_compressed(f'{len(data)} bytes that hold more pixels than their header says')
     return header
 

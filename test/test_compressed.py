@@ -12,7 +12,7 @@ from typing import Any
 import zlib
 
 import cv2
-from depthforge_ros import frame
+from depthforge_ros import frame, headers
 from depthforge_ros.errors import UserError
 from depthforge_ros.frame import BAYER, decode, rgb_from_bgr, rgb_from_message
 from depthforge_ros.headers import _png_header, MAX_SCANS, MAX_SEGMENTS, PNG_CHANNELS, SMALL_PIXELS
@@ -132,6 +132,19 @@ def test_a_png_of_more_pixels_than_its_header_says_is_not_decoded(
         rgb_from_message(compressed(bomb, 'png'))
     assert time.process_time() - begun_s < 0.5
     assert refusal.value.reason == 'bad_compressed'
+
+
+def test_nothing_is_inflated_of_a_png_that_is_too_large_by_its_header(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def inflated(*_: Any) -> None:
+        raise AssertionError('it was inflated')
+
+    monkeypatch.setattr(headers.zlib, 'decompressobj', inflated)
+    bomb = png((2**31 - 1, 2**31 - 1), bytes(300 * 2**20))
+    with pytest.raises(UserError) as refusal:
+        rgb_from_message(compressed(bomb, 'png'))
+    assert refusal.value.reason == 'too_large'
 
 
 @pytest.mark.parametrize('sides', [(1, 700_000), (700_000, 1), (900, 800)])

@@ -128,5 +128,10 @@ def test_a_frame_left_behind_is_told_after_cleanup_too(peer: Any, engine: Any) -
         status = reports[-1].status[0]
         assert 'has been in work for' in status.message
         assert status.level == DiagnosticStatus.ERROR
+        for transition in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_CLEANUP):
+            assert change_state(peer, transition)
+            before = len(reports)
+            peer.spin_until(lambda: len(reports) > before + 1)  # noqa: B023
+            assert 'has been in work for' in reports[-1].status[0].message
         engine.released.set()
         peer.spin_until(lambda: reports[-1].status[0].message == 'not configured')

@@ -257,6 +257,10 @@ def wild_lens(message: Any) -> None:
     message.d = [1e10] * 5
 
 
+def long_lens(message: Any) -> None:
+    message.d = [float('nan')] * 1000
+
+
 def far_centre(message: Any) -> None:
     message.k[2] = 1e300
 
@@ -268,6 +272,7 @@ def far_centre(message: Any) -> None:
         (zero_focal, 'focal lengths 0.0'),
         (wrong_size, '640 x 480'),
         (odd_model, 'fisheye62'),
+        (long_lens, '1000 distortion coefficients, no model takes more than 14'),
         (wild_lens, '0% of the pixels look anywhere'),
         (far_centre, '0% of the pixels look anywhere'),
     ],

@@ -58,13 +58,29 @@ def test_a_file_gives_a_node_what_ros_gives_it(tmp_path: Path, text: str) -> Non
         assert parameters_in(str(file), f'{namespace}/depthforge') == by_ros(file, namespace)
 
 
+def told_of(file: Path, text: str) -> list[str]:
+    file.write_text(text)
+    return list(without_effect(['--ros-args', '--params-file', str(file)], '/depthforge'))
+
+
 def test_a_file_for_another_node_is_told(tmp_path: Path) -> None:
-    other, mine, cut = (tmp_path / f'{name}.yaml' for name in ('other', 'mine', 'cut'))
-    other.write_text('/other: {ros__parameters: {a: x}}\nfleet: {a: {ros__parameters: {a: x}}}')
-    mine.write_text('/*: {ros__parameters: {a: x}}')
-    cut.write_text('{')
-    arguments = [word for file in (other, mine, cut) for word in ('--params-file', str(file))]
-    told = list(without_effect(['--ros-args', *arguments], '/depthforge'))
-    assert len(told) == 2
-    assert f'{other} has nothing for this node, it is for /other, /fleet/a; name its' in told[0]
-    assert f'{cut} is no YAML' in told[1]
+    file = tmp_path / 'mine.yaml'
+    other = '/other: {ros__parameters: {a: x}}\nfleet: {a: {ros__parameters: {a: x}}}'
+    (text,) = told_of(file, other)
+    assert f'{file} has nothing for this node, it is for /other, /fleet/a; name its' in text
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        '/*: {ros__parameters: {a: x}}',
+        '/**: {ros__parameters: {a: x}}\n/other: {ros__parameters: {a: 2026-02-30}}',
+        'depthforge: {ros__parameters: {a: x}}\ndepthforge: {other: {ros__parameters: {b: x}}}',
+        'depthforge: {ros__parameters: {a: !foo x}}',
+        '---\ndepthforge: {ros__parameters: {a: x}}\n---\n/other: {ros__parameters: {a: x}}',
+    ],
+)
+def test_a_file_that_has_something_for_the_node_is_not_told(tmp_path: Path, text: str) -> None:
+    file = tmp_path / 'mine.yaml'
+    assert told_of(file, text) == []
+    assert by_ros(file, '') == {'a': 'x'}

@@ -15,10 +15,12 @@ from depthforge_ros.errors import UserError
 from depthforge_ros.evaluation.bag import Bag
 from depthforge_ros.evaluation.salvage import readable
 from depthforge_ros.ros.record import Recorder
+from depthforge_ros.ros.session import own_node
 from messages_in_bags import read_bag
 import pytest
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from rosbags.rosbag2 import Reader
+from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import String
 
 DISK = 2**21
@@ -60,6 +62,17 @@ def test_record_hears_a_publisher_that_comes_later_and_offers_less(
         second.publish(String(data='second'))
         peer.spin_until(lambda: recorder.counts['/text'] == 2)
     assert [one.data for one in read_bag(recorder.output)['/text']] == ['first', 'second']
+
+
+def test_record_takes_the_type_from_the_publishers(peer: Any, tmp_path: Path) -> None:
+    publisher = peer.node.create_publisher(Image, '/camera', 5)
+    with own_node('mistaken') as other:
+        other.create_subscription(CompressedImage, '/camera', print, 1)
+        peer.spin_until(lambda: peer.node.count_subscribers('/camera') == 1)
+        with Recorder(tmp_path / 'bag', ['/camera']) as recorder:
+            peer.spin_until(lambda: publisher.get_subscription_count() == 1)
+            publisher.publish(Image())
+            peer.spin_until(lambda: recorder.counts['/camera'] == 1)
 
 
 def test_what_was_recorded_survives_an_error(peer: Any, tmp_path: Path) -> None:

@@ -52,17 +52,6 @@ class Camera:
                     f'camera: matrix {name} has {len(getattr(self, name))} numbers, {length} are '
                     'needed'
                 )
-        for name in ('k', 'd', 'r', 'p'):
-            if not np.isfinite(getattr(self, name)).all():
-                raise UserError(
-                    f'camera: {name} holds {", ".join(f"{x:g}" for x in getattr(self, name))}; '
-                    'all must be finite numbers; calibrate the camera'
-                )
-        if not (self.k[0] > 0.0 and self.k[4] > 0.0):
-            raise UserError(
-                f'camera: focal lengths {self.k[0]} and {self.k[4]} came, both must be above 0 '
-                'pixels; calibrate the camera'
-            )
         lengths = DISTORTION_LENGTHS.get(self.distortion_model)
         if lengths is None:
             raise UserError(
@@ -73,6 +62,17 @@ class Camera:
             raise UserError(
                 f'camera: {len(self.d)} distortion coefficients came, {self.distortion_model} '
                 f'takes {" or ".join(map(str, lengths))}'
+            )
+        for name in ('k', 'd', 'r', 'p'):
+            if not np.isfinite(getattr(self, name)).all():
+                raise UserError(
+                    f'camera: {name} holds {", ".join(f"{x:g}" for x in getattr(self, name))}; '
+                    'all must be finite numbers; calibrate the camera'
+                )
+        if not (self.k[0] > 0.0 and self.k[4] > 0.0):
+            raise UserError(
+                f'camera: focal lengths {self.k[0]} and {self.k[4]} came, both must be above 0 '
+                'pixels; calibrate the camera'
             )
 
     @classmethod

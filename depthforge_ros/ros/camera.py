@@ -175,8 +175,8 @@ class Camera:
         header = frame.message.header
         publishers = dict(self._publishers)
         metric = self.metric.measure(header, rgb, result)
-        if withheld := self.metric_status().withheld:
-            self._warn('metric', f'no metric depth for {self.topic}: {withheld}')
+        if self.metric.status.withheld:
+            self._warn('metric', self._why_no_metres)
         measured_s = time.perf_counter()
         answer = Answer(header, rgb, result, self._label_space, overlay_alpha, self.canvas, metric)
         # All are made before the first goes out: a frame is published whole, or dropped.
@@ -214,7 +214,7 @@ class Camera:
         reason = error.reason if isinstance(error, UserError) else 'internal_error'
         text = one_line(error)
         self.statistics.dropped(reason, text)
-        self._warn(reason, f'frame dropped ({reason}) on {self.topic}: {text}')
+        self._warn(reason, lambda: f'frame dropped ({reason}) on {self.topic}: {text}')
 
     def _receive(self, message: Any) -> None:
         now_s = time.perf_counter()
@@ -264,12 +264,15 @@ class Camera:
         now_ns = self._node.get_clock().now().nanoseconds
         return {'age': (now_ns - stamp_ns) / 1e6} if stamp_ns and now_ns else {}
 
-    def _warn(self, what: str, text: str) -> None:
+    def _why_no_metres(self) -> str:
+        return f'no metric depth for {self.topic}: {self.metric_status().withheld}'
+
+    def _warn(self, what: str, text: Callable[[], str]) -> None:
         """Log, unless the same was wrong a moment ago."""
         now_s = time.perf_counter()
         if now_s - self._logged_s.get(what, -math.inf) >= LOG_PERIOD_S:
             self._logged_s[what] = now_s
-            self._node.get_logger().warning(text)
+            self._node.get_logger().warning(text())
 
     def _note(self, end: End) -> None:
         self._mismatched[end.topic] = end

@@ -144,6 +144,8 @@ def _warnings(
     if silent_s > limits.stall_after_s:
         reason = condition.why_silent()
         yield f'no image on {topic} for {silent_s:.1f} s{": " if reason else ""}{reason}'
+    if condition.failure:
+        yield condition.failure
     yield from condition.mismatches
     faults = _faults(snapshot)
     if faults and snapshot.recently_published:

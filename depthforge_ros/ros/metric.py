@@ -16,7 +16,7 @@ import math
 from typing import Any
 
 from depthforge_ros.errors import one_line, UserError
-from depthforge_ros.geometry.camera import Camera
+from depthforge_ros.geometry.camera import Camera, DISTORTION_LENGTHS
 from depthforge_ros.geometry.edges import edge_agreement
 from depthforge_ros.geometry.points import CloudBuilder, finite_points, metric_depth
 from depthforge_ros.geometry.road import fit_road, RoadScale
@@ -28,6 +28,7 @@ from depthforge_ros.ros.parameters import NodeConfig
 import numpy as np
 import numpy.typing as npt
 
+MAX_COEFFICIENTS = max(max(lengths) for lengths in DISTORTION_LENGTHS.values())
 OFF = 'off: the scale is not known; set camera_height_m or metric_scale'
 
 
@@ -152,6 +153,11 @@ class MetricDepth:
         if info is None:
             raise UserError(
                 f'no camera_info has come on {self._info_topic}; publish it or remap camera_info'
+            )
+        if len(info.d) > MAX_COEFFICIENTS:  # each would be compared in every frame
+            raise UserError(
+                f'camera_info has {len(info.d)} distortion coefficients, no model takes more than '
+                f'{MAX_COEFFICIENTS}; calibrate the camera'
             )
         roi = info.roi
         calibration = (

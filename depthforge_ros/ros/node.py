@@ -201,7 +201,8 @@ class DepthforgeNode(LifecycleNode):
         if rig is not None:
             with self._rig_lock:
                 rig.destroy()
-            self._freed_rig = rig if rig.left_behind else None
+            if rig.left_behind:
+                self._freed_rig = rig
             del rig
             release_memory()
 
@@ -222,10 +223,9 @@ class DepthforgeNode(LifecycleNode):
         rig = self._rig
         if rig is not None and not self._is_finalized:
             return [self._status(rig, camera) for camera in rig.cameras]
-        left_behind = '' if self._freed_rig is None else self._freed_rig.left_behind
         return [
             idle_status(
-                left_behind or self._transitions.failure,
+                self._left_behind() or self._transitions.failure,
                 name=self._status_name(camera),
                 under_way=self._transitions.under_way,
                 is_finalized=self._is_finalized,
@@ -250,7 +250,7 @@ class DepthforgeNode(LifecycleNode):
             metric=camera.metric_status(),
             max_batch=rig.max_batch,
             engine_refusal=self._engine_refusal,
-            failure=rig.left_behind or self._transitions.failure,
+            failure=rig.left_behind or self._left_behind() or self._transitions.failure,
             is_without_clock=clock.ros_time_is_active and clock.now().nanoseconds == 0,
         )
         if self._active_since_s != since_s:  # a transition came between
@@ -263,6 +263,13 @@ class DepthforgeNode(LifecycleNode):
             topic=camera.topic,
             identity=self._identity,
         )
+
+    def _left_behind(self) -> str:
+        """Tell of a frame that hangs since before a cleanup, for as long as it does."""
+        text = '' if self._freed_rig is None else self._freed_rig.left_behind
+        if not text:
+            self._freed_rig = None
+        return text
 
     def _note_reader(self, end: End) -> None:
         self._reader = end

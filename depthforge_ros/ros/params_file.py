@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 import re
@@ -37,16 +38,27 @@ def without_effect(arguments: Sequence[str], node: str) -> Iterator[str]:
     for option, file in pairwise(arguments):
         if option != '--params-file':
             continue
-        try:
-            names = ['/' + name.strip('/') for name, _ in _read(file)]
-        except UserError as error:
-            yield str(error)
-        else:
-            if not any(_is_for(name, node) for name in names):
-                yield (
-                    f'params_file {file} has nothing for this node, it is for '
-                    f'{", ".join(names) or "none"}; name its section {node} or /**'
-                )
+        names = list(_names(file))
+        if names and not any(_is_for(name, node) for name in names):
+            yield (
+                f'params_file {file} has nothing for this node, it is for {", ".join(names)}; '
+                f'name its section {node} or /**'
+            )
+
+
+def _names(file: str) -> Iterator[str]:
+    """Name the sections of a file that ROS has read; it takes more for YAML than PyYAML does."""
+
+    def walk(mapping: yaml.Node, name: str) -> Iterator[str]:
+        for key, value in mapping.value if isinstance(mapping, yaml.MappingNode) else ():
+            if key.value == VALUES:
+                yield f'/{name.strip("/")}'
+            else:
+                yield from walk(value, f'{name}/{str(key.value).strip("/")}')
+
+    with suppress(OSError, ValueError, yaml.YAMLError):
+        for document in yaml.compose_all(Path(file).read_text(encoding='utf-8')):
+            yield from walk(document, '')
 
 
 def _read(file: str) -> list[tuple[str, Mapping[str, Any]]]:
@@ -58,7 +70,7 @@ def _read(file: str) -> list[tuple[str, Mapping[str, Any]]]:
         )
     try:
         sections = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise UserError(f'params_file {path} is no YAML, mend it: {one_line(error)}') from error
     return list(_sections(sections, path, ''))
 

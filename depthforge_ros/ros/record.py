@@ -16,6 +16,7 @@ from typing import Any
 from depthforge_ros.errors import UserError
 from depthforge_ros.ros.session import DURABILITY, message_class, own_node
 from depthforge_ros.ros.topics import full_name
+from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rosbags.interfaces import (
@@ -49,6 +50,8 @@ class Recorder:
         self.output = Path(output)
         self.counts: dict[str, int] = dict.fromkeys(map(full_name, topics), 0)
         """Messages so far, per topic."""
+        self._kinds: dict[str, str] = {}
+        """Types that are recorded, by topic: that of the first publisher."""
         self._connections: dict[str, Any] = {}
         """Of the bag, by topic."""
         self._subscriptions: dict[str, Any] = {}
@@ -130,11 +133,12 @@ class Recorder:
             raise failure
 
     def _look(self) -> None:
-        types = dict(self._node.get_topic_names_and_types())
         for topic in self.counts:
             publishers = self._node.get_publishers_info_by_topic(topic)
-            if topic in types and publishers:
-                self._hear(topic, types[topic][0], [one.qos_profile for one in publishers])
+            if publishers:
+                kind = self._kinds.setdefault(topic, publishers[0].topic_type)
+                offered = [one.qos_profile for one in publishers if one.topic_type == kind]
+                self._hear(topic, kind, offered)
 
     def _hear(self, topic: str, kind: str, offered: Sequence[Any]) -> None:
         """Subscribe, or anew where a publisher came that offers less than those before it."""
@@ -148,7 +152,13 @@ class Recorder:
             message_type = before.msg_type
             self._node.destroy_subscription(before)
         self._subscriptions[topic] = self._node.create_subscription(
-            message_type, topic, partial(self._write, topic), wanted, raw=True
+            message_type,
+            topic,
+            partial(self._write, topic),
+            wanted,
+            raw=True,
+            # Who does not fit is subscribed to anew.
+            event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
         )
 
     def _record(self, topic: str, kind: str, offered: Sequence[Any]) -> Any:

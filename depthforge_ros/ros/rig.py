@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
 import os
+from threading import Barrier
 import time
 from typing import Any, TypeVar
 
@@ -40,6 +41,19 @@ IN_WORK = 'still_in_work'
 
 T = TypeVar('T')
 R = TypeVar('R')
+
+
+def _started(number: int) -> ThreadPoolExecutor:
+    """Start all threads now: one that cannot be started later would end the worker."""
+    threads = ThreadPoolExecutor(number, 'depthforge_frames')
+    together = Barrier(number)
+    try:
+        list(threads.map(lambda _: together.wait(), range(number)))
+    except RuntimeError:
+        together.abort()
+        threads.shutdown(wait=False, cancel_futures=True)
+        raise
+    return threads
 
 
 @dataclass(frozen=True)
@@ -78,10 +92,8 @@ class Rig:
         self._at_network = config.output_resolution == 'network'
         self._worker: Worker[Camera, Frame] | None = None
         self._is_started = False
-        self._threads = ThreadPoolExecutor(
-            min(len(config.cameras), len(os.sched_getaffinity(0))), 'depthforge_frames'
-        )
-        """Its threads start with the first frames that come at once, and end with the rig."""
+        self._threads = _started(min(len(config.cameras), len(os.sched_getaffinity(0))))
+        """They end with the rig."""
         space = pipeline.engine.label_space
         self.reconfigure(config)
         try:
@@ -130,8 +142,8 @@ class Rig:
         if self._is_started or not self.is_working:
             return ''
         return (
-            f'a frame from before deactivation has been in work for {self.busy_s:.0f} s; activate '
-            'once it has ended, or restart the node'
+            f'a frame from before deactivation has been in work for {self.busy_s:.0f} s; restart '
+            'the node if it does not end'
         )
 
     def start(self) -> None:
