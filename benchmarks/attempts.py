@@ -15,18 +15,23 @@ import argparse
 from collections.abc import Callable, Iterator
 import copy
 import datetime
+from functools import partial
 import json
 import os
 from pathlib import Path
 import platform
 import statistics
 import sys
+from tempfile import TemporaryDirectory
 import time
 from typing import Any, NamedTuple
 
 import cv2
 from depthforge_ros.allocator import keep_freed_memory
+from depthforge_ros.engine.artefact import Request
+from depthforge_ros.engine.build import exported
 from depthforge_ros.engine.precision import has_bf16_units
+from depthforge_ros.engine.torch_engine import load
 from depthforge_ros.errors import UserError
 from depthforge_ros.frame import rgb_from_file
 from depthforge_ros.model.answer import winner
@@ -108,6 +113,7 @@ def attempts() -> Iterator[Attempt]:
     """Make the attempts one by one: networks of one are freed before the next."""
     yield from _of_parts()
     yield from _of_tiny()
+    yield _frozen()
     yield _lockstep()
 
 
@@ -182,6 +188,24 @@ def _of_tiny() -> Iterator[Attempt]:
             lambda: folded.decode(frame),
             lambda: bf16.decode(frame),
         )
+
+
+def _frozen() -> Attempt:
+    """Of Inductor's programs: weights as inputs, or as constants that it lays out anew."""
+    request = Request(256, 512, 1, 1, 'fp32')
+    with TemporaryDirectory() as folder, torch.inference_mode(mode=False), torch.no_grad():
+        program = exported(load('depthforge_tiny', device='cpu'), request)
+        runs = []
+        for freezing in (False, True):
+            path = f'{folder}/{freezing}.pt2'
+            torch._inductor.aoti_compile_and_package(
+                program, package_path=path, inductor_configs={'freezing': freezing}
+            )
+            runs.append(torch._inductor.aoti_load_package(path))
+    frame = _frame((256, 512))
+    return Attempt(
+        'inductor with the weights frozen into its program', *(partial(run, frame) for run in runs)
+    )
 
 
 def _lockstep() -> Attempt:
