@@ -8,16 +8,17 @@ import argparse
 from dataclasses import fields
 from pathlib import Path
 import re
-from types import SimpleNamespace
 from typing import Any
 
 from depthforge_ros.cli.compile import add_arguments
 from depthforge_ros.engine import COMPILERS, ENGINES
 from depthforge_ros.ros.parameters import check, is_ours, NodeConfig
 from depthforge_ros.ros.qos import create_publisher
+from depthforge_ros.ros.session import own_node
 from depthforge_ros.ros.topics import camera_info_beside, OUTPUTS
 from launch_support import FILES, load, ROOT
 import pytest
+from sensor_msgs.msg import Image
 import yaml
 
 MASK = '/depthforge/segmentation/mask'
@@ -152,8 +153,9 @@ def test_image_transport_is_chosen(name: str) -> None:
 
 def own_qos() -> dict[str, Any]:
     """Write the QoS of the node's publishers as RViz's files have it."""
-    node = SimpleNamespace(create_lifecycle_publisher=lambda *_, **options: options)
-    profile = create_publisher(node, None, 'topic', note=print)['qos_profile']
+    with own_node('node') as node:
+        publisher = create_publisher(node, Image, 'topic', note=print, is_managed=False)
+        profile = publisher.qos_profile
 
     def words(policy: Any) -> str:
         return str(policy.name).replace('_', ' ').title()
