@@ -11,6 +11,8 @@ from depthforge_ros.evaluation.bag import Bag
 from depthforge_ros.evaluation.series import decoded
 
 DIAGNOSTICS_TOPIC = '/diagnostics'
+OF_TIME = ('_ms_p50', '_ms_p99', '_rate_hz')
+"""Ends of the names of figures that are taken over the last seconds."""
 
 
 def node_figures(
@@ -19,13 +21,17 @@ def node_figures(
     """
     Return the node's last figures, names as it gave them; empty where none were recorded.
 
-    `topic` chooses the camera that is read from it.
+    Rates and times are those that it gave last while answers came: after the drive they are of
+    fewer and fewer frames. `topic` chooses the camera that is read from it.
     """
     figures: dict[str, str] = {}
+    timed: dict[str, str] = {}
     with Bag(path, lenient=True) as bag:
         for _, values in _reports(bag, node, topic):
+            if values.get('published') != figures.get('published'):
+                timed = {key: value for key, value in values.items() if key.endswith(OF_TIME)}
             figures = values
-    return figures
+    return {**figures, **timed}
 
 
 class NodeFigures:
