@@ -7,7 +7,7 @@ import difflib
 
 OF_MEMORY = (
     *('not enough memory', "can't allocate memory", 'out of memory', 'outofmemory'),
-    'alloc_failed',
+    *('alloc_failed', 'insufficient memory'),
 )
 """Words, in small letters, of errors about a shortage of memory."""
 MAX_CHARACTERS = 1000

@@ -67,6 +67,26 @@ def test_broken_promises_are_found(
     assert all(words in one for one in found)
 
 
+@pytest.mark.parametrize('stage', ['decode', 'to_camera'])
+@pytest.mark.parametrize('words', ['', 'OpenCV: (-4:Insufficient memory) Failed to allocate'])
+def test_a_lack_of_memory_is_told_wherever_it_comes(
+    peer: Any, monkeypatch: pytest.MonkeyPatch, stage: str, words: str
+) -> None:
+    def lack(*_: Any, **__: Any) -> None:
+        raise RuntimeError(words) if words else MemoryError
+
+    with node_in_process() as node:
+        masks = peer.subscribe(Image, MASK, seen_by=node)
+        publisher = peer.publisher(Image, '/image', seen_by=node)
+        monkeypatch.setattr(f'depthforge_ros.ros.rig.{stage}', lack)
+        publisher.publish(make_image(1))
+        peer.spin_until(lambda: count(node).dropped == {'out_of_memory': 1})
+        assert 'memory ran out beside the engine' in count(node).last_error
+        monkeypatch.undo()
+        publisher.publish(make_image(2))
+        peer.spin_until(lambda: masks)
+
+
 def test_engine_that_fails_is_counted_by_reason(peer: Any, engine: FaultyEngine) -> None:
     del engine
     with node_in_process() as node:

@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 from depthforge_ros.domain import DomainMonitor, DomainStatistics
-from depthforge_ros.errors import one_line, UserError
+from depthforge_ros.errors import is_of_memory, one_line, UserError
 from depthforge_ros.labels import LabelSpace
 from depthforge_ros.postprocess import Result
 from depthforge_ros.ros.label_info import create_label_info, label_info_message
@@ -211,8 +211,12 @@ class Camera:
         if not self._publishers or not self._node.context.ok():  # nothing can be published
             self.statistics.dropped(DEACTIVATED)
             return
-        reason = error.reason if isinstance(error, UserError) else 'internal_error'
-        text = one_line(error)
+        reason, text = 'internal_error', one_line(error)
+        if isinstance(error, UserError):
+            reason = error.reason
+        elif is_of_memory(error):
+            reason = 'out_of_memory'
+            text = f'memory ran out beside the engine ({text}); free some, or lower max_pixels'
         self.statistics.dropped(reason, text)
         self._warn(reason, lambda: f'frame dropped ({reason}) on {self.topic}: {text}')
 
