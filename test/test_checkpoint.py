@@ -20,7 +20,7 @@ from depthforge_ros.model.checkpoint import (
     save_checkpoint,
 )
 from depthforge_ros.model.config import Eva02Config
-from depthforge_ros.model.parts import PART_FORMAT, write_part
+from depthforge_ros.model.parts import PART_FORMAT, read_safetensors, write_part
 from networks import MINI, mini_checkpoint, mini_network, variant
 import numpy as np
 import pytest
@@ -253,3 +253,24 @@ def test_unknown_models_and_engines_are_refused(
     with pytest.raises(UserError) as caught:
         load_engine(**arguments)
     assert all(word in str(caught.value) for word in words)
+
+
+TYPES = (
+    *(torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.float8_e4m3fn),
+    *(torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool),
+)
+
+
+def test_tensors_of_all_types_and_shapes_are_read(tmp_path: Path) -> None:
+    source = torch.arange(6.0).reshape(2, 3) - 2.0
+    tensors = {
+        f'{kind} {name}': value.to(kind, copy=True)
+        for kind in TYPES
+        for name, value in {'2': source, '0': source[0, 0], 'none': source[:, :0]}.items()
+    }
+    save_file(tensors, tmp_path / 'all.safetensors')
+    read = read_safetensors(tmp_path / 'all.safetensors')[1]
+    assert set(read) == set(tensors)
+    for name, value in tensors.items():
+        assert (read[name].dtype, read[name].shape) == (value.dtype, value.shape)
+        assert torch.equal(read[name].double(), value.double())

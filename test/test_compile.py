@@ -160,15 +160,25 @@ class Brightness(nn.Module):
 
 
 @pytest.mark.skipif(shutil.which('g++') is None, reason='inductor needs g++')
-def test_inductor_reloads_what_it_compiled(tmp_path: Path) -> None:
-    path = tmp_path / 'program.pt2'
+def test_inductor_reloads_what_it_compiled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unpacked = tmp_path / 'unpacked'
+    unpacked.mkdir()
+    monkeypatch.setenv('TMPDIR', str(unpacked))
+    path, inductor, cpu = tmp_path / 'program.pt2', Inductor(), torch.device('cpu')
     images = torch.from_numpy(FRAMES)
     with torch.no_grad():
         Inductor().compile(torch.export.export(Brightness(), (images,)), SIZE, path)
     for ours, expected in zip(
-        Inductor().load(path, SIZE, torch.device('cpu'))(images), Brightness()(images), strict=True
+        inductor.load(path, SIZE, cpu)(images), Brightness()(images), strict=True
     ):
         torch.testing.assert_close(ours, expected)
+    # PyTorch keeps the machine code of each loading for good.
+    assert inductor.load(path, SIZE, cpu) is inductor.load(path, SIZE, cpu)
+    assert len(list(unpacked.glob('aotinductor_*'))) == 1
+    inductor.unload()
+    assert not list(unpacked.glob('aotinductor_*'))
 
 
 def test_openvino_that_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,6 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""SIGINT and SIGTERM end the executable with 0 within 2 s, whenever they come."""
+"""SIGINT, SIGTERM and SIGHUP end the executable with 0 within 2 s, whenever they come."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import random
 import re
 import signal
+import subprocess
 import time
 from typing import Any
 
@@ -19,9 +20,9 @@ WITHIN_S = 2.0
 ATTEMPTS = 2
 """A host that stands still for a second, as shared ones do, is not the node's doing twice."""
 SEGMENT = r'/dev/shm/fastrtps_[0-9a-f]{16}\b'
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SOURCE = random.Random(0)
-MOMENTS_S = [round(SOURCE.uniform(0.0, 6.0), 2) for _ in range(8)]
+MOMENTS_S = [round(SOURCE.uniform(0.0, 6.0), 2) for _ in range(9)]
 """After the handlers are there: while PyTorch and the model load, and while the node spins."""
 
 PROGRAM = """
@@ -109,7 +110,7 @@ def in_time(ended_after_s: Callable[[], float]) -> bool:
 
 @pytest.mark.parametrize('after_s', MOMENTS_S)
 def test_signals_at_any_moment(start_node: Any, after_s: float) -> None:
-    number = SIGNALS[MOMENTS_S.index(after_s) % 2]
+    number = SIGNALS[MOMENTS_S.index(after_s) % 3]
 
     def ended_after_s() -> float:
         others = set(map(str, Path('/dev/shm').glob('fastrtps_*')))
@@ -127,7 +128,7 @@ def test_signals_at_any_moment(start_node: Any, after_s: float) -> None:
     assert in_time(ended_after_s)
 
 
-@pytest.mark.parametrize('name', ['SIGINT', 'SIGTERM'])
+@pytest.mark.parametrize('name', ['SIGINT', 'SIGTERM', 'SIGHUP'])
 @pytest.mark.parametrize('change', list(CHANGES))
 def test_signals_at_the_seams(start_node: Any, change: str, name: str) -> None:
     program = PROGRAM.format(signal=name, change=CHANGES[change])
@@ -144,3 +145,28 @@ def test_signals_at_the_seams(start_node: Any, change: str, name: str) -> None:
         return ended_s - float(re.findall(r'struck at (\S+)', errors)[-1])
 
     assert in_time(ended_after_s)
+
+
+@pytest.mark.parametrize('number', SIGNALS)
+def test_signals_while_the_command_loads(start_node: Any, number: int) -> None:
+    # From the moment that `main` is entered; before, the interpreter has not started the program.
+    program = (
+        'import os; from depthforge_ros.cli import main; run = main._run\n'
+        f'main._run = lambda arguments: [os.kill(os.getpid(), {number}), run(arguments)]\n'
+        "main.main(['node', '--ros-args', '-p', 'engine:=null'])"
+    )
+    with start_node(program=('-c', program)) as process:
+        assert process.end() == (0, '')
+
+
+def test_nohup_keeps_the_node(start_node: Any) -> None:
+    program = (
+        'import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n'
+        'from depthforge_ros.ros import executable; executable.main()'
+    )
+    with start_node('-p', 'engine:=null', program=('-c', program)) as process:
+        assert any('waiting for images' in line for line in process.process.stderr)
+        process.process.send_signal(signal.SIGHUP)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.process.wait(1.0)
+        assert process.end(signal.SIGINT)[0] == 0

@@ -8,6 +8,7 @@ import argparse
 from collections.abc import Iterable, Mapping
 import json
 from pathlib import Path
+import signal
 import sys
 from typing import Any, TYPE_CHECKING
 
@@ -23,6 +24,13 @@ ENGINE_HELP = (
 DEFAULT_MODEL = 'depthforge_tiny'
 EXIT_INCOMPLETE = 3
 """Exit code of a command whose figures are of a part of its input."""
+
+
+def catch(handler: Any) -> dict[int, Any]:
+    """Handle SIGTERM and SIGHUP, unless ignored as under `nohup`; return what did until now."""
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    caught = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+    return {number: signal.signal(number, handler) for number in caught}
 
 
 def add_json_argument(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 import importlib
-from importlib import metadata
 import signal
 import sys
 import threading
@@ -15,6 +14,7 @@ from types import FrameType, ModuleType
 from typing import NoReturn
 
 from depthforge_ros.allocator import keep_freed_memory
+from depthforge_ros.cli.common import catch
 from depthforge_ros.errors import UserError
 
 COMMANDS = {
@@ -55,15 +55,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     Run one command; the exit code is 0, 2 for wrong input or 130 when interrupted.
 
-    SIGTERM is SystemExit(143), so that temporary files go; the node and `record` handle it anew.
-    SIGINT interrupts also what a script has started in the background, where shells ignore it.
+    SIGTERM is SystemExit(143) and SIGHUP 129, so that temporary files go; the node and `record`
+    handle them anew. SIGINT interrupts also what a script has started in the background, where
+    shells ignore it; SIGHUP stays ignored under `nohup`.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     is_main = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGTERM, _end) if is_main else None
+    before = catch(_end) if is_main else {}
     if is_main and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
+        if arguments[:1] == ['node']:
+            from depthforge_ros.ros.executable import catch_signals
+
+            catch_signals()
         return _run(arguments)
     except UserError as error:
         print(f'depthforge: error: {error}', file=sys.stderr)
@@ -71,8 +76,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     finally:
-        if before is not None:
-            signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _end(number: int, frame: FrameType | None) -> NoReturn:
@@ -86,6 +91,8 @@ def _run(arguments: list[str]) -> int:
         print(_overview())
         return 0
     if name == '--version':
+        from importlib import metadata
+
         print(f'depthforge {metadata.version("depthforge_ros")}')
         return 0
     if name not in COMMANDS:

@@ -11,7 +11,7 @@ import shutil
 import signal
 import sys
 
-from depthforge_ros.cli.common import EXIT_INCOMPLETE
+from depthforge_ros.cli.common import catch, EXIT_INCOMPLETE
 
 HELP = 'record topics into a rosbag2 (mcap) until Ctrl-C'
 
@@ -28,13 +28,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Record until the duration is over or SIGINT or SIGTERM comes; the bag is whole then."""
+    """Record until the duration is over or a signal ends it; the bag is whole then."""
     from depthforge_ros.errors import UserError
     from depthforge_ros.ros.record import Recorder
 
     if not args.duration_s > 0.0:
         raise UserError(f'--duration-s {args.duration_s:g} was given, it must be above 0')
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    catch(signal.default_int_handler)
     with Recorder(args.output, args.topics) as recorder, contextlib.suppress(KeyboardInterrupt):
         recorder.wait_until(lambda _: False, args.duration_s)
     for topic, count in recorder.counts.items():

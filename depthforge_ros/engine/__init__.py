@@ -30,8 +30,9 @@ from depthforge_ros.engine.torch_engine import load, Loaded
 from depthforge_ros.engine.uncompiled import uncompiled
 from depthforge_ros.errors import UserError
 
+INDUCTOR = Inductor()
 COMPILERS: Mapping[str, Compiler] = {
-    compiler.name: compiler for compiler in (OpenVino(), Inductor(), TensorRt())
+    compiler.name: compiler for compiler in (OpenVino(), INDUCTOR, TensorRt())
 }
 """Engines that `depthforge compile` makes."""
 
@@ -55,7 +56,7 @@ ENGINES: Mapping[str, Callable[..., Engine]] = {
     'null': NullEngine.load,
 }
 
-__all__ = ['COMPILERS', 'ENGINES', 'Engine', 'NetworkOutput', 'load_engine']
+__all__ = ['COMPILERS', 'ENGINES', 'Engine', 'NetworkOutput', 'load_engine', 'unload']
 
 
 def load_engine(
@@ -85,6 +86,11 @@ def load_engine(
     else:
         loaded = ENGINES[engine](model, **options)
     return SparseDepthEngine(loaded, depth_every) if depth_every > 1 else loaded
+
+
+def unload() -> None:
+    """Remove what engines have left on the disk; for a process that ends without Python's end."""
+    INDUCTOR.unload()
 
 
 def _choose(

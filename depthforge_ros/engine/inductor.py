@@ -23,6 +23,15 @@ class Inductor:
     precisions = ('fp32', 'bf16', 'fp16')
     lowers = False
 
+    def __init__(self) -> None:
+        self._loaded: dict[tuple[Path, int, int], Run] = {}
+        """By path, time of writing (ns) and device: PyTorch does not unload a program's machine
+        code and weights, so loading it again would take their memory again."""
+
+    def unload(self) -> None:
+        """Remove what the programs have unpacked on the disk; their memory is freed at exit."""
+        self._loaded.clear()
+
     def versions(self, device: torch.device) -> Mapping[str, str]:
         """Programs are machine code for the vector units of one CPU, or for one kind of GPU."""
         if device.type == 'cuda':
@@ -40,8 +49,10 @@ class Inductor:
             )
 
     def load(self, path: Path, request: Request, device: torch.device) -> Run:
-        """Load the package."""
+        """Load the package, or give what was loaded of it before."""
         del request
         index = -1 if device.index is None else device.index
-        run: Run = torch._inductor.aoti_load_package(str(path), device_index=index)
-        return run
+        key = path, path.stat().st_mtime_ns, index
+        if key not in self._loaded:
+            self._loaded[key] = torch._inductor.aoti_load_package(str(path), device_index=index)
+        return self._loaded[key]

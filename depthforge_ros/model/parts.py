@@ -13,9 +13,11 @@ from depthforge_ros.errors import UserError
 from depthforge_ros.model.config import Eva02Config, VitConfig
 from safetensors import safe_open, SafetensorError
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import from_numpy, Tensor
 
 PART_FORMAT = 'depthforge-part-1'
+NUMPY_TYPES = ('F64', 'F32', 'F16', 'I64', 'I32', 'I16', 'I8', 'U8', 'BOOL')
+"""What NumPy has of the types of a safetensors file, by the file's names."""
 
 
 class Sizes(NamedTuple):
@@ -67,9 +69,16 @@ def write_safetensors(
 
 def read_safetensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     """Read metadata and tensors."""
-    with _opened(path) as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    with _opened(path) as file, safe_open(path, framework='np') as arrays:
+        tensors = {name: _tensor(name, file, arrays) for name in file.keys()}  # noqa: SIM118
         return dict(file.metadata() or {}), tensors
+
+
+def _tensor(name: str, file: Any, arrays: Any) -> Tensor:
+    # Read for PyTorch, each tensor leaks its two offsets (safetensors 0.5 to 0.8), which a node
+    # that is configured again and again keeps; NumPy's way does not, but lacks some types.
+    kind = file.get_slice(name).get_dtype()
+    return from_numpy(arrays.get_tensor(name)) if kind in NUMPY_TYPES else file.get_tensor(name)
 
 
 def read_metadata(path: Path) -> dict[str, str]:

@@ -55,11 +55,31 @@ class Leaving:
             raise KeyboardInterrupt
 
 
-def main(args: Sequence[str] | None = None) -> NoReturn:
-    """Run the node until it is interrupted, and end the process."""
+def catch_signals() -> Leaving:
+    """Let SIGINT, SIGTERM and SIGHUP end the process from now on, until the node runs at once."""
     leaving = Leaving()
+    # ROS wakes its executor for the other two alone. Under nohup, SIGHUP is ignored and stays so.
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        caught, written = os.pipe()
+        os.set_blocking(written, False)
+        signal.set_wakeup_fd(written, warn_on_full_buffer=False)
+        signal.signal(signal.SIGHUP, lambda *_: None)
+        threading.Thread(target=_follow_hangup, args=(caught,), daemon=True).start()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, leaving)
+    return leaving
+
+
+def _follow_hangup(caught: int) -> None:
+    """Turn SIGHUP into SIGTERM, by the numbers of what the interpreter caught."""
+    while signal.SIGHUP not in os.read(caught, 64):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """Run the node until it is interrupted, and end the process."""
+    leaving = catch_signals()
     from depthforge_ros.allocator import keep_freed_memory
     from depthforge_ros.ros import running
     from depthforge_ros.ros.transport import enlarge_shared_memory

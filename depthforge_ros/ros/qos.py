@@ -12,6 +12,7 @@ from typing import Any
 
 from depthforge_ros.errors import UserError
 from rcl_interfaces.msg import SetParametersResult
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.duration import Infinite
 from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
 from rclpy.exceptions import InvalidParameterTypeException
@@ -122,10 +123,17 @@ def _profile(reliability: Any, depth: int = 1) -> Any:
 
 def _create(node: Any, create: Callable[..., Any], kind: Any, topic: str, **options: Any) -> Any:
     """Create with the standard override parameters; a bad override raises UserError."""
-    overrides = QoSOverridingOptions(POLICIES, callback=_checked)
     _demand_one_type(node, kind, topic)
     try:
-        return create(kind, topic, **options, qos_overriding_options=overrides)
+        return create(
+            kind,
+            topic,
+            **options,
+            qos_overriding_options=QoSOverridingOptions(POLICIES, callback=_checked),
+            # A group never forgets who was in it, and looks through them for every callback: that
+            # of the node would hold those of all activations.
+            callback_group=MutuallyExclusiveCallbackGroup(),
+        )
     except (RuntimeError, InvalidQosOverridesError, InvalidParameterTypeException) as error:
         is_override = 'QoS override' in str(error) or 'qos_overrides' in str(error)
         if not is_override:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import gc
 import sys
 
+from depthforge_ros.engine import unload
 from depthforge_ros.errors import one_line, UserError
 from depthforge_ros.ros.node import DepthforgeNode
 from depthforge_ros.ros.params_file import without_effect
@@ -51,6 +52,7 @@ def run(args: Sequence[str] | None = None, *, on_end: Callable[[], None] = lambd
         on_end()
         if node is not None:
             node.close()
+        unload()
         rclpy.try_shutdown()
         # What still refers to the node keeps it in the graph of the others, who would see a ghost.
         node = executor = None
