@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import dataclasses
+import math
 from pathlib import Path
 from typing import Any
 
@@ -326,9 +327,14 @@ def test_changed_calibration_withholds_metres_until_it_is_back(peer: Any) -> Non
         street.show(3)
         assert len(street.depth) == 2
         assert 'another one than at first' in street.warning()
-        street.calibrate(info_message())
+        broken = info_message()
+        broken.k[0] = math.nan
+        street.calibrate(broken)
         street.show(4)
-        assert (len(street.depth), len(street.relative)) == (3, 4)
+        peer.spin_until(lambda: 'nan' in street.warning())
+        street.calibrate(info_message())
+        street.show(5)
+        assert (len(street.depth), len(street.relative)) == (3, 5)
 
 
 def test_without_a_height_nothing_metric_is_said(peer: Any) -> None:

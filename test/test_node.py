@@ -97,6 +97,18 @@ def test_wrong_arguments_are_refused_in_one_line(
     assert all(text in line for text in expected), line
 
 
+def test_without_a_home_the_remedy_is_said(start_node: Any) -> None:
+    program = (
+        'import os\n'
+        "[os.environ.pop(name, None) for name in ('HOME', 'ROS_HOME', 'ROS_LOG_DIR')]\n"
+        'from depthforge_ros.ros import executable; executable.main()'
+    )
+    with start_node(program=('-c', program)) as process:
+        code, errors = process.end()
+    assert code == 2
+    assert errors.splitlines()[-1].endswith('; set HOME or ROS_LOG_DIR')
+
+
 def test_a_node_that_ended_is_gone_from_the_graph(peer: Any, start_node: Any) -> None:
     with start_node('-p', 'engine:=null') as process:
         peer.spin_until(lambda: 'depthforge' in peer.node.get_node_names())

@@ -115,10 +115,11 @@ def _choose(
             return open_compiled(COMPILERS[name], loaded, found, reason=reason)
         except UserError as error:
             refused.append(str(error))
-    reason = '; '.join(refused + slower)
+    size = f' at short_side {short_side}' if short_side else ''
     engine = uncompiled(
         loaded.sized(short_side),
-        reason or f'none is compiled for {model}, see `depthforge compile`',
+        '; '.join(refused + slower)
+        or f'none is compiled for {model}{size}, see `depthforge compile`',
     )
     engine.refused = '; '.join(refused)
     return engine

@@ -14,6 +14,7 @@ import shutil
 import statistics
 import tempfile
 import time
+import warnings
 
 from depthforge_ros.engine import artefact
 from depthforge_ros.engine.agreement import Agreement, compare, write_proof
@@ -75,7 +76,9 @@ def build(
         report('exporting')
         program = exported(loaded, request, lower=not compiler.lowers)
         report(f'compiling with {compiler.name}; ctrl-C cancels')
-        compiler.compile(program, request, path)
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore', FutureWarning)  # of libraries about each other
+            compiler.compile(program, request, path)
         report('reloading and comparing with eager')
         os.chmod(path, 0o600)
         run = compiler.load(path, request, loaded.device)

@@ -35,6 +35,8 @@ class CudaGraphEngine(TorchEngine):
         cls, model: str, *, device: str, short_side: int | None, threads: int | None
     ) -> CudaGraphEngine:
         """Load by name or checkpoint path onto a CUDA device."""
+        if not torch.cuda.is_available():
+            raise UserError('engine cuda_graph needs an NVIDIA GPU, none is here; use engine auto')
         loaded = load(model, device='cuda' if device == 'auto' else device, threads=threads)
         return cls(loaded.sized(short_side))
 

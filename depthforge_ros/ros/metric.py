@@ -171,6 +171,7 @@ class MetricDepth:
             self._build = CloudBuilder(self._rays, stride=self.config.points_stride)
             self._camera, self._calibration = camera, calibration
         if calibration != self._calibration:
+            camera_from_message(info, width=width, height=height)  # says what is wrong with it
             raise UserError(
                 'camera_info is another one than at first; if the new one is right, deactivate, '
                 'clean up and configure the node again'
@@ -216,8 +217,10 @@ class MetricDepth:
             'metric_scale': scale.scale,
             'metric_scale_relative_std': scale.relative_std,
             'metric_scale_held_s': scale.held_s,
-            'edge_agreement': edge_agreement(small.inverse_depth, small.labels),
         }
+        agreement = edge_agreement(small.inverse_depth, small.labels)
+        if not math.isnan(agreement):  # or there are no edges
+            figures['edge_agreement'] = agreement
         if road is not None:
             figures |= {
                 'road_share': road.road_share,

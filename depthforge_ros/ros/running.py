@@ -34,7 +34,9 @@ def run(args: Sequence[str] | None = None, *, on_end: Callable[[], None] = lambd
             _demand_ros_arguments(remove_ros_args(args=given))
         except RuntimeError as error:
             # What follows is the place in the C code of rcl.
-            return _refuse(UserError(str(error).split(', at /')[0]))
+            text = str(error).split(', at /')[0]
+            remedy = '; set HOME or ROS_LOG_DIR' if 'logging directory' in text else ''
+            return _refuse(UserError(text + remedy))
         node = DepthforgeNode()
         for text in without_effect(given, node.get_fully_qualified_name()):
             node.get_logger().warning(text)

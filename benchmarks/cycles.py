@@ -1,0 +1,170 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""
+What the node's lifecycle leaves behind, cycle after cycle, with frames coming all the while.
+
+A process of its own runs the node; services deactivate it, clean it up, configure and activate it
+again, and what it then has is read from /proc.
+Run from the repository root: ROS_DOMAIN_ID=101 python benchmarks/cycles.py --engine eager
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+import datetime
+import json
+import os
+from pathlib import Path
+import platform
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from typing import Any
+
+from depthforge_ros.ros.messages import image_message
+from depthforge_ros.ros.session import own_node
+from lifecycle_msgs.msg import State, Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+import numpy as np
+from rclpy.executors import SingleThreadedExecutor
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+
+RESULTS = Path('benchmarks/results/cycles.json')
+CYCLE = (
+    Transition.TRANSITION_DEACTIVATE,
+    Transition.TRANSITION_CLEANUP,
+    Transition.TRANSITION_CONFIGURE,
+    Transition.TRANSITION_ACTIVATE,
+)
+WARM_SHARE = 0.3
+"""Of the cycles; the growth is that of the others."""
+ROWS = 10
+PATIENCE_S = 60.0
+PERIOD_S = 1.0 / 30.0
+FRAME = np.zeros((480, 640, 3), np.uint8)
+
+
+def main() -> int:
+    """Cycle each engine and write the figures."""
+    args = _arguments()
+    reports = [cycle(engine, args.cycles) for engine in args.engine]
+    report = {
+        'command': ' '.join(sys.argv),
+        'date': datetime.date.today().isoformat(),
+        'machine': f'{platform.machine()}, {os.cpu_count()} cores',
+        'engines': reports,
+    }
+    args.json.parent.mkdir(parents=True, exist_ok=True)
+    args.json.write_text(json.dumps(report, indent=1) + '\n')
+    print(json.dumps(report, indent=1))
+    return 0
+
+
+def cycle(engine: str, cycles: int) -> dict[str, Any]:
+    """Return what the node has over the cycles, and what one adds after the warm-up."""
+    command = ['-m', 'depthforge_ros.ros.executable', '--ros-args', '-p', f'engine:={engine}']
+    with subprocess.Popen([sys.executable, *command], stderr=subprocess.DEVNULL) as process:
+        try:
+            with own_node('cycles') as peer, _frames(peer):
+                services = Services(peer)
+                services.wait_until_active()
+                rows = []
+                for number in range(cycles + 1):
+                    if number % max(1, cycles // ROWS) == 0:
+                        rows.append({'cycle': number, **_resources(process.pid)})
+                    for transition in CYCLE if number < cycles else ():
+                        services.change_state(transition)
+            process.send_signal(signal.SIGINT)
+            code = process.wait(PATIENCE_S)
+        finally:
+            process.kill()
+    warm = next(row for row in rows if row['cycle'] >= WARM_SHARE * cycles)
+    grown_kib = rows[-1]['resident_kib'] - warm['resident_kib']
+    return {
+        'engine': engine,
+        'cycles': cycles,
+        'growth_kib_per_cycle': round(grown_kib / (cycles - warm['cycle']), 2),
+        'growth_share': round(grown_kib / warm['resident_kib'], 5),
+        'exit_code': code,
+        'rows': rows,
+    }
+
+
+class Services:
+    """What asks the node for its transitions."""
+
+    def __init__(self, peer: Any) -> None:
+        self._executor = SingleThreadedExecutor(context=peer.context)
+        self._executor.add_node(peer)
+        self._change = peer.create_client(ChangeState, '/depthforge/change_state')
+        self._get = peer.create_client(GetState, '/depthforge/get_state')
+
+    def wait_until_active(self) -> None:
+        """Wait until the node answers that it is."""
+        deadline_s = time.monotonic() + PATIENCE_S
+        if not self._get.wait_for_service(PATIENCE_S):
+            raise TimeoutError('the node has no services')
+        while self._answer(self._get, GetState.Request()).current_state.id != (
+            State.PRIMARY_STATE_ACTIVE
+        ):
+            if time.monotonic() > deadline_s:
+                raise TimeoutError('the node does not become active')
+            time.sleep(0.1)
+
+    def change_state(self, transition: int) -> None:
+        """Ask for a transition, which must succeed."""
+        request = ChangeState.Request(transition=Transition(id=transition))
+        if not self._answer(self._change, request).success:
+            raise RuntimeError(f'transition {transition} failed')
+
+    def _answer(self, client: Any, request: Any) -> Any:
+        future = client.call_async(request)
+        self._executor.spin_until_future_complete(future, PATIENCE_S)
+        return future.result()
+
+
+@contextmanager
+def _frames(peer: Any) -> Iterator[None]:
+    """Publish from a thread at 30 Hz."""
+    publisher = peer.create_publisher(Image, '/image', 1)
+    peer.create_subscription(Image, '/depthforge/segmentation/mask', lambda _: None, 1)
+    is_over = threading.Event()
+
+    def publish() -> None:
+        while not is_over.wait(PERIOD_S):
+            header = Header(stamp=peer.get_clock().now().to_msg(), frame_id='front_camera')
+            publisher.publish(image_message(header, encoding='rgb8', pixels=FRAME))
+
+    thread = threading.Thread(target=publish)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
+
+
+def _resources(pid: int) -> dict[str, int]:
+    status = Path(f'/proc/{pid}/status').read_text()
+    found = re.search(r'VmRSS:\s+(\d+)', status), re.search(r'Threads:\s+(\d+)', status)
+    resident_kib, threads = (int(one[1]) if one else 0 for one in found)
+    files = len(os.listdir(f'/proc/{pid}/fd'))
+    return {'resident_kib': resident_kib, 'threads': threads, 'files': files}
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
+    parser.add_argument('--cycles', type=int, default=200)
+    parser.add_argument('--engine', nargs='+', default=['null', 'eager'])
+    parser.add_argument('--json', type=Path, default=RESULTS, metavar='FILE')
+    return parser.parse_args()
+
+
+if __name__ == '__main__':
+    sys.exit(main())
