@@ -42,7 +42,7 @@ CYCLE = (
     Transition.TRANSITION_CONFIGURE,
     Transition.TRANSITION_ACTIVATE,
 )
-WARM_SHARE = 0.3
+WARM_SHARE = 0.5
 """Of the cycles; the growth is that of the others."""
 ROWS = 10
 PATIENCE_S = 60.0

@@ -17,8 +17,9 @@ import math
 from pathlib import Path
 import threading
 
-from depthforge_ros.engine.base import NetworkOutput
+from depthforge_ros.engine.base import Engine, NetworkOutput
 from depthforge_ros.errors import UserError
+from depthforge_ros.model.registry import find_checkpoint
 import numpy as np
 import numpy.typing as npt
 
@@ -67,6 +68,14 @@ class DomainStatistics:
                 f'{path} does not hold the statistics of training images; write it anew with '
                 'benchmarks/domain_shift.py, or remove it'
             ) from error
+
+    @classmethod
+    def fitting(cls, engine: Engine) -> DomainStatistics | None:
+        """Find those of an engine's model; None where there are none for its weights."""
+        if engine.name == 'null':
+            return None
+        found = cls.load(find_checkpoint(engine.model))
+        return found if found and found.fingerprint == engine.fingerprint else None
 
     def save(self, checkpoint: Path) -> Path:
         """Write the file beside a checkpoint, and return its path."""

@@ -21,7 +21,8 @@ SOURCES = sorted(
 
 ROS_NODE = Path('depthforge_ros/ros')
 PEERS_OF_THE_NODE = tuple(
-    Path('benchmarks') / name for name in ('faults.py', 'geometry_cost.py', 'node.py', 'soak.py')
+    Path('benchmarks') / f'{name}.py'
+    for name in ('cycles', 'faults', 'geometry_cost', 'node', 'soak')
 )
 """They measure it, or its messages, from outside."""
 TENSORRT = Path('depthforge_ros/engine/tensorrt.py')

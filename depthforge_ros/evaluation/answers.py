@@ -10,14 +10,12 @@ from functools import partial
 from pathlib import Path
 
 from depthforge_ros.domain import DomainStatistics
-from depthforge_ros.engine.base import Engine
 from depthforge_ros.errors import UserError
 from depthforge_ros.evaluation.bag import Bags
 from depthforge_ros.evaluation.node_figures import NodeFigures
 from depthforge_ros.evaluation.planes import depth_from_message, labels_from_message
 from depthforge_ros.evaluation.series import Series, STAMP_AHEAD, Stamped, stamped
 from depthforge_ros.frame import rgb_from_message
-from depthforge_ros.model.registry import find_checkpoint
 from depthforge_ros.pipeline import Pipeline
 import numpy as np
 import numpy.typing as npt
@@ -108,7 +106,7 @@ def predicted_answers(
     bags: Bags, path: Path, topic: str, *, pipeline: Pipeline
 ) -> Iterator[Answer]:
     """Run the model over the images; a broken one is answered with the reason."""
-    domain = _domain_statistics(pipeline.engine)
+    domain = DomainStatistics.fitting(pipeline.engine)
     for image in _images(bags, path, topic):
         if isinstance(image.message, UserError):
             yield _unreadable(image.stamp_ns, image.message)
@@ -190,11 +188,3 @@ def _unreadable(stamp: int, error: UserError) -> Answer:
 def _age_ms(age_ns: int) -> float | None:
     age_ms = age_ns / 1e6
     return age_ms if 0.0 <= age_ms <= MAX_AGE_MS else None
-
-
-def _domain_statistics(engine: Engine) -> DomainStatistics | None:
-    """Find the statistics of the model's training images, if they are for these weights."""
-    if engine.name == 'null':
-        return None
-    statistics = DomainStatistics.load(find_checkpoint(engine.model))
-    return statistics if statistics and statistics.fingerprint == engine.fingerprint else None

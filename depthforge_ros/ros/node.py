@@ -12,9 +12,8 @@ import time
 from typing import Any
 
 from depthforge_ros.domain import DomainStatistics
-from depthforge_ros.engine import Engine, load_engine
+from depthforge_ros.engine import load_engine
 from depthforge_ros.errors import one_line, UserError
-from depthforge_ros.model.registry import find_checkpoint
 from depthforge_ros.pipeline import Pipeline, release_memory
 from depthforge_ros.ros import declared, parameters
 from depthforge_ros.ros.camera import Camera
@@ -141,7 +140,8 @@ class DepthforgeNode(LifecycleNode):
         )
         pipeline = Pipeline(engine)
         pipeline(np.zeros(WARM_UP_SIZE, np.uint8))
-        rig = Rig(self, config, pipeline, self._domain(engine), is_watched=self._is_watched)
+        domain = DomainStatistics.fitting(engine)
+        rig = Rig(self, config, pipeline, domain, is_watched=self._is_watched)
         self._identity = {
             'model': engine.model,
             'engine': engine.name,
@@ -155,23 +155,15 @@ class DepthforgeNode(LifecycleNode):
             self.get_logger().warning(text)
         else:
             self.get_logger().info(text)
-
-    def _is_watched(self) -> bool:
-        """Tell whether anybody reads /diagnostics."""
-        return bool(self._diagnostics.get_subscription_count())
-
-    def _domain(self, engine: Engine) -> DomainStatistics | None:
-        """Find the statistics of the model's training images, if they are for these weights."""
-        if engine.name == 'null':
-            return None
-        statistics = DomainStatistics.load(find_checkpoint(engine.model))
-        if statistics is None or statistics.fingerprint != engine.fingerprint:
+        if domain is None and engine.name != 'null':
             self.get_logger().info(
                 f'no statistics of the training images fit {engine.model}: domain shift is not '
                 'reported'
             )
-            return None
-        return statistics
+
+    def _is_watched(self) -> bool:
+        """Tell whether anybody reads /diagnostics."""
+        return bool(self._diagnostics.get_subscription_count())
 
     def _activate(self) -> None:
         if self._rig is None:
