@@ -111,6 +111,23 @@ def test_latency_turns_the_level_within_the_window(clock: Time) -> None:
     assert (status.level, 'max_latency_ms is 50' in status.message) == (WARN, True)
 
 
+@pytest.mark.parametrize(
+    ('age_ms', 'words'),
+    [
+        (20.0, ''),
+        (-20.0, ''),
+        (3.6e6, 'frames are 3600000 ms old when answered, max_age_ms is 50; check the clocks'),
+        (-7.2e6, 'frames are stamped 7200000 ms ahead when answered, max_age_ms is 50'),
+    ],
+)
+def test_stamps_of_another_clock_are_told(healthy: Statistics, age_ms: float, words: str) -> None:
+    healthy.received()
+    healthy.published({'latency': 20.0, 'age': age_ms})
+    status = status_of(healthy, limits=dataclasses.replace(LIMITS, max_age_ms=50.0))
+    assert (status.level, words in status.message) == (WARN if words else OK, True)
+    assert status_of(healthy).level == OK
+
+
 def test_no_more_is_kept_than_the_window(clock: Time) -> None:
     statistics = Statistics()
     for _ in range(500):

@@ -155,6 +155,13 @@ def _warnings(
     latency_ms = snapshot.percentiles_ms.get('latency', (0.0, 0.0))[0]
     if snapshot.recently_published and 0.0 < limits.max_latency_ms < latency_ms:
         yield f'latency is {latency_ms:.0f} ms, max_latency_ms is {limits.max_latency_ms:g}'
+    age_ms = snapshot.percentiles_ms.get('age', (0.0, 0.0))[0]
+    if snapshot.recently_published and 0.0 < limits.max_age_ms < abs(age_ms):
+        age = f'{age_ms:.0f} ms old' if age_ms > 0.0 else f'stamped {-age_ms:.0f} ms ahead'
+        yield (
+            f'frames are {age} when answered, max_age_ms is {limits.max_age_ms:g}; check the '
+            'clocks of camera and node'
+        )
     if (share := _drop_share(snapshot)) > limits.max_drop_share:
         yield f'{share:.0%} of the frames dropped, max_drop_share is {limits.max_drop_share:g}'
     if condition.max_batch is not None:

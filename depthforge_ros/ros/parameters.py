@@ -179,6 +179,13 @@ class NodeConfig:
         within=(0.0, 60_000.0),
         runtime=True,
     )
+    max_age_ms: float = _parameter(
+        0.0,
+        'A higher median from stamp to answer, over 5 s, or one as far ahead of the clock, is a '
+        'warning, milliseconds; 0 is no limit.',
+        within=(0.0, 60_000.0),
+        runtime=True,
+    )
     max_drop_share: float = _parameter(
         1.0,
         'A higher share of recent frames without an answer is a warning; 1 is no limit.',
