@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 import os
 from pathlib import Path
 import random
@@ -86,6 +86,14 @@ CHANGES = {
 
 WITHOUT_MEMORY = ('before_ros', 'with_ros_before_the_node')
 """Where there is no node."""
+
+
+@pytest.fixture(autouse=True)
+def without_nohup() -> Iterator[None]:
+    """Let children take SIGHUP, which they ignore where the tests do, as under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 def wait_for_handlers(pid: int) -> None:
