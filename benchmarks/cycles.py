@@ -4,7 +4,7 @@
 What the node's lifecycle leaves behind, cycle after cycle, with frames coming all the while.
 
 A process of its own runs the node; services deactivate it, clean it up, configure and activate it
-again, and what it then has is read from /proc.
+again, and what it has after the cleanup is read from /proc.
 Run from the repository root: ROS_DOMAIN_ID=101 python benchmarks/cycles.py --engine eager
 """
 
@@ -36,12 +36,8 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 RESULTS = Path('benchmarks/results/cycles.json')
-CYCLE = (
-    Transition.TRANSITION_DEACTIVATE,
-    Transition.TRANSITION_CLEANUP,
-    Transition.TRANSITION_CONFIGURE,
-    Transition.TRANSITION_ACTIVATE,
-)
+DOWN = Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP
+UP = Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE
 WARM_SHARE = 0.5
 """Of the cycles; the growth is that of the others."""
 ROWS = 10
@@ -76,9 +72,11 @@ def cycle(engine: str, cycles: int) -> dict[str, Any]:
                 services.wait_until_active()
                 rows = []
                 for number in range(cycles + 1):
+                    for transition in DOWN:
+                        services.change_state(transition)
                     if number % max(1, cycles // ROWS) == 0:
                         rows.append({'cycle': number, **_resources(process.pid)})
-                    for transition in CYCLE if number < cycles else ():
+                    for transition in UP:
                         services.change_state(transition)
             process.send_signal(signal.SIGINT)
             code = process.wait(PATIENCE_S)

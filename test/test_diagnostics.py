@@ -116,13 +116,16 @@ def test_latency_turns_the_level_within_the_window(clock: Time) -> None:
     [
         (20.0, ''),
         (-20.0, ''),
+        (None, 'frames carry no stamp, max_age_ms is 50; let the camera driver set it'),
         (3.6e6, 'frames are 3600000 ms old when answered, max_age_ms is 50; check the clocks'),
         (-7.2e6, 'frames are stamped 7200000 ms ahead when answered, max_age_ms is 50'),
     ],
 )
-def test_stamps_of_another_clock_are_told(healthy: Statistics, age_ms: float, words: str) -> None:
+def test_stamps_of_another_clock_are_told(
+    healthy: Statistics, age_ms: float | None, words: str
+) -> None:
     healthy.received()
-    healthy.published({'latency': 20.0, 'age': age_ms})
+    healthy.published({'latency': 20.0} | ({} if age_ms is None else {'age': age_ms}))
     status = status_of(healthy, limits=dataclasses.replace(LIMITS, max_age_ms=50.0))
     assert (status.level, words in status.message) == (WARN if words else OK, True)
     assert status_of(healthy).level == OK

@@ -84,6 +84,7 @@ def test_executable_answers_with_the_header_of_the_image(
         ((*NULL, '-p', 'image_transport:=zip'), ('image_transport', 'zip', 'raw, compressed')),
         ((*NULL, '-p', 'autostart:=maybe'), ('autostart', 'maybe', 'true or false')),
         (('--params-file', 'missing.yaml'), ('missing.yaml',)),
+        (('-z', 'all'), ('unknown ROS arguments', '-z', 'all')),
         (('--', '--help'), ('--help was given', 'what follows --ros-args')),
     ],
 )

@@ -155,13 +155,8 @@ def _warnings(
     latency_ms = snapshot.percentiles_ms.get('latency', (0.0, 0.0))[0]
     if snapshot.recently_published and 0.0 < limits.max_latency_ms < latency_ms:
         yield f'latency is {latency_ms:.0f} ms, max_latency_ms is {limits.max_latency_ms:g}'
-    age_ms = snapshot.percentiles_ms.get('age', (0.0, 0.0))[0]
-    if snapshot.recently_published and 0.0 < limits.max_age_ms < abs(age_ms):
-        age = f'{age_ms:.0f} ms old' if age_ms > 0.0 else f'stamped {-age_ms:.0f} ms ahead'
-        yield (
-            f'frames are {age} when answered, max_age_ms is {limits.max_age_ms:g}; check the '
-            'clocks of camera and node'
-        )
+    if snapshot.recently_published and limits.max_age_ms and not condition.is_without_clock:
+        yield from _old(snapshot, limits.max_age_ms)
     if (share := _drop_share(snapshot)) > limits.max_drop_share:
         yield f'{share:.0%} of the frames dropped, max_drop_share is {limits.max_drop_share:g}'
     if condition.max_batch is not None:
@@ -177,6 +172,20 @@ def _warnings(
         yield (
             f'unlike the training images by {shift:.1f}, max_domain_shift is '
             f'{limits.max_domain_shift:g}; masks may be wrong'
+        )
+
+
+def _old(snapshot: Snapshot, limit_ms: float) -> Iterator[str]:
+    """Say of frames that their stamps are too far from the clock, or lacking."""
+    if 'age' not in snapshot.percentiles_ms:
+        yield f'frames carry no stamp, max_age_ms is {limit_ms:g}; let the camera driver set it'
+        return
+    age_ms = snapshot.percentiles_ms['age'][0]
+    if abs(age_ms) > limit_ms:
+        age = f'{age_ms:.0f} ms old' if age_ms > 0.0 else f'stamped {-age_ms:.0f} ms ahead'
+        yield (
+            f'frames are {age} when answered, max_age_ms is {limit_ms:g}; check the clocks of '
+            'camera and node'
         )
 
 

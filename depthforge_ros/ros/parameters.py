@@ -181,8 +181,8 @@ class NodeConfig:
     )
     max_age_ms: float = _parameter(
         0.0,
-        'A higher median from stamp to answer, over 5 s, or one as far ahead of the clock, is a '
-        'warning, milliseconds; 0 is no limit.',
+        'A higher median from stamp to answer, over 5 s, or one as far ahead of the clock, or no '
+        'stamps, is a warning, milliseconds; 0 is no limit.',
         within=(0.0, 60_000.0),
         runtime=True,
     )

@@ -35,6 +35,8 @@ def run(args: Sequence[str] | None = None, *, on_end: Callable[[], None] = lambd
         except RuntimeError as error:
             # What follows is the place in the C code of rcl.
             text = str(error).split(', at /')[0]
+            if type(error).__name__ == 'UnknownROSArgsError':  # rclpy does not export it
+                text = f'unknown ROS arguments {text}'
             remedy = '; set HOME or ROS_LOG_DIR' if 'logging directory' in text else ''
             return _refuse(UserError(text + remedy))
         node = DepthforgeNode()
