@@ -33,7 +33,9 @@ NEED_ROS = [
     *('test_launch_for_real.py', 'test_launch_refused.py'),
     'test_own_parameters.py',
     *('test_lifecycle.py', 'test_metric.py', 'test_node.py', 'test_outputs.py', 'test_qos.py'),
-    'test_node_benchmark.py',
+    *('test_failed_transitions.py', 'test_leaks.py', 'test_node_benchmark.py'),
+    *('test_params_file.py', 'test_readme.py', 'test_record.py', 'test_reporting.py'),
+    'test_transport.py',
     *('test_replay.py', 'test_services.py', 'test_signals.py', 'test_sparse_depth.py'),
 ]
 collect_ignore = NEED_ROS if WITHOUT_ROS else []

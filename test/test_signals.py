@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+import contextlib
 import os
 from pathlib import Path
 import random
@@ -14,6 +15,8 @@ import subprocess
 import time
 from typing import Any
 
+from depthforge_ros.cli.common import catch
+from depthforge_ros.cli.main import main
 import pytest
 
 WITHIN_S = 2.0
@@ -153,6 +156,34 @@ def test_signals_at_the_seams(start_node: Any, change: str, name: str) -> None:
         return ended_s - float(re.findall(r'struck at (\S+)', errors)[-1])
 
     assert in_time(ended_after_s)
+
+
+@pytest.mark.parametrize('argument', ['--help', '--bad'])
+def test_a_command_that_returns_leaves_signals_as_they_were(argument: str) -> None:
+    def state() -> tuple[Any, ...]:
+        fd = signal.set_wakeup_fd(-1)
+        signal.set_wakeup_fd(fd)
+        return fd, *map(signal.getsignal, SIGNALS), len(os.listdir('/proc/self/fd'))
+
+    before = state()
+    with contextlib.suppress(SystemExit):
+        main(['node', argument])
+    deadline_s = time.monotonic() + 10.0
+    while state() != before and time.monotonic() < deadline_s:  # a thread closes its pipe
+        time.sleep(0.01)
+    assert state() == before
+
+
+def test_a_second_hangup_does_not_interrupt_the_end() -> None:
+    ended = []
+    before = catch(lambda number, _: ended.append(number))
+    try:
+        for _ in range(2):
+            signal.raise_signal(signal.SIGHUP)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert ended == [signal.SIGHUP]
 
 
 @pytest.mark.parametrize('number', SIGNALS)

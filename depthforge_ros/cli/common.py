@@ -30,7 +30,14 @@ def catch(handler: Any) -> dict[int, Any]:
     """Handle SIGTERM and SIGHUP, unless ignored as under `nohup`; return what did until now."""
     numbers = (signal.SIGTERM, signal.SIGHUP)
     caught = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
-    return {number: signal.signal(number, handler) for number in caught}
+
+    def once(number: int, frame: Any) -> None:
+        # A terminal that closes sends SIGHUP twice; the second must not end the orderly end.
+        for one in caught:
+            signal.signal(one, signal.SIG_IGN)
+        handler(number, frame)
+
+    return {number: signal.signal(number, once) for number in caught}
 
 
 def add_json_argument(parser: argparse.ArgumentParser) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from contextlib import ExitStack
 import importlib
 import signal
 import sys
@@ -64,11 +65,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     before = catch(_end) if is_main else {}
     if is_main and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    undo = ExitStack()
     try:
-        if arguments[:1] == ['node']:
+        if is_main and arguments[:1] == ['node']:
             from depthforge_ros.ros.executable import catch_signals
 
-            catch_signals()
+            undo = catch_signals().undo
         return _run(arguments)
     except UserError as error:
         print(f'depthforge: error: {error}', file=sys.stderr)
@@ -76,6 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     finally:
+        undo.close()
         for number, handler in before.items():
             signal.signal(number, handler)
 

@@ -11,7 +11,7 @@ then, the shared memory of its images too.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 import os
 import signal
 import sys
@@ -33,6 +33,8 @@ class Leaving:
     def __init__(self) -> None:
         self._is_bare = True
         self._is_ending = False
+        self.undo = ExitStack()
+        """Puts back what handled signals before, for a process that goes on."""
 
     def begin(self) -> None:
         """Interrupt what comes now."""
@@ -58,23 +60,29 @@ class Leaving:
 def catch_signals() -> Leaving:
     """Let SIGINT, SIGTERM and SIGHUP end the process from now on, until the node runs at once."""
     leaving = Leaving()
+    # First, for SIGHUP becomes SIGTERM.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        leaving.undo.callback(signal.signal, number, signal.signal(number, leaving))
     # ROS wakes its executor for the other two alone. Under nohup, SIGHUP is ignored and stays so.
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         caught, written = os.pipe()
         os.set_blocking(written, False)
-        signal.set_wakeup_fd(written, warn_on_full_buffer=False)
-        signal.signal(signal.SIGHUP, lambda *_: None)
+        leaving.undo.callback(os.close, written)
+        leaving.undo.callback(
+            signal.set_wakeup_fd, signal.set_wakeup_fd(written, warn_on_full_buffer=False)
+        )
+        before = signal.signal(signal.SIGHUP, lambda *_: None)
+        leaving.undo.callback(signal.signal, signal.SIGHUP, before)
         threading.Thread(target=_follow_hangup, args=(caught,), daemon=True).start()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, leaving)
     return leaving
 
 
 def _follow_hangup(caught: int) -> None:
     """Turn SIGHUP into SIGTERM, by the numbers of what the interpreter caught."""
-    while signal.SIGHUP not in os.read(caught, 64):
-        pass
-    os.kill(os.getpid(), signal.SIGTERM)
+    while numbers := os.read(caught, 64):
+        if signal.SIGHUP in numbers:
+            os.kill(os.getpid(), signal.SIGTERM)
+    os.close(caught)
 
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
