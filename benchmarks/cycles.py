@@ -23,7 +23,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from typing import Any
 
 from depthforge_ros.ros.messages import image_message
@@ -64,12 +63,20 @@ def main() -> int:
 
 def cycle(engine: str, cycles: int) -> dict[str, Any]:
     """Return what the node has over the cycles, and what one adds after the warm-up."""
-    command = ['-m', 'depthforge_ros.ros.executable', '--ros-args', '-p', f'engine:={engine}']
-    with subprocess.Popen([sys.executable, *command], stderr=subprocess.DEVNULL) as process:
+    command = [
+        '-m',
+        'depthforge_ros.ros.executable',
+        '--ros-args',
+        '-p',
+        f'engine:={engine}',
+        '--log-level',
+        'error',
+    ]
+    with subprocess.Popen([sys.executable, *command]) as process:
         try:
             with own_node('cycles') as peer, _frames(peer):
                 services = Services(peer)
-                services.wait_until_active()
+                services.wait_until_active(process)
                 rows = []
                 for number in range(cycles + 1):
                     for transition in DOWN:
@@ -103,28 +110,27 @@ class Services:
         self._change = peer.create_client(ChangeState, '/depthforge/change_state')
         self._get = peer.create_client(GetState, '/depthforge/get_state')
 
-    def wait_until_active(self) -> None:
-        """Wait until the node answers that it is."""
-        deadline_s = time.monotonic() + PATIENCE_S
-        if not self._get.wait_for_service(PATIENCE_S):
-            raise TimeoutError('the node has no services')
-        while self._answer(self._get, GetState.Request()).current_state.id != (
-            State.PRIMARY_STATE_ACTIVE
-        ):
-            if time.monotonic() > deadline_s:
-                raise TimeoutError('the node does not become active')
-            time.sleep(0.1)
+    def wait_until_active(self, process: subprocess.Popen[bytes]) -> None:
+        """Wait until the node answers that it is; SystemExit where its process ends first."""
+        while not self._get.wait_for_service(0.1) or not self._is_active():
+            if process.poll() is not None:
+                raise SystemExit(f'the node ended with {process.returncode}, see what it said')
+
+    def _is_active(self) -> bool:
+        answer = self._answer(self._get, GetState.Request())
+        return bool(answer and answer.current_state.id == State.PRIMARY_STATE_ACTIVE)
 
     def change_state(self, transition: int) -> None:
         """Ask for a transition, which must succeed."""
         request = ChangeState.Request(transition=Transition(id=transition))
-        if not self._answer(self._change, request).success:
+        answer = self._answer(self._change, request)
+        if not answer or not answer.success:
             raise RuntimeError(f'transition {transition} failed')
 
     def _answer(self, client: Any, request: Any) -> Any:
         future = client.call_async(request)
         self._executor.spin_until_future_complete(future, PATIENCE_S)
-        return future.result()
+        return future.result() if future.done() else None
 
 
 @contextmanager
@@ -161,7 +167,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument('--cycles', type=int, default=200)
     parser.add_argument('--engine', nargs='+', default=['null', 'eager'])
     parser.add_argument('--json', type=Path, default=RESULTS, metavar='FILE')
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.cycles < 2:
+        parser.error(f'--cycles {args.cycles} was given, at least 2 are needed')
+    return args
 
 
 if __name__ == '__main__':

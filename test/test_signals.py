@@ -176,13 +176,9 @@ def test_a_command_that_returns_leaves_signals_as_they_were(argument: str) -> No
 
 def test_a_second_hangup_does_not_interrupt_the_end() -> None:
     ended = []
-    before = catch(lambda number, _: ended.append(number))
-    try:
+    with catch(lambda number, _: ended.append(number)):
         for _ in range(2):
             signal.raise_signal(signal.SIGHUP)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
     assert ended == [signal.SIGHUP]
 
 

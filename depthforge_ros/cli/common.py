@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 import json
 from pathlib import Path
 import signal
@@ -26,8 +27,8 @@ EXIT_INCOMPLETE = 3
 """Exit code of a command whose figures are of a part of its input."""
 
 
-def catch(handler: Any) -> dict[int, Any]:
-    """Handle SIGTERM and SIGHUP, unless ignored as under `nohup`; return what did until now."""
+def catch(handler: Any) -> ExitStack:
+    """Handle SIGTERM and SIGHUP, unless ignored as under `nohup`; closing puts back what did."""
     numbers = (signal.SIGTERM, signal.SIGHUP)
     caught = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
 
@@ -37,7 +38,10 @@ def catch(handler: Any) -> dict[int, Any]:
             signal.signal(one, signal.SIG_IGN)
         handler(number, frame)
 
-    return {number: signal.signal(number, once) for number in caught}
+    undo = ExitStack()
+    for one in caught:
+        undo.callback(signal.signal, one, signal.signal(one, once))
+    return undo
 
 
 def add_json_argument(parser: argparse.ArgumentParser) -> None:

@@ -62,25 +62,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     is_main = threading.current_thread() is threading.main_thread()
-    before = catch(_end) if is_main else {}
-    if is_main and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    undo = ExitStack()
-    try:
-        if is_main and arguments[:1] == ['node']:
-            from depthforge_ros.ros.executable import catch_signals
+    with _handled(arguments) if is_main else ExitStack():
+        try:
+            return _run(arguments)
+        except UserError as error:
+            print(f'depthforge: error: {error}', file=sys.stderr)
+            return EXIT_USER_ERROR
+        except KeyboardInterrupt:
+            return EXIT_INTERRUPTED
 
-            undo = catch_signals().undo
-        return _run(arguments)
-    except UserError as error:
-        print(f'depthforge: error: {error}', file=sys.stderr)
-        return EXIT_USER_ERROR
-    except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
-    finally:
-        undo.close()
-        for number, handler in before.items():
-            signal.signal(number, handler)
+
+def _handled(arguments: list[str]) -> ExitStack:
+    """Handle signals as the command needs; closing puts back what did."""
+    if arguments[:1] == ['node']:
+        from depthforge_ros.ros.executable import catch_signals
+
+        return catch_signals().undo
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    return catch(_end)
 
 
 def _end(number: int, frame: FrameType | None) -> NoReturn:
