@@ -30,7 +30,6 @@ from engine_support import FRAMES, rewritten
 from networks import mini_checkpoint
 import pytest
 import torch
-from torch import nn
 
 SIZE = Request(56, 98)
 
@@ -149,36 +148,6 @@ def test_wrong_requests_are_refused_in_one_line(
     said = capsys.readouterr().err.strip()
     assert word in said
     assert '\n' not in said
-
-
-class Brightness(nn.Module):
-    """A network whose answer is known."""
-
-    def forward(self, image_BHW3: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        mean = image_BHW3.float().mean(-1)
-        return mean.to(torch.int64), mean / 255.0
-
-
-@pytest.mark.skipif(shutil.which('g++') is None, reason='inductor needs g++')
-def test_inductor_reloads_what_it_compiled(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    unpacked = tmp_path / 'unpacked'
-    unpacked.mkdir()
-    monkeypatch.setenv('TMPDIR', str(unpacked))
-    path, inductor, cpu = tmp_path / 'program.pt2', Inductor(), torch.device('cpu')
-    images = torch.from_numpy(FRAMES)
-    with torch.no_grad():
-        Inductor().compile(torch.export.export(Brightness(), (images,)), SIZE, path)
-    for ours, expected in zip(
-        inductor.load(path, SIZE, cpu)(images), Brightness()(images), strict=True
-    ):
-        torch.testing.assert_close(ours, expected)
-    # PyTorch keeps the machine code of each loading for good.
-    assert inductor.load(path, SIZE, cpu) is inductor.load(path, SIZE, cpu)
-    assert len(list(unpacked.glob('aotinductor_*'))) == 1
-    inductor.unload()
-    assert not list(unpacked.glob('aotinductor_*'))
 
 
 def test_openvino_that_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 import shutil
 
+from depthforge_ros.engine.aoti import load
 from depthforge_ros.engine.artefact import Request
 from depthforge_ros.engine.precision import cpu_units, gpu_units
 from depthforge_ros.engine.torch_engine import Run
@@ -24,12 +25,12 @@ class Inductor:
     lowers = False
 
     def __init__(self) -> None:
-        self._loaded: dict[tuple[Path, int, int], Run] = {}
-        """By path, time of writing (ns) and device: PyTorch does not unload a program's machine
-        code and weights, so loading it again would take their memory again."""
+        self._loaded: dict[tuple[Path, int, torch.device], Run] = {}
+        """By path, time of writing (ns) and device: a program's machine code and weights stay
+        until the process ends, so loading it again would take their memory again."""
 
     def unload(self) -> None:
-        """Remove what the programs have unpacked on the disk; their memory is freed at exit."""
+        """Remove what programs for GPUs have unpacked on the disk."""
         self._loaded.clear()
 
     def versions(self, device: torch.device) -> Mapping[str, str]:
@@ -51,8 +52,12 @@ class Inductor:
     def load(self, path: Path, request: Request, device: torch.device) -> Run:
         """Load the package, or give what was loaded of it before."""
         del request
-        index = -1 if device.index is None else device.index
-        key = path, path.stat().st_mtime_ns, index
+        key = path, path.stat().st_mtime_ns, device
         if key not in self._loaded:
-            self._loaded[key] = torch._inductor.aoti_load_package(str(path), device_index=index)
+            self._loaded[key] = _load_on_gpu(path, device) if device.type == 'cuda' else load(path)
         return self._loaded[key]
+
+
+def _load_on_gpu(path: Path, device: torch.device) -> Run:
+    index = -1 if device.index is None else device.index
+    return torch._inductor.aoti_load_package(str(path), device_index=index)

@@ -1,0 +1,150 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Inductor's programs: what they answer, what they leave others to do, how they fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import os
+from pathlib import Path
+import shutil
+import threading
+
+from depthforge_ros.engine.artefact import Request
+from depthforge_ros.engine.inductor import Inductor
+from depthforge_ros.errors import is_of_memory
+from engine_support import FRAMES
+import pytest
+import torch
+from torch import nn, Tensor
+
+SIZE = Request(56, 98)
+CPU = torch.device('cpu')
+
+pytestmark = pytest.mark.skipif(shutil.which('g++') is None, reason='inductor needs g++')
+
+
+class Brightness(nn.Module):
+    """A network whose answer is known."""
+
+    def forward(self, image_BHW3: Tensor) -> tuple[Tensor, ...]:
+        mean = image_BHW3.float().mean(-1)
+        return mean.to(torch.int64), mean / 255.0
+
+
+class Long(nn.Module):
+    """A network that takes some tens of milliseconds."""
+
+    def forward(self, image_BHW3: Tensor) -> tuple[Tensor, ...]:
+        square = image_BHW3.float().sum() * torch.ones(1500, 1500)
+        for _ in range(4):
+            square = square @ square
+        return (square,)
+
+
+class Greedy(nn.Module):
+    """A network that no machine has the memory for."""
+
+    def forward(self, image_BHW3: Tensor) -> tuple[Tensor, ...]:
+        return (torch.arange(2**46) + image_BHW3.float().sum(),)
+
+
+@torch.library.custom_op('depthforge_test::brighter', mutates_args=())
+def brighter(image: Tensor) -> Tensor:
+    """Stand for an operator that is written in Python."""
+    return image + 1
+
+
+@brighter.register_fake
+def _(image: Tensor) -> Tensor:
+    return torch.empty_like(image)
+
+
+class Foreign(nn.Module):
+    """A network with an operator of its own."""
+
+    def forward(self, image_BHW3: Tensor) -> tuple[Tensor, ...]:
+        return (brighter(image_BHW3),)
+
+
+@pytest.fixture
+def compiled(tmp_path: Path) -> Callable[[nn.Module], Path]:
+    def compile_of(network: nn.Module) -> Path:
+        program = torch.export.export(network, (torch.from_numpy(FRAMES),))
+        path = tmp_path / 'program.pt2'
+        Inductor().compile(program, SIZE, path)
+        return path
+
+    return compile_of
+
+
+def test_a_program_is_loaded_once_and_leaves_nothing_on_the_disk(
+    compiled: Callable[[nn.Module], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = compiled(Brightness())
+    unpacked = tmp_path / 'unpacked'
+    unpacked.mkdir()
+    monkeypatch.setenv('TMPDIR', str(unpacked))
+    inductor, images = Inductor(), torch.from_numpy(FRAMES)
+    for _ in range(3):
+        ours = inductor.load(path, SIZE, CPU)(images)
+        torch.testing.assert_close(ours, list(Brightness()(images)))
+    # Its machine code stays in the process for good.
+    assert inductor.load(path, SIZE, CPU) is inductor.load(path, SIZE, CPU)
+    assert not list(unpacked.iterdir())
+
+
+def test_other_threads_go_on_while_a_program_runs(
+    compiled: Callable[[nn.Module], Path],
+) -> None:
+    run = Inductor().load(compiled(Long()), SIZE, CPU)
+    runs, is_over = 0, threading.Event()
+
+    def run_on() -> None:
+        nonlocal runs
+        while not is_over.is_set():
+            run(torch.from_numpy(FRAMES))
+            runs += 1
+
+    worker = threading.Thread(target=run_on)
+    worker.start()
+    turns = 0
+    while runs < 10:  # With the lock held, this one has a turn between two runs only.
+        is_over.wait(0.001)
+        turns += 1
+    is_over.set()
+    worker.join()
+    assert turns > 50
+
+
+def test_memory_does_not_grow_with_the_runs(compiled: Callable[[nn.Module], Path]) -> None:
+    run = Inductor().load(compiled(Brightness()), SIZE, CPU)
+
+    def grown_bytes() -> int:
+        before = _resident_bytes()
+        for _ in range(1000):
+            run(torch.from_numpy(FRAMES))
+        return _resident_bytes() - before
+
+    grown_bytes()
+    # One answer is 66 KiB.
+    assert grown_bytes() < 1000 * 1024
+
+
+def test_a_failure_is_told_in_pytorchs_words(compiled: Callable[[nn.Module], Path]) -> None:
+    run = Inductor().load(compiled(Greedy()), SIZE, CPU)
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match='allocate') as error:
+            run(torch.from_numpy(FRAMES))
+        assert is_of_memory(error.value)
+
+
+def test_operators_outside_the_program_are_refused(
+    compiled: Callable[[nn.Module], Path],
+) -> None:
+    with pytest.raises(RuntimeError, match='operators outside C'):
+        Inductor().load(compiled(Foreign()), SIZE, CPU)
+
+
+def _resident_bytes() -> int:
+    return int(Path('/proc/self/statm').read_text().split()[1]) * os.sysconf('SC_PAGE_SIZE')
