@@ -8,7 +8,9 @@ from collections.abc import Callable
 import os
 from pathlib import Path
 import shutil
+import tempfile
 import threading
+import zipfile
 
 from depthforge_ros.engine.artefact import Request
 from depthforge_ros.engine.inductor import Inductor
@@ -42,11 +44,12 @@ class Long(nn.Module):
         return (square,)
 
 
-class Greedy(nn.Module):
-    """A network that no machine has the memory for."""
+class Greedy(Long):
+    """A network that no machine has the memory for, which shows late."""
 
     def forward(self, image_BHW3: Tensor) -> tuple[Tensor, ...]:
-        return (torch.arange(2**46) + image_BHW3.float().sum(),)
+        (square,) = super().forward(image_BHW3)
+        return (torch.arange(2**46) + square.sum(),)
 
 
 @torch.library.custom_op('depthforge_test::brighter', mutates_args=())
@@ -84,7 +87,7 @@ def test_a_program_is_loaded_once_and_leaves_nothing_on_the_disk(
     path = compiled(Brightness())
     unpacked = tmp_path / 'unpacked'
     unpacked.mkdir()
-    monkeypatch.setenv('TMPDIR', str(unpacked))
+    monkeypatch.setattr(tempfile, 'tempdir', str(unpacked))
     inductor, images = Inductor(), torch.from_numpy(FRAMES)
     for _ in range(3):
         ours = inductor.load(path, SIZE, CPU)(images)
@@ -131,12 +134,44 @@ def test_memory_does_not_grow_with_the_runs(compiled: Callable[[nn.Module], Path
     assert grown_bytes() < 1000 * 1024
 
 
-def test_a_failure_is_told_in_pytorchs_words(compiled: Callable[[nn.Module], Path]) -> None:
+def test_a_failure_is_told_in_pytorchs_words_to_each_who_runs_the_program(
+    compiled: Callable[[nn.Module], Path],
+) -> None:
     run = Inductor().load(compiled(Greedy()), SIZE, CPU)
-    for _ in range(2):
-        with pytest.raises(RuntimeError, match='allocate') as error:
+    errors: list[Exception] = []
+
+    def fail() -> None:
+        try:
             run(torch.from_numpy(FRAMES))
-        assert is_of_memory(error.value)
+        except RuntimeError as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=fail, daemon=True) for _ in range(3)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join(60.0)
+    assert [is_of_memory(error) for error in errors] == 3 * [True]
+    assert 'allocate' in str(errors[0])
+
+
+def test_a_library_that_does_not_load_is_told_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unpacked = tmp_path / 'unpacked'
+    unpacked.mkdir()
+    monkeypatch.setattr(tempfile, 'tempdir', str(unpacked))
+    path = tmp_path / 'program.pt2'
+    descriptors = len(os.listdir('/proc/self/fd'))
+    words = {(): '0 libraries', ('a.so',): 'file too short', ('a.so', 'b.so'): '2 libraries'}
+    for names, word in words.items():
+        with zipfile.ZipFile(path, 'w') as package:
+            for name in names:
+                package.writestr(name, b'not a library')
+        with pytest.raises((OSError, RuntimeError), match=word):
+            Inductor().load(path, SIZE, CPU)
+    assert not list(unpacked.iterdir())
+    assert len(os.listdir('/proc/self/fd')) == descriptors
 
 
 def test_operators_outside_the_program_are_refused(

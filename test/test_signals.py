@@ -174,6 +174,26 @@ def test_a_command_that_returns_leaves_signals_as_they_were(argument: str) -> No
     assert state() == before
 
 
+def test_an_ignored_interrupt_is_ignored_again_after_a_command() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        assert main(['--version']) == 0
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_two_signals_at_once_begin_one_end() -> None:
+    ended = []
+    both = {signal.SIGHUP, signal.SIGTERM}
+    with catch(lambda number, _: ended.append(number)):
+        signal.pthread_sigmask(signal.SIG_BLOCK, both)
+        for number in both:
+            signal.raise_signal(number)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, both)
+    assert len(ended) == 1
+
+
 def test_a_second_hangup_does_not_interrupt_the_end() -> None:
     ended = []
     with catch(lambda number, _: ended.append(number)):

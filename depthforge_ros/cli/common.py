@@ -35,7 +35,7 @@ def catch(handler: Any) -> ExitStack:
     def once(number: int, frame: Any) -> None:
         # A terminal that closes sends SIGHUP twice; the second must not end the orderly end.
         for one in caught:
-            signal.signal(one, signal.SIG_IGN)
+            signal.signal(one, lambda *_: None)
         handler(number, frame)
 
     undo = ExitStack()

@@ -78,9 +78,11 @@ def _handled(arguments: list[str]) -> ExitStack:
         from depthforge_ros.ros.executable import catch_signals
 
         return catch_signals().undo
+    undo = catch(_end)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    return catch(_end)
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        undo.callback(signal.signal, signal.SIGINT, before)
+    return undo
 
 
 def _end(number: int, frame: FrameType | None) -> NoReturn:

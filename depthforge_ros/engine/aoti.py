@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import ctypes
-import os
 from pathlib import Path
 import shutil
-from typing import Any
+import tempfile
+import threading
+from typing import Any, IO
 import zipfile
 
 from depthforge_ros.engine.torch_engine import Run
@@ -33,49 +34,55 @@ _capsule_of.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
 
 def load(path: Path) -> Run:
     """
-    Load the program of a package (.pt2); it leaves nothing on the disk.
+    Load the program of a package (.pt2), by way of a file in the temporary folder.
 
     Raises OSError, BadZipFile or RuntimeError where that is not possible. What it returns raises
     RuntimeError with the program's own words.
     """
-    library = _linked(path)
     container, outputs = ctypes.c_void_p(), ctypes.c_size_t()
+    # A call that waits in the program for another one waits for ever if that one fails.
+    turn = threading.Lock()
 
     def call(name: str, *arguments: object) -> None:
         if getattr(library, f'AOTInductorModelContainer{name}')(*arguments):
             raise RuntimeError(_last_error(library))
 
-    call('CreateWithDevice', ctypes.byref(container), ctypes.c_size_t(1), b'cpu', None)
+    # Its name is new: to the linker, another library of a name that it knows would be the old one.
+    with tempfile.NamedTemporaryFile(suffix='.so') as file:
+        _unpack(path, file)
+        library = ctypes.CDLL(file.name)
+        call('CreateWithDevice', ctypes.byref(container), ctypes.c_size_t(1), b'cpu', None)
     call('GetNumOutputs', container, ctypes.byref(outputs))
 
     def run(images: Tensor) -> Sequence[Tensor]:
-        # The program takes the handle that it is given, and gives those of its answer away.
-        (handle,) = _aoti.unsafe_alloc_void_ptrs_from_tensors([images])
-        given = ctypes.c_void_p(_pointer_of(handle, None))
-        answer = (ctypes.c_void_p * outputs.value)()
-        one = ctypes.c_size_t(1)
-        call('Run', container, ctypes.byref(given), one, answer, outputs, None, None)
-        tensors: list[Tensor] = _aoti.alloc_tensors_by_stealing_from_void_ptrs(
-            [_capsule_of(pointer, None, None) for pointer in answer]
-        )
-        return tensors
+        with turn:
+            # The program takes the handle that it is given, and gives those of its answer away.
+            (handle,) = _aoti.unsafe_alloc_void_ptrs_from_tensors([images])
+            given = ctypes.c_void_p(_pointer_of(handle, None))
+            answer = (ctypes.c_void_p * outputs.value)()
+            one = ctypes.c_size_t(1)
+            call('Run', container, ctypes.byref(given), one, answer, outputs, None, None)
+            tensors: list[Tensor] = _aoti.alloc_tensors_by_stealing_from_void_ptrs(
+                [_capsule_of(pointer, None, None) for pointer in answer]
+            )
+            return tensors
 
     return run
 
 
-def _linked(path: Path) -> ctypes.CDLL:
-    """Link the package's library into this process, from memory."""
+def _unpack(path: Path, file: IO[bytes]) -> None:
+    """Write the package's library to a file."""
     with zipfile.ZipFile(path) as package:
         names = package.namelist()
         # Beside it stands a list of what only PyTorch's loader could call.
         if others := [name for name in names if name.endswith('.wrapper.json')]:
             raise RuntimeError(f'it has operators outside C++, see {others[0]}')
-        (name,) = (name for name in names if name.endswith('.so'))
-        # Not closed: to the linker, the next library of the same name would be this one.
-        descriptor = os.memfd_create(path.stem)
-        with package.open(name) as source, open(descriptor, 'wb', closefd=False) as file:
+        libraries = [name for name in names if name.endswith('.so')]
+        if len(libraries) != 1:
+            raise RuntimeError(f'it has {len(libraries)} libraries, not one')
+        with package.open(libraries[0]) as source:
             shutil.copyfileobj(source, file)
-    return ctypes.CDLL(f'/proc/self/fd/{descriptor}')
+    file.flush()
 
 
 def _last_error(library: ctypes.CDLL) -> str:
