@@ -3,8 +3,8 @@
 """
 What the node's lifecycle leaves behind, cycle after cycle, with frames coming all the while.
 
-A process of its own runs the node; services deactivate it, clean it up, configure and activate it
-again, and what it has after the cleanup is read from /proc.
+A process of its own runs the node; services configure and activate it, it answers some frames,
+services deactivate it and clean it up, and what it has then is read from /proc.
 Run from the repository root: ROS_DOMAIN_ID=101 python benchmarks/cycles.py --engine eager
 """
 
@@ -23,6 +23,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from typing import Any
 
 from depthforge_ros.ros.messages import image_message
@@ -43,6 +44,8 @@ ROWS = 10
 PATIENCE_S = 60.0
 PERIOD_S = 1.0 / 30.0
 FRAME = np.zeros((480, 640, 3), np.uint8)
+ANSWERED = 2
+"""Frames in each cycle."""
 
 
 def main() -> int:
@@ -79,6 +82,7 @@ def cycle(engine: str, cycles: int) -> dict[str, Any]:
                 services.wait_until_active(process)
                 rows = []
                 for number in range(cycles + 1):
+                    services.wait_for_answers(ANSWERED)
                     for transition in DOWN:
                         services.change_state(transition)
                     if number % max(1, cycles // ROWS) == 0:
@@ -107,6 +111,8 @@ class Services:
     def __init__(self, peer: Any) -> None:
         self._executor = SingleThreadedExecutor(context=peer.context)
         self._executor.add_node(peer)
+        self._answers = 0
+        peer.create_subscription(Image, '/depthforge/segmentation/mask', self._count, 1)
         self._change = peer.create_client(ChangeState, '/depthforge/change_state')
         self._get = peer.create_client(GetState, '/depthforge/get_state')
 
@@ -127,6 +133,18 @@ class Services:
         if not answer or not answer.success:
             raise RuntimeError(f'transition {transition} failed')
 
+    def wait_for_answers(self, number: int) -> None:
+        """Wait for masks of frames that come from now on."""
+        wanted, until_s = self._answers + number, time.monotonic() + PATIENCE_S
+        while self._answers < wanted:
+            if time.monotonic() > until_s:
+                raise RuntimeError(f'the node answered no frame for {PATIENCE_S:g} s')
+            self._executor.spin_once(timeout_sec=0.1)
+
+    def _count(self, mask: Image) -> None:
+        del mask
+        self._answers += 1
+
     def _answer(self, client: Any, request: Any) -> Any:
         future = client.call_async(request)
         self._executor.spin_until_future_complete(future, PATIENCE_S)
@@ -137,7 +155,6 @@ class Services:
 def _frames(peer: Any) -> Iterator[None]:
     """Publish from a thread at 30 Hz."""
     publisher = peer.create_publisher(Image, '/image', 1)
-    peer.create_subscription(Image, '/depthforge/segmentation/mask', lambda _: None, 1)
     is_over = threading.Event()
 
     def publish() -> None:

@@ -5,7 +5,9 @@ The C library's allocator, set for a process that handles an image's megabytes m
 
 By default glibc takes every block above some megabytes fresh from the system and gives it back
 when it is freed, so that all of its pages are mapped and zeroed again for each frame, in each
-layer of a network and in each message; README.md, Performance, says what that costs.
+layer of a network and in each message; README.md, Performance, says what that costs. And it has an
+arena of memory for every thread, up to eight per core, of which only the first is ever trimmed: a
+node that is configured again has new threads, which would fill one arena after the other.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from __future__ import annotations
 import ctypes
 from typing import Any
 
-TRIM_THRESHOLD, MMAP_MAX = -1, -4
+TRIM_THRESHOLD, MMAP_MAX, ARENA_MAX = -1, -4, -8
 """`mallopt`'s names, of glibc's malloc.h."""
 NEVER = 2**31 - 1
 """Bytes."""
@@ -25,7 +27,8 @@ def keep_freed_memory() -> bool:
     if library is None:
         return False
     # Without blocks of their own, large ones lie in the heap, whose end is kept.
-    return bool(library.mallopt(MMAP_MAX, 0) and library.mallopt(TRIM_THRESHOLD, NEVER))
+    settings = {MMAP_MAX: 0, TRIM_THRESHOLD: NEVER, ARENA_MAX: 1}
+    return all(library.mallopt(*setting) for setting in settings.items())
 
 
 def return_freed_memory() -> None:

@@ -50,6 +50,42 @@ def test_kept_memory_is_mapped_once_and_can_be_returned() -> None:
     assert measure(keeps=False)[0] > 100
 
 
+OF_THREADS = """
+from threading import Barrier, Thread
+
+from depthforge_ros import allocator
+import numpy as np
+
+def resident_mib():
+    status = open('/proc/self/status').read()
+    return int(status.partition('VmRSS:')[2].split()[0]) / 1024
+
+assert allocator.keep_freed_memory()
+before = resident_mib()
+barrier = Barrier(THREADS)
+
+def work():
+    barrier.wait()  # each has the memory that it would have beside the others
+    for _ in range(2):
+        np.ones(8 * 2**20, np.uint8)
+    barrier.wait()
+
+threads = [Thread(target=work) for _ in range(THREADS)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+allocator.return_freed_memory()
+print(resident_mib() - before)
+"""
+
+
+def test_what_threads_have_freed_can_be_returned() -> None:
+    command = [sys.executable, '-c', OF_THREADS.replace('THREADS', '16')]
+    left_mib = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert float(left_mib) < 16.0
+
+
 def test_commands_keep_freed_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
     monkeypatch.setattr(cli, 'keep_freed_memory', lambda: calls.append(1))
