@@ -246,6 +246,10 @@ def zero_focal(message: Any) -> None:
     message.k = [0.0] * 9
 
 
+def endless_focal(message: Any) -> None:
+    message.k[0] = message.k[4] = 1e308
+
+
 def wrong_size(message: Any) -> None:
     message.width, message.height = 640, 480
 
@@ -271,6 +275,7 @@ def far_centre(message: Any) -> None:
     [
         (None, 'no camera_info has come on /camera_info; publish it or remap camera_info'),
         (zero_focal, 'focal lengths 0.0'),
+        (endless_focal, 'focal lengths 1e+308 and 1e+308, lenses have'),
         (wrong_size, '640 x 480'),
         (odd_model, 'fisheye62'),
         (long_lens, '1000 distortion coefficients, no model takes more than 14'),

@@ -22,7 +22,7 @@ METADATA = 'metadata.yaml'
 LABEL_SPACE_KEY = 'label_space'
 """Key of a bag's custom metadata that names the classes of its ground truth."""
 NOT_CAMERAS = ('labels', 'depth', 'mask', 'overlay', 'confidence', 'entropy', 'relative')
-"""Last parts of topics that hold images which no camera took."""
+"""Last parts of topics that hold images which no camera took; `depth/image` is another."""
 COMPRESSED = '/compressed'
 """What image_transport appends to a topic's name."""
 
@@ -30,6 +30,10 @@ COMPRESSED = '/compressed'
 def is_bag(path: Path) -> bool:
     """Tell a bag by its suffix or, for a folder, by its metadata."""
     return path.suffix in ('.mcap', '.db3', '.bag') or (path / METADATA).is_file()
+
+
+def _is_computed(parts: Sequence[str]) -> bool:
+    return parts[-1] in NOT_CAMERAS or 'depth' in parts[-2:-1]
 
 
 @dataclass(frozen=True)
@@ -122,7 +126,7 @@ class Bag:
         cameras = [
             name
             for name in topics
-            if name.removesuffix(COMPRESSED).rsplit('/', 1)[-1] not in NOT_CAMERAS
+            if not _is_computed(name.removesuffix(COMPRESSED).split('/'))
             and not (name.endswith(COMPRESSED) and name.removesuffix(COMPRESSED) in topics)
         ]
         if missing:

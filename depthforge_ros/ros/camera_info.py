@@ -10,6 +10,9 @@ from depthforge_ros.errors import UserError
 from depthforge_ros.geometry.camera import Camera
 from sensor_msgs.msg import CameraInfo
 
+FOCAL_LENGTHS = 0.01, 100.0
+"""Least and most, as shares of the longer side: fields of view of 178 and 0.6 degrees."""
+
 
 def camera_from_message(message: Any, *, width: int, height: int) -> Camera:
     """Fold region of interest and binning in; UserError unless that gives width x height."""
@@ -22,6 +25,12 @@ def camera_from_message(message: Any, *, width: int, height: int) -> Camera:
         r=tuple(message.r),
         distortion_model=message.distortion_model or 'plumb_bob',
     )
+    least, most = (max(full.width, full.height) * share for share in FOCAL_LENGTHS)
+    if not all(least <= full.k[index] <= most for index in (0, 4)):
+        raise UserError(
+            f'camera_info has focal lengths {full.k[0]:g} and {full.k[4]:g}, lenses have {least:g} '
+            f'to {most:g} pixels at {full.width} x {full.height}; calibrate the camera'
+        )
     seen = full.window(
         x=message.roi.x_offset,
         y=message.roi.y_offset,
