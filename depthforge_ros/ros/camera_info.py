@@ -28,8 +28,8 @@ def camera_from_message(message: Any, *, width: int, height: int) -> Camera:
     least, most = (max(full.width, full.height) * share for share in FOCAL_LENGTHS)
     if not all(least <= full.k[index] <= most for index in (0, 4)):
         raise UserError(
-            f'camera_info has focal lengths {full.k[0]:g} and {full.k[4]:g}, lenses have {least:g} '
-            f'to {most:g} pixels at {full.width} x {full.height}; calibrate the camera'
+            f'camera_info has focal lengths {full.k[0]:g} and {full.k[4]:g}, lenses have '
+            f'{least:g} to {most:g} pixels at {full.width} x {full.height}; calibrate the camera'
         )
     seen = full.window(
         x=message.roi.x_offset,
