@@ -20,6 +20,7 @@ from pathlib import Path
 import platform
 import re
 import signal
+from statistics import median
 import subprocess
 import sys
 import threading
@@ -38,9 +39,8 @@ from std_msgs.msg import Header
 RESULTS = Path('benchmarks/results/cycles.json')
 DOWN = Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP
 UP = Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE
-WARM_SHARE = 0.5
-"""Of the cycles; the growth is that of the others."""
-ROWS = 10
+ROWS = 40
+"""The growth is that from the third quarter of them to the last, of the medians."""
 PATIENCE_S = 60.0
 PERIOD_S = 1.0 / 30.0
 FRAME = np.zeros((480, 640, 3), np.uint8)
@@ -93,13 +93,17 @@ def cycle(engine: str, cycles: int) -> dict[str, Any]:
             code = process.wait(PATIENCE_S)
         finally:
             process.kill()
-    warm = next(row for row in rows if row['cycle'] >= WARM_SHARE * cycles)
-    grown_kib = rows[-1]['resident_kib'] - warm['resident_kib']
+    resident_kib = [row['resident_kib'] for row in rows]
+    quarter = max(1, len(rows) // 4)
+    warm_kib = median(resident_kib[-2 * quarter : -quarter])
+    grown_kib = median(resident_kib[-quarter:]) - warm_kib
     return {
         'engine': engine,
         'cycles': cycles,
-        'growth_kib_per_cycle': round(grown_kib / (cycles - warm['cycle']), 2),
-        'growth_share': round(grown_kib / warm['resident_kib'], 5),
+        'growth_kib_per_cycle': round(
+            grown_kib / (rows[-1]['cycle'] - rows[-1 - quarter]['cycle']), 2
+        ),
+        'growth_share': round(grown_kib / warm_kib, 5),
         'exit_code': code,
         'rows': rows,
     }

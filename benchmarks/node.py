@@ -52,6 +52,8 @@ SIX = ('front', 'front_left', 'front_right', 'rear', 'rear_left', 'rear_right')
 WARM_UP_S = 1.0
 QUICK_S, QUICK_CASES = 2.5, 3
 PATIENCE_S = 60.0
+PERIOD_S = 0.5
+"""Of /diagnostics."""
 GIL_S, GIL_RATE_HZ = 5, 200
 THREADS = {
     'MainThread': 'executor',
@@ -111,9 +113,11 @@ def main() -> int:
     return 0
 
 
-def measure(case: Case, duration_s: float, *, with_gil: bool) -> dict[str, Any]:
-    """Send images for a while, and say what they cost and what became of them."""
-    with _node(case) as process, Camera(case) as camera:
+def measure(
+    case: Case, duration_s: float, *, with_gil: bool = False, command: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Send images to the node, or what the command starts: what they cost, what became of them."""
+    with _process(command or _node(case)) as process, Camera(case) as camera:
         camera.wait_until(camera.is_connected, 'the node to appear')
         camera.send_for(WARM_UP_S)
         published = _total(camera.settle(), 'published')
@@ -265,21 +269,23 @@ def _nanoseconds(header: Any) -> int:
     return int(header.stamp.sec * 1_000_000_000 + header.stamp.nanosec)
 
 
-@contextmanager
-def _node(case: Case) -> Iterator[subprocess.Popen[bytes]]:
+def _node(case: Case) -> list[str]:
     cameras = '[' + ','.join(f"'{name}'" for name in case.cameras) + ']'
     given = {
         'engine': 'null',
         'image_transport': case.transport,
         'output_resolution': case.output_resolution,
         'cameras': cameras,
-        'diagnostics_period_s': 0.5,
+        'diagnostics_period_s': PERIOD_S,
     }
     options = [word for name, value in given.items() for word in ('-p', f'{name}:={value}')]
     options += ['--log-level', 'error']
-    process = subprocess.Popen(
-        [sys.executable, '-m', 'depthforge_ros.ros.executable', '--ros-args', *options]
-    )
+    return [sys.executable, '-m', 'depthforge_ros.ros.executable', '--ros-args', *options]
+
+
+@contextmanager
+def _process(command: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(command)
     try:
         yield process
     finally:

@@ -64,8 +64,8 @@ def test_percentiles_are_those_while_images_came_and_counts_those_after(
     benchmark: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     process = SimpleNamespace(pid=os.getpid())
-    monkeypatch.setattr(benchmark, '_node', lambda case: nullcontext(process))
+    monkeypatch.setattr(benchmark, '_process', lambda command: nullcontext(process))
     monkeypatch.setattr(benchmark, 'Camera', FakeCamera)
-    figures = benchmark.measure(benchmark.CASES[0], 7.0, with_gil=False)
+    figures = benchmark.measure(benchmark.CASES[0], 7.0)
     assert figures['latency_ms_p50'] == 7.0
     assert (figures['sent'], figures['published'], figures['lost']) == (20, 20, 0)

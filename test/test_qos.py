@@ -195,6 +195,40 @@ def test_what_else_keeps_a_topic_silent_is_told(peer: Any) -> None:
             peer.spin_until(lambda: ends_with(' s'))
 
 
+def test_a_second_camera_on_the_topic_is_told_while_it_is_there(peer: Any) -> None:
+    with node_in_process() as node:
+
+        def message() -> str:
+            return str(node._statuses()[0].message)
+
+        first = peer.publisher(Image, '/image', seen_by=node)
+        with own_node('of_another_type') as other:
+            other.create_publisher(CompressedImage, '/image', 1)
+            peer.spin_until(lambda: node.count_publishers('/image') == 2)
+            assert 'publishers' not in message()
+        with own_node('other') as other:
+            other.create_publisher(Image, '/image', 1)
+            peer.spin_until(lambda: '/image has 2 publishers (/other, ' in message())
+        first.publish(make_image(1))
+        peer.spin_until(lambda: node.count_publishers('/image') == 1)
+        assert 'publishers' not in message()
+
+
+def test_a_second_node_of_the_name_is_told_while_it_is_there(peer: Any) -> None:
+    told = 'another node is /depthforge too'
+    with node_in_process() as node:
+
+        def message() -> str:
+            return str(node._statuses()[0].message)
+
+        with own_node('another_name'):
+            peer.spin_until(lambda: 'another_name' in node.get_node_names())
+            assert told not in message()
+        with own_node('depthforge'):
+            peer.spin_until(lambda: told in message())
+        peer.spin_until(lambda: told not in message())
+
+
 def test_a_reader_of_diagnostics_that_does_not_fit_is_told_too(peer: Any) -> None:
     with node_in_process() as node:
         peer.node.create_subscription(DiagnosticArray, '/diagnostics', print, LATCHED)

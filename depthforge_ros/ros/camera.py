@@ -14,17 +14,13 @@ from depthforge_ros.domain import DomainMonitor, DomainStatistics
 from depthforge_ros.errors import is_of_memory, one_line, UserError
 from depthforge_ros.labels import LabelSpace
 from depthforge_ros.postprocess import Result
+from depthforge_ros.ros.graph import why_crowded, why_silent
 from depthforge_ros.ros.label_info import create_label_info, label_info_message
 from depthforge_ros.ros.messages import Canvas
 from depthforge_ros.ros.metric import MetricDepth, MetricStatus
 from depthforge_ros.ros.outputs import Answer, BUILDERS
 from depthforge_ros.ros.parameters import NodeConfig
-from depthforge_ros.ros.qos import (
-    create_publisher,
-    create_subscription,
-    End,
-    why_silent,
-)
+from depthforge_ros.ros.qos import create_publisher, create_subscription, End
 from depthforge_ros.ros.statistics import (
     DEACTIVATED,
     RATE_LIMITED,
@@ -125,6 +121,11 @@ class Camera:
         """Say why no image can come; empty where somebody sends them."""
         kind = MESSAGE_TYPES[self._config().image_transport]
         return why_silent(self._node, camera_topic('image', self.name), kind)
+
+    def why_crowded(self) -> str:
+        """Say who else sends images, where more than one does."""
+        kind = MESSAGE_TYPES[self._config().image_transport]
+        return why_crowded(self._node, camera_topic('image', self.name), kind)
 
     def metric_status(self) -> MetricStatus:
         """Return what is to be said of metric depth, and why no camera_info can come."""

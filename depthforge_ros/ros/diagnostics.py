@@ -37,6 +37,8 @@ class Condition:
     """Ends of topics that the quality of service keeps apart."""
     why_silent: Callable[[], str] = str
     """Says why no image can come."""
+    crowds: Sequence[str] = ()
+    """What is there more than once and must not be."""
     metric: MetricStatus = field(default_factory=MetricStatus)
     max_batch: int | None = None
     """Frames at once since the memory ran out; None while that did not happen."""
@@ -147,6 +149,7 @@ def _warnings(
     if condition.failure:
         yield condition.failure
     yield from condition.mismatches
+    yield from condition.crowds
     faults = _faults(snapshot)
     if faults and snapshot.recently_published:
         yield f'frames were dropped: {", ".join(sorted(faults))}'

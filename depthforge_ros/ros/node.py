@@ -18,6 +18,7 @@ from depthforge_ros.pipeline import Pipeline, release_memory
 from depthforge_ros.ros import declared, parameters
 from depthforge_ros.ros.camera import Camera
 from depthforge_ros.ros.diagnostics import camera_status, Condition, idle_status
+from depthforge_ros.ros.graph import why_not_alone
 from depthforge_ros.ros.qos import create_publisher, End
 from depthforge_ros.ros.reporter import Reporter
 from depthforge_ros.ros.rig import Rig
@@ -239,6 +240,7 @@ class DepthforgeNode(LifecycleNode):
             domain=camera.monitor.figures(),
             mismatches=[*camera.mismatches, *self._unfit_readers()],
             why_silent=camera.why_silent,
+            crowds=[*filter(None, (camera.why_crowded(), why_not_alone(self)))],
             metric=camera.metric_status(),
             max_batch=rig.max_batch,
             engine_refusal=self._engine_refusal,

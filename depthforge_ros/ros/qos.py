@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from depthforge_ros.errors import UserError
+from depthforge_ros.ros.graph import type_name
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.duration import Infinite
@@ -156,8 +157,8 @@ def _demand_one_type(node: Any, kind: Any, topic: str) -> None:
     for other in (*node.publishers, *node.subscriptions):
         if other.topic_name == name and other.msg_type is not kind:
             raise UserError(
-                f'{topic} is remapped to {name}, which carries {_type_name(other.msg_type)} '
-                f'already and not {_type_name(kind)}; remap one of the two elsewhere'
+                f'{topic} is remapped to {name}, which carries {type_name(other.msg_type)} '
+                f'already and not {type_name(kind)}; remap one of the two elsewhere'
             )
 
 
@@ -170,28 +171,11 @@ def _checked(qos: Any) -> SetParametersResult:
     return SetParametersResult(successful=not bad, reason=', '.join(bad))
 
 
-def why_silent(node: Any, topic: str, kind: Any) -> str:
-    """
-    Say why nothing of a message type can come on a topic; empty where somebody sends it.
-
-    The name is that before remapping: asking the graph remaps it.
-    """
-    sent = {one.topic_type for one in node.get_publishers_info_by_topic(topic)}
-    if not sent:
-        return 'it has no publisher'
-    wanted = _type_name(kind)
-    return '' if wanted in sent else f'{wanted} is wanted, it carries {", ".join(sorted(sent))}'
-
-
-def _type_name(kind: Any) -> str:
-    return f'{kind.__module__.partition(".")[0]}/msg/{kind.__name__}'
-
-
 def _end(end: Any, kind: Any, entity: str, find_others: Callable[[], Sequence[Any]]) -> End:
     topic, own = end.topic_name, end.qos_profile
 
     def mismatch() -> str:
-        others = [one.qos_profile for one in find_others() if one.topic_type == _type_name(kind)]
+        others = [one.qos_profile for one in find_others() if one.topic_type == type_name(kind)]
         remedies = (_remedy(topic, own, other, entity) for other in others)
         return next(filter(None, remedies), '')
 

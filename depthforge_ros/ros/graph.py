@@ -1,0 +1,55 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What the graph of nodes and topics says of an end of ours, in one line for the operator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def why_silent(node: Any, topic: str, kind: Any) -> str:
+    """
+    Say why nothing of a message type can come on a topic; empty where somebody sends it.
+
+    The name is that before remapping: asking the graph remaps it.
+    """
+    sent = {one.topic_type for one in node.get_publishers_info_by_topic(topic)}
+    if not sent:
+        return 'it has no publisher'
+    wanted = type_name(kind)
+    return '' if wanted in sent else f'{wanted} is wanted, it carries {", ".join(sorted(sent))}'
+
+
+def why_crowded(node: Any, topic: str, kind: Any) -> str:
+    """Say that more than one sends a message type on a topic; empty where that is not so."""
+    wanted = type_name(kind)
+    ends = node.get_publishers_info_by_topic(topic)
+    senders = [_full_name(one) for one in ends if one.topic_type == wanted]
+    if len(senders) < 2:
+        return ''
+    return (
+        f'{node.resolve_topic_name(topic)} has {len(senders)} publishers '
+        f'({", ".join(sorted(senders))}), whose messages are taken for those of one; stop or '
+        'remap the others'
+    )
+
+
+def why_not_alone(node: Any) -> str:
+    """Say that another node has the name of this one; empty where none has."""
+    names = node.get_node_names_and_namespaces()
+    if names.count((node.get_name(), node.get_namespace())) < 2:
+        return ''
+    return (
+        f'another node is {node.get_fully_qualified_name()} too, with the same topics and '
+        'services; stop it, or give it another name or namespace'
+    )
+
+
+def type_name(kind: Any) -> str:
+    """Return the name of a message class as the graph writes it."""
+    return f'{kind.__module__.partition(".")[0]}/msg/{kind.__name__}'
+
+
+def _full_name(end: Any) -> str:
+    """Return the name of the node that an end belongs to, as the tools of ROS write it."""
+    return f'{end.node_namespace.rstrip("/")}/{end.node_name}'
