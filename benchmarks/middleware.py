@@ -1,7 +1,7 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
 """
-What the middleware alone takes of the node's latency: the least that any node in Python can have.
+What the middleware alone takes of the node's latency, in a bare node that only answers.
 
 A bare rclpy node of one thread publishes, for each image of 1920x1280, a mask and a depth map of
 the camera's size that were made beforehand. It and the node with an engine without a network are

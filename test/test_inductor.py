@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+import ctypes
 import os
 from pathlib import Path
 import shutil
@@ -12,6 +13,7 @@ import tempfile
 import threading
 import zipfile
 
+from depthforge_ros.engine.aoti import Program
 from depthforge_ros.engine.artefact import Request
 from depthforge_ros.engine.inductor import Inductor
 from depthforge_ros.errors import is_of_memory
@@ -85,9 +87,7 @@ def test_a_program_is_loaded_once_and_leaves_nothing_on_the_disk(
     compiled: Callable[[nn.Module], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = compiled(Brightness())
-    unpacked = tmp_path / 'unpacked'
-    unpacked.mkdir()
-    monkeypatch.setattr(tempfile, 'tempdir', str(unpacked))
+    unpacked = temporary_folder(tmp_path, monkeypatch)
     inductor, images = Inductor(), torch.from_numpy(FRAMES)
     for _ in range(3):
         ours = inductor.load(path, SIZE, CPU)(images)
@@ -95,6 +95,40 @@ def test_a_program_is_loaded_once_and_leaves_nothing_on_the_disk(
     # Its machine code stays in the process for good.
     assert inductor.load(path, SIZE, CPU) is inductor.load(path, SIZE, CPU)
     assert not list(unpacked.iterdir())
+    assert list(path.parent.glob('*.*')) == [path]
+
+
+def test_a_program_in_a_folder_that_is_read_only_is_unpacked_elsewhere(
+    compiled: Callable[[nn.Module], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = compiled(Brightness())
+    folders: list[Path] = []
+    load = ctypes.CDLL
+
+    def note_and_load(name: str) -> ctypes.CDLL:
+        folders.append(Path(name).parent)
+        return load(name)
+
+    monkeypatch.setattr(ctypes, 'CDLL', note_and_load)
+    unpacked = temporary_folder(tmp_path, monkeypatch)
+    Inductor().load(path, SIZE, CPU)
+    monkeypatch.setattr(os, 'access', lambda *_: False)  # root may write everywhere
+    Inductor().load(path, SIZE, CPU)
+    assert folders == [path.parent, unpacked]
+
+
+def test_a_program_in_which_a_frame_hangs_is_loaded_again(
+    compiled: Callable[[nn.Module], Path],
+) -> None:
+    inductor, path = Inductor(), compiled(Brightness())
+    first = inductor.load(path, SIZE, CPU)
+    assert isinstance(first, Program)
+    with first._turn:  # as a call that does not return
+        second = inductor.load(path, SIZE, CPU)
+        torch.testing.assert_close(
+            second(torch.from_numpy(FRAMES)), list(Brightness()(torch.from_numpy(FRAMES)))
+        )
+    assert inductor.load(path, SIZE, CPU) is second
 
 
 def test_other_threads_go_on_while_a_program_runs(
@@ -112,11 +146,14 @@ def test_other_threads_go_on_while_a_program_runs(
     worker = threading.Thread(target=run_on)
     worker.start()
     turns = 0
-    while runs < 10:  # With the lock held, this one has a turn between two runs only.
+    while (
+        runs < 10 and worker.is_alive()
+    ):  # With the lock held, this one has a turn between two runs only.
         is_over.wait(0.001)
         turns += 1
     is_over.set()
     worker.join()
+    assert runs >= 10
     assert turns > 50
 
 
@@ -158,9 +195,7 @@ def test_a_failure_is_told_in_pytorchs_words_to_each_who_runs_the_program(
 def test_a_library_that_does_not_load_is_told_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    unpacked = tmp_path / 'unpacked'
-    unpacked.mkdir()
-    monkeypatch.setattr(tempfile, 'tempdir', str(unpacked))
+    unpacked = temporary_folder(tmp_path, monkeypatch)
     path = tmp_path / 'program.pt2'
     descriptors = len(os.listdir('/proc/self/fd'))
     words = {(): '0 libraries', ('a.so',): 'file too short', ('a.so', 'b.so'): '2 libraries'}
@@ -171,6 +206,7 @@ def test_a_library_that_does_not_load_is_told_and_leaves_nothing(
         with pytest.raises((OSError, RuntimeError), match=word):
             Inductor().load(path, SIZE, CPU)
     assert not list(unpacked.iterdir())
+    assert not list(tmp_path.glob('*.so'))
     assert len(os.listdir('/proc/self/fd')) == descriptors
 
 
@@ -179,6 +215,13 @@ def test_operators_outside_the_program_are_refused(
 ) -> None:
     with pytest.raises(RuntimeError, match='operators outside C'):
         Inductor().load(compiled(Foreign()), SIZE, CPU)
+
+
+def temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / 'temporary'
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, 'tempdir', str(folder))
+    return folder
 
 
 def _resident_bytes() -> int:

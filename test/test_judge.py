@@ -181,11 +181,14 @@ def test_truth_in_a_folder_by_stamp_is_that_of_topics(tmp_path: Path) -> None:
     assert without_latency(by_folder) == without_latency(by_topic)
 
 
-def test_a_camera_recorded_raw_and_compressed_beside_metric_depth_is_one(tmp_path: Path) -> None:
+def test_a_camera_recorded_raw_and_compressed_beside_depth_is_one(tmp_path: Path) -> None:
     with recording(tmp_path / 'bag') as bag:
         bag.image('/camera/image', 0, scene(0), 'rgb8')
         bag.compressed('/camera/image/compressed', 0, scene(0), '.png')
         bag.compressed('/n/segmentation/mask/compressed', 0, scene(0)[..., 0], '.png')
         bag.image('/n/depth/image', 0, scene(0)[..., 0], 'mono8')
+        bag.compressed('/n/depth/image/compressedDepth', 0, scene(0)[..., 0], '.png')
+        bag.compressed('/camera/depth/image_raw/compressedDepth', 0, scene(0)[..., 0], '.png')
+        bag.image('/camera/aligned_depth_to_color/image_raw', 0, scene(0)[..., 0], 'mono8')
     with Bag(tmp_path / 'bag') as read:
         assert read.camera_topics() == ['/camera/image']

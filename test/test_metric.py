@@ -246,12 +246,18 @@ def lens(focal: float, centre: float = 32.0) -> list[float]:
     return [focal, 0.0, centre, 0.0, focal, 24.0, 0.0, 0.0, 1.0]
 
 
+def projection(focal: float) -> list[float]:
+    return [focal, 0.0, 32.0, 0.0, 0.0, focal, 24.0, 0.0, 0.0, 0.0, 1.0, 0.0]
+
+
 @pytest.mark.parametrize(
     ('spoilt', 'reason'),
     [
         ({}, 'no camera_info has come on /camera_info; publish it or remap camera_info'),
         ({'k': lens(0.0)}, 'focal lengths 0.0'),
         ({'k': lens(1e308)}, 'focal lengths 1e+308 and 1e+308, lenses have'),
+        ({'p': projection(1e6)}, 'focal lengths 1e+06 and 1e+06 in P, lenses have'),
+        ({'p': projection(-60.0)}, 'focal lengths -60 and -60 in P, lenses have'),
         ({'width': 640, 'height': 480}, '640 x 480'),
         ({'distortion_model': 'fisheye62'}, 'fisheye62'),
         ({'d': [math.nan] * 1000}, '1000 distortion coefficients, no model takes more than 14'),

@@ -13,7 +13,7 @@ from depthforge_ros.errors import UserError
 from depthforge_ros.ros.qos import _end, create_publisher, create_subscription
 from depthforge_ros.ros.session import own_node
 from depthforge_ros.ros.topics import OUTPUTS
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from node_support import count, make_image, MASK, node_in_process, RELIABLE
 import pytest
 from rclpy.duration import Duration, Infinite
@@ -201,22 +201,32 @@ def test_a_second_camera_on_the_topic_is_told_while_it_is_there(peer: Any) -> No
         def message() -> str:
             return str(node._statuses()[0].message)
 
+        def others_are(number: int) -> bool:
+            return bool(node.count_publishers('/image') == 1 + number)
+
         first = peer.publisher(Image, '/image', seen_by=node)
+        peer.node.create_publisher(Image, '/image', 1)  # of the same node
         with own_node('of_another_type') as other:
             other.create_publisher(CompressedImage, '/image', 1)
-            peer.spin_until(lambda: node.count_publishers('/image') == 2)
-            assert 'publishers' not in message()
+            peer.spin_until(lambda: others_are(2))
+            first.publish(make_image(1))
+            peer.spin_until(lambda: 'frames per second' in message())
+            assert ' nodes ' not in message()
+        peer.spin_until(lambda: others_are(1))
         with own_node('other') as other:
             other.create_publisher(Image, '/image', 1)
-            peer.spin_until(lambda: '/image has 2 publishers (/other, ' in message())
-        first.publish(make_image(1))
-        peer.spin_until(lambda: node.count_publishers('/image') == 1)
-        assert 'publishers' not in message()
+            peer.spin_until(lambda: '/image has publishers of 2 nodes (/other, ' in message())
+            node._rig.cameras[0].statistics.pause()
+            assert ' nodes ' not in message()  # while nobody sends
+        first.publish(make_image(2))
+        peer.spin_until(lambda: others_are(1))
+        assert ' nodes ' not in message()
 
 
-def test_a_second_node_of_the_name_is_told_while_it_is_there(peer: Any) -> None:
+@pytest.mark.parametrize('autostart', [False, True])
+def test_a_second_node_of_the_name_is_told_while_it_is_there(peer: Any, autostart: bool) -> None:
     told = 'another node is /depthforge too'
-    with node_in_process() as node:
+    with node_in_process(autostart=autostart) as node:
 
         def message() -> str:
             return str(node._statuses()[0].message)
@@ -226,6 +236,10 @@ def test_a_second_node_of_the_name_is_told_while_it_is_there(peer: Any) -> None:
             assert told not in message()
         with own_node('depthforge'):
             peer.spin_until(lambda: told in message())
+            assert node._statuses()[0].level == DiagnosticStatus.WARN
+            if autostart:
+                node.trigger_deactivate()
+                assert message().startswith('not active; another node')
         peer.spin_until(lambda: told not in message())
 
 

@@ -183,6 +183,7 @@ def test_an_ignored_interrupt_is_ignored_again_after_a_command() -> None:
         signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.filterwarnings('error::pytest.PytestUnraisableExceptionWarning')
 def test_two_signals_at_once_begin_one_end() -> None:
     ended = []
     both = {signal.SIGHUP, signal.SIGTERM}

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import ctypes
+import os
 from pathlib import Path
 import shutil
 import tempfile
@@ -19,7 +20,6 @@ import threading
 from typing import Any, IO
 import zipfile
 
-from depthforge_ros.engine.torch_engine import Run
 import torch
 from torch import Tensor
 
@@ -32,42 +32,49 @@ _capsule_of.restype = ctypes.py_object
 _capsule_of.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
 
 
-def load(path: Path) -> Run:
-    """
-    Load the program of a package (.pt2), by way of a file in the temporary folder.
+class Program:
+    """A program; one thread runs it at a time."""
 
-    Raises OSError, BadZipFile or RuntimeError where that is not possible. What it returns raises
-    RuntimeError with the program's own words.
-    """
-    container, outputs = ctypes.c_void_p(), ctypes.c_size_t()
-    # A call that waits in the program for another one waits for ever if that one fails.
-    turn = threading.Lock()
+    def __init__(self, path: Path) -> None:
+        """
+        Load the program of a package (.pt2), by way of a file beside it.
 
-    def call(name: str, *arguments: object) -> None:
-        if getattr(library, f'AOTInductorModelContainer{name}')(*arguments):
-            raise RuntimeError(_last_error(library))
+        Raises OSError, BadZipFile or RuntimeError where that is not possible.
+        """
+        # A call that waits in the program for another one waits for ever if that one fails.
+        self._turn = threading.Lock()
+        folder = path.parent if os.access(path.parent, os.W_OK) else None
+        # To the linker, another library of a name that it knows would be the old one.
+        with tempfile.NamedTemporaryFile(prefix=f'{path.stem}_', suffix='.so', dir=folder) as file:
+            _unpack(path, file)
+            self._library = ctypes.CDLL(file.name)
+            self._container, self._outputs = ctypes.c_void_p(), ctypes.c_size_t()
+            made = ctypes.byref(self._container)
+            self._call('CreateWithDevice', made, ctypes.c_size_t(1), b'cpu', None)
+        self._call('GetNumOutputs', self._container, ctypes.byref(self._outputs))
 
-    # Its name is new: to the linker, another library of a name that it knows would be the old one.
-    with tempfile.NamedTemporaryFile(suffix='.so') as file:
-        _unpack(path, file)
-        library = ctypes.CDLL(file.name)
-        call('CreateWithDevice', ctypes.byref(container), ctypes.c_size_t(1), b'cpu', None)
-    call('GetNumOutputs', container, ctypes.byref(outputs))
+    @property
+    def is_running(self) -> bool:
+        """Whether a thread is in the program, which may hang there."""
+        return self._turn.locked()
 
-    def run(images: Tensor) -> Sequence[Tensor]:
-        with turn:
+    def __call__(self, images: Tensor) -> Sequence[Tensor]:
+        """Run it; raises RuntimeError with the program's own words."""
+        with self._turn:
             # The program takes the handle that it is given, and gives those of its answer away.
             (handle,) = _aoti.unsafe_alloc_void_ptrs_from_tensors([images])
             given = ctypes.c_void_p(_pointer_of(handle, None))
-            answer = (ctypes.c_void_p * outputs.value)()
-            one = ctypes.c_size_t(1)
-            call('Run', container, ctypes.byref(given), one, answer, outputs, None, None)
+            answer = (ctypes.c_void_p * self._outputs.value)()
+            ends = ctypes.byref(given), ctypes.c_size_t(1), answer, self._outputs
+            self._call('Run', self._container, *ends, None, None)
             tensors: list[Tensor] = _aoti.alloc_tensors_by_stealing_from_void_ptrs(
                 [_capsule_of(pointer, None, None) for pointer in answer]
             )
             return tensors
 
-    return run
+    def _call(self, name: str, *arguments: object) -> None:
+        if getattr(self._library, f'AOTInductorModelContainer{name}')(*arguments):
+            raise RuntimeError(_last_error(self._library))
 
 
 def _unpack(path: Path, file: IO[bytes]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 import shutil
 
-from depthforge_ros.engine.aoti import load
+from depthforge_ros.engine.aoti import Program
 from depthforge_ros.engine.artefact import Request
 from depthforge_ros.engine.precision import cpu_units, gpu_units
 from depthforge_ros.engine.torch_engine import Run
@@ -50,12 +50,14 @@ class Inductor:
             )
 
     def load(self, path: Path, request: Request, device: torch.device) -> Run:
-        """Load the package, or give what was loaded of it before."""
+        """Load the package, or give what was loaded of it before, unless a frame hangs in that."""
         del request
         key = path, path.stat().st_mtime_ns, device
-        if key not in self._loaded:
-            self._loaded[key] = _load_on_gpu(path, device) if device.type == 'cuda' else load(path)
-        return self._loaded[key]
+        run = self._loaded.get(key)
+        if run is None or (isinstance(run, Program) and run.is_running):
+            run = _load_on_gpu(path, device) if device.type == 'cuda' else Program(path)
+            self._loaded[key] = run
+        return run
 
 
 def _load_on_gpu(path: Path, device: torch.device) -> Run:

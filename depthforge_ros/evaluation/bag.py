@@ -22,8 +22,12 @@ METADATA = 'metadata.yaml'
 LABEL_SPACE_KEY = 'label_space'
 """Key of a bag's custom metadata that names the classes of its ground truth."""
 NOT_CAMERAS = ('labels', 'depth', 'mask', 'overlay', 'confidence', 'entropy', 'relative')
-"""Last parts of topics that hold images which no camera took; `depth/image` is another."""
-COMPRESSED = '/compressed'
+"""Last parts of topics that hold images which no camera took."""
+OF_DEPTH = ('depth', 'depth_registered')
+"""Parts before the last of those that depth cameras fill, as `depth/image_raw`."""
+ALIGNED_DEPTH = 'aligned_depth_to_'
+"""How that part begins where depth is seen from another lens."""
+COMPRESSED, COMPRESSED_DEPTH = '/compressed', '/compressedDepth'
 """What image_transport appends to a topic's name."""
 
 
@@ -32,8 +36,10 @@ def is_bag(path: Path) -> bool:
     return path.suffix in ('.mcap', '.db3', '.bag') or (path / METADATA).is_file()
 
 
-def _is_computed(parts: Sequence[str]) -> bool:
-    return parts[-1] in NOT_CAMERAS or 'depth' in parts[-2:-1]
+def _is_of_camera(topic: str) -> bool:
+    *_, folder, last = ('', *topic.removesuffix(COMPRESSED).split('/'))
+    is_depth = folder in OF_DEPTH or folder.startswith(ALIGNED_DEPTH)
+    return not (is_depth or last in NOT_CAMERAS or topic.endswith(COMPRESSED_DEPTH))
 
 
 @dataclass(frozen=True)
@@ -126,7 +132,7 @@ class Bag:
         cameras = [
             name
             for name in topics
-            if not _is_computed(name.removesuffix(COMPRESSED).split('/'))
+            if _is_of_camera(name)
             and not (name.endswith(COMPRESSED) and name.removesuffix(COMPRESSED) in topics)
         ]
         if missing:

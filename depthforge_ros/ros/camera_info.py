@@ -25,12 +25,7 @@ def camera_from_message(message: Any, *, width: int, height: int) -> Camera:
         r=tuple(message.r),
         distortion_model=message.distortion_model or 'plumb_bob',
     )
-    least, most = (max(full.width, full.height) * share for share in FOCAL_LENGTHS)
-    if not all(least <= full.k[index] <= most for index in (0, 4)):
-        raise UserError(
-            f'camera_info has focal lengths {full.k[0]:g} and {full.k[4]:g}, lenses have '
-            f'{least:g} to {most:g} pixels at {full.width} x {full.height}; calibrate the camera'
-        )
+    _demand_lens(full)
     seen = full.window(
         x=message.roi.x_offset,
         y=message.roi.y_offset,
@@ -44,6 +39,21 @@ def camera_from_message(message: Any, *, width: int, height: int) -> Camera:
             f'{height}; publish the one that belongs to the image'
         )
     return seen
+
+
+def _demand_lens(camera: Camera) -> None:
+    """Refuse focal lengths that no lens has; P may be of zeros, where no image is rectified."""
+    longer = max(camera.width, camera.height)
+    least, most = (longer * share for share in FOCAL_LENGTHS)
+    of_matrices = {'': (camera.k[0], camera.k[4]), ' in P': (camera.p[0], camera.p[5])}
+    if not any(of_matrices[' in P']):
+        del of_matrices[' in P']
+    for where, (x, y) in of_matrices.items():
+        if not (least <= x <= most and least <= y <= most):
+            raise UserError(
+                f'camera_info has focal lengths {x:g} and {y:g}{where}, lenses have {least:g} to '
+                f'{most:g} pixels at {camera.width} x {camera.height}; calibrate the camera'
+            )
 
 
 def camera_info_message(header: Any, camera: Camera) -> Any:

@@ -37,8 +37,10 @@ class Condition:
     """Ends of topics that the quality of service keeps apart."""
     why_silent: Callable[[], str] = str
     """Says why no image can come."""
-    crowds: Sequence[str] = ()
-    """What is there more than once and must not be."""
+    why_crowded: Callable[[], str] = str
+    """Says who else may send images."""
+    namesake: str = ''
+    """Says that another node has the name of this one."""
     metric: MetricStatus = field(default_factory=MetricStatus)
     max_batch: int | None = None
     """Frames at once since the memory ran out; None while that did not happen."""
@@ -78,14 +80,20 @@ def camera_status(
 
 
 def idle_status(
-    failure: str, *, name: str, under_way: UnderWay | None, is_finalized: bool, last_error: str
+    failure: str,
+    *,
+    name: str,
+    under_way: UnderWay | None,
+    namesake: str,
+    is_finalized: bool,
+    last_error: str,
 ) -> Any:
     """
     Say of a camera why its node is not configured.
 
     That is a failed transition, or one in work (`under_way`), or the node is finalized.
     """
-    level, message = _idle(failure, under_way, 'not configured')
+    level, message = _idle(failure, under_way, 'not configured', namesake)
     if is_finalized:
         level = DiagnosticStatus.ERROR if failure else DiagnosticStatus.STALE
         reason = f' ({failure})' if failure else ''
@@ -94,15 +102,19 @@ def idle_status(
     return DiagnosticStatus(level=level, name=name, message=message, values=values)
 
 
-def _idle(failure: str, under_way: UnderWay | None, state: str) -> tuple[bytes, str]:
+def _idle(
+    failure: str, under_way: UnderWay | None, state: str, namesake: str
+) -> tuple[bytes, str]:
+    level, message = DiagnosticStatus.OK, state
     if failure:
-        return DiagnosticStatus.ERROR, failure
-    if under_way is None:
-        return DiagnosticStatus.OK, state
-    message = f'{under_way.name} is under way for {under_way.for_s:.1f} s'
-    if under_way.for_s > LONG_TRANSITION_S:
-        return DiagnosticStatus.WARN, f'{message}, more than {LONG_TRANSITION_S:g} s'
-    return DiagnosticStatus.OK, message
+        level, message = DiagnosticStatus.ERROR, failure
+    elif under_way is not None:
+        message = f'{under_way.name} is under way for {under_way.for_s:.1f} s'
+        if under_way.for_s > LONG_TRANSITION_S:
+            level, message = DiagnosticStatus.WARN, f'{message}, more than {LONG_TRANSITION_S:g} s'
+    if namesake:
+        return max(level, DiagnosticStatus.WARN), f'{message}; {namesake}'
+    return level, message
 
 
 def _judge(
@@ -111,7 +123,8 @@ def _judge(
     """Return the level and, in one line, all that is wrong, the worst first."""
     stall = _stall(condition, limits)
     if condition.active_for_s is None:
-        level, message = _idle(condition.failure, condition.under_way, 'not active')
+        idle = condition.failure, condition.under_way, 'not active', condition.namesake
+        level, message = _idle(*idle)
         if stall and condition.under_way:
             return DiagnosticStatus.ERROR, f'{message}; {stall}'
         return level, message
@@ -149,7 +162,10 @@ def _warnings(
     if condition.failure:
         yield condition.failure
     yield from condition.mismatches
-    yield from condition.crowds
+    if snapshot.recently_received and (text := condition.why_crowded()):
+        yield text
+    if condition.namesake:
+        yield condition.namesake
     faults = _faults(snapshot)
     if faults and snapshot.recently_published:
         yield f'frames were dropped: {", ".join(sorted(faults))}'

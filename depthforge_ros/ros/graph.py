@@ -21,16 +21,15 @@ def why_silent(node: Any, topic: str, kind: Any) -> str:
 
 
 def why_crowded(node: Any, topic: str, kind: Any) -> str:
-    """Say that more than one sends a message type on a topic; empty where that is not so."""
+    """Say that several nodes may send a message type on a topic; empty where that is not so."""
     wanted = type_name(kind)
     ends = node.get_publishers_info_by_topic(topic)
-    senders = [_full_name(one) for one in ends if one.topic_type == wanted]
+    senders = sorted({_full_name(one) for one in ends if one.topic_type == wanted})
     if len(senders) < 2:
         return ''
     return (
-        f'{node.resolve_topic_name(topic)} has {len(senders)} publishers '
-        f'({", ".join(sorted(senders))}), whose messages are taken for those of one; stop or '
-        'remap the others'
+        f'{node.resolve_topic_name(topic)} has publishers of {len(senders)} nodes '
+        f'({", ".join(senders)}); what all send is taken for that of one: stop or remap the others'
     )
 
 

@@ -213,14 +213,15 @@ class DepthforgeNode(LifecycleNode):
                 self.get_logger().error(f'no diagnostics: {one_line(error)}')
 
     def _statuses(self) -> list[Any]:
-        rig = self._rig
+        rig, namesake = self._rig, why_not_alone(self)
         if rig is not None and not self._is_finalized:
-            return [self._status(rig, camera) for camera in rig.cameras]
+            return [self._status(rig, camera, namesake) for camera in rig.cameras]
         return [
             idle_status(
                 self._left_behind() or self._transitions.failure,
                 name=self._status_name(camera),
                 under_way=self._transitions.under_way,
+                namesake=namesake,
                 is_finalized=self._is_finalized,
                 last_error=self._last_error,
             )
@@ -230,7 +231,7 @@ class DepthforgeNode(LifecycleNode):
     def _status_name(self, camera: str) -> str:
         return f'{self.get_fully_qualified_name()}: {camera or "camera"}'
 
-    def _status(self, rig: Rig, camera: Camera) -> Any:
+    def _status(self, rig: Rig, camera: Camera, namesake: str) -> Any:
         since_s, clock = self._active_since_s, self.get_clock()
         condition = Condition(
             active_for_s=None if since_s is None else time.monotonic() - since_s,
@@ -240,7 +241,8 @@ class DepthforgeNode(LifecycleNode):
             domain=camera.monitor.figures(),
             mismatches=[*camera.mismatches, *self._unfit_readers()],
             why_silent=camera.why_silent,
-            crowds=[*filter(None, (camera.why_crowded(), why_not_alone(self)))],
+            why_crowded=camera.why_crowded,
+            namesake=namesake,
             metric=camera.metric_status(),
             max_batch=rig.max_batch,
             engine_refusal=self._engine_refusal,
