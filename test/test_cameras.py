@@ -228,6 +228,18 @@ def test_a_higher_rate_counts_at_once(peer: Any) -> None:
         assert send(2) == 3
 
 
+def test_a_rate_is_measured_anew_once_its_limit_changes(peer: Any) -> None:
+    with node_in_process(cameras=['a', 'b']) as node:
+        publisher = peer.publisher(Image, '/a/image', seen_by=node)
+        publisher.publish(make_image(1))
+        peer.spin_until(lambda: counts(node)['a'].recently_received == 1)
+        assert node.set_parameters([Parameter('b.max_rate_hz', value=1.0)])[0].successful
+        assert counts(node)['a'].recently_received == 1
+        assert node.set_parameters([Parameter('a.max_rate_hz', value=1.0)])[0].successful
+        assert counts(node)['a'].recently_received == 0
+        assert counts(node)['a'].received == 1
+
+
 def test_what_a_camera_has_of_its_own_can_be_set_before_configure() -> None:
     def outcome(name: str, value: Any) -> bool:
         return bool(node.set_parameters([Parameter(name, value=value)])[0].successful)

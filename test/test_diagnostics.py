@@ -131,6 +131,13 @@ def test_stamps_of_another_clock_are_told(
     assert status_of(healthy).level == OK
 
 
+def test_old_frames_of_a_slow_model_are_not_laid_to_the_clocks(clock: Time) -> None:
+    statistics = Statistics()
+    statistics.published({'latency': 70.0, 'age': 90.0})
+    status = status_of(statistics, limits=dataclasses.replace(LIMITS, max_age_ms=50.0))
+    assert 'max_age_ms is 50; they take 70 ms in the node, lower short_side' in status.message
+
+
 def test_no_more_is_kept_than_the_window(clock: Time) -> None:
     statistics = Statistics()
     for _ in range(500):

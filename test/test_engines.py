@@ -230,9 +230,6 @@ def interpreted_for_auto(monkeypatch: pytest.MonkeyPatch) -> Interpreted:
     compiler = Interpreted()
     compilers = {'openvino': compiler, 'inductor': Inductor()}
     monkeypatch.setattr('depthforge_ros.engine.COMPILERS', compilers)
-    monkeypatch.setattr(
-        'depthforge_ros.engine.artefact.stem', lambda model, _: f'{Path(model).stem}-interpreted-'
-    )
     return compiler
 
 
@@ -248,6 +245,19 @@ def test_auto_takes_no_engine_that_cannot_stand_for_the_uncompiled(
     rewritten(path, request={**request, 'min_batch': 2})
     no_frames = load_engine(compiled, device='cpu', short_side=56)
     assert 'takes 2 to 3 frames at once' in no_frames.refused
+
+
+def test_auto_complains_of_no_misfit_beside_one_that_fits_and_is_slower(
+    compiled: str, interpreted_for_auto: Interpreted
+) -> None:
+    (path,) = stored(compiled, 'interpreted')
+    rewritten(path, ms=10.0, other_ms=9.0)
+    newer = path.with_name(path.name.replace('b1-3', 'b1-4'))
+    newer.write_text('[]')
+    engine = load_engine(compiled, device='cpu', short_side=56)
+    assert engine.name != interpreted_for_auto.name
+    assert 'is the slower here' in engine.reason
+    assert engine.refused == ''
 
 
 def test_auto_takes_no_engine_for_fewer_frames_than_there_are_cameras(

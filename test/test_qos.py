@@ -24,7 +24,7 @@ from rclpy.qos import (
     QoSProfile,
     QoSReliabilityPolicy,
 )
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 BEST_EFFORT = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT)
 LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
@@ -39,14 +39,18 @@ def test_defaults_take_any_camera_and_serve_any_reader(peer: Any) -> None:
             assert output.qos_profile.reliability == QoSReliabilityPolicy.RELIABLE
         masks: list[Any] = []
         peer.node.create_subscription(Image, MASK, masks.append, BEST_EFFORT)
-        publisher = peer.node.create_publisher(Image, '/image', BEST_EFFORT)
+        publish_until(masks, peer, peer.node.create_publisher(Image, '/image', BEST_EFFORT))
 
-        def is_answered() -> bool:
-            publisher.publish(make_image(1))
-            peer.spin_for(0.1)
-            return bool(masks)
 
-        peer.spin_until(is_answered)
+def publish_until(masks: list[Any], peer: Any, publisher: Any) -> None:
+    """Send images until one is answered: who is matched, and when, shows only then."""
+
+    def is_answered() -> bool:
+        publisher.publish(make_image(1))
+        peer.spin_for(0.1)
+        return bool(masks)
+
+    peer.spin_until(is_answered)
 
 
 @pytest.mark.parametrize('side', ['camera', 'reader'])
@@ -95,8 +99,7 @@ def test_remedy_of_what_a_reader_demands_of_time(
         assert f'is {ours} here and {theirs} at the other end' in told
         assert f'{parameter} set to {theirs},' in told
     with node_in_process(**{parameter: theirs}) as node:
-        peer.publisher(Image, '/image', seen_by=node).publish(make_image(1))
-        peer.spin_until(lambda: masks)
+        publish_until(masks, peer, peer.publisher(Image, '/image', seen_by=node))
 
 
 def test_a_reader_of_the_diagnostics_that_does_not_fit_is_told_to_the_others(peer: Any) -> None:
@@ -196,7 +199,7 @@ def test_what_else_keeps_a_topic_silent_is_told(peer: Any) -> None:
 
 
 def test_a_second_camera_on_the_topic_is_told_while_it_is_there(peer: Any) -> None:
-    with node_in_process() as node:
+    with node_in_process(metric_scale=20.0) as node:
 
         def message() -> str:
             return str(node._statuses()[0].message)
@@ -210,9 +213,19 @@ def test_a_second_camera_on_the_topic_is_told_while_it_is_there(peer: Any) -> No
             other.create_publisher(CompressedImage, '/image', 1)
             peer.spin_until(lambda: others_are(2))
             first.publish(make_image(1))
-            peer.spin_until(lambda: 'frames per second' in message())
+            peer.spin_until(lambda: 'no metric depth' in message())
             assert ' nodes ' not in message()
         peer.spin_until(lambda: others_are(1))
+        with own_node('of_another_quality') as other:
+            other.create_publisher(Image, '/image', BEST_EFFORT)
+            peer.spin_until(lambda: 'best_effort at the other end' in message())
+            assert ' nodes ' not in message()
+        peer.spin_until(lambda: others_are(1))
+        peer.node.create_publisher(CameraInfo, '/camera_info', 1)
+        with own_node('other') as other:
+            other.create_publisher(CameraInfo, '/camera_info', 1)
+            peer.spin_until(lambda: '/camera_info has publishers of 2 nodes (/' in message())
+            assert '/image has' not in message()
         with own_node('other') as other:
             other.create_publisher(Image, '/image', 1)
             peer.spin_until(lambda: '/image has publishers of 2 nodes (/other, ' in message())
@@ -282,8 +295,7 @@ def test_remedy_helps(peer: Any) -> None:
         assert mask.qos_profile.durability == QoSDurabilityPolicy.TRANSIENT_LOCAL
         masks: list[Any] = []
         peer.node.create_subscription(Image, MASK, masks.append, LATCHED)
-        peer.publisher(Image, '/image', seen_by=node).publish(make_image(1))
-        peer.spin_until(lambda: masks)
+        publish_until(masks, peer, peer.publisher(Image, '/image', seen_by=node))
 
 
 def test_names_that_are_swapped_are_not_swapped_back(peer: Any, start_node: Any) -> None:

@@ -40,6 +40,13 @@ def strike():
     print('struck at', time.monotonic(), file=sys.stderr, flush=True)
     os.kill(os.getpid(), signal.{signal})
 
+def load_in_a_library(*args, **options):
+    import ctypes
+    lock = ctypes.create_string_buffer(64)
+    strike()
+    for _ in range(2):  # the second waits for ever, and no signal ends that
+        ctypes.CDLL(None).pthread_mutex_lock(lock)
+
 def struck(function):
     def call(*args, **options):
         strike()
@@ -156,6 +163,31 @@ def test_signals_at_the_seams(start_node: Any, change: str, name: str) -> None:
         return ended_s - float(re.findall(r'struck at (\S+)', errors)[-1])
 
     assert in_time(ended_after_s)
+
+
+@pytest.mark.parametrize('name', ['SIGINT', 'SIGTERM', 'SIGHUP'])
+def test_a_library_that_no_signal_interrupts_keeps_nobody_waiting(
+    start_node: Any, name: str
+) -> None:
+    program = PROGRAM.format(signal=name, change='node.load_engine = load_in_a_library')
+
+    def ended_after_s() -> float:
+        others = set(map(str, Path('/dev/shm').glob('fastrtps_*')))
+        with start_node('-p', 'engine:=null', program=('-c', program)) as process:
+            code, errors = process.end()
+            ended_s = time.monotonic()
+        assert (code, 'Traceback' in errors) == (0, False), errors
+        for left in set(re.findall(SEGMENT, errors)) - others:
+            Path(left).unlink(missing_ok=True)
+        return ended_s - float(re.findall(r'struck at (\S+)', errors)[-1])
+
+    assert in_time(ended_after_s)
+
+
+def test_a_node_whose_output_nobody_takes_ends_well(start_node: Any) -> None:
+    program = PROGRAM.format(signal='SIGTERM', change=f'sys.stdout = None\n{IN_SPIN}')
+    with start_node('-p', 'engine:=null', program=('-c', program)) as process:
+        assert process.end()[0] == 0
 
 
 @pytest.mark.parametrize('argument', ['--help', '--bad'])

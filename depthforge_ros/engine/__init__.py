@@ -104,8 +104,8 @@ def _choose(
     for name in ('tensorrt', 'inductor') if is_cuda else ('openvino', 'inductor'):
         try:
             found, misfits = _stored(COMPILERS[name], loaded, short_side, cameras)
-            refused += [str(error) for error in misfits]
             if found is None:
+                refused += [str(error) for error in misfits]
                 continue
             times = f'{found.ms:.0f} ms, and {found.other_ms:.0f} ms without compiling'
             if found.ms > found.other_ms:

@@ -14,13 +14,13 @@ from depthforge_ros.domain import DomainMonitor, DomainStatistics
 from depthforge_ros.errors import is_of_memory, one_line, UserError
 from depthforge_ros.labels import LabelSpace
 from depthforge_ros.postprocess import Result
-from depthforge_ros.ros.graph import why_crowded, why_silent
+from depthforge_ros.ros.graph import why_silent
 from depthforge_ros.ros.label_info import create_label_info, label_info_message
 from depthforge_ros.ros.messages import Canvas
 from depthforge_ros.ros.metric import MetricDepth, MetricStatus
 from depthforge_ros.ros.outputs import Answer, BUILDERS
 from depthforge_ros.ros.parameters import NodeConfig
-from depthforge_ros.ros.qos import create_publisher, create_subscription, End
+from depthforge_ros.ros.qos import create_publisher, create_subscription, End, why_crowded
 from depthforge_ros.ros.statistics import (
     DEACTIVATED,
     RATE_LIMITED,
@@ -88,7 +88,8 @@ class Camera:
         self._taken_s = -math.inf
         """perf_counter() when the last frame was due that a limited rate let pass."""
         self.canvas = Canvas()
-        self._subscriptions: list[Any] = []
+        self._subscriptions: dict[str, Any] = {}
+        """By topic, before remapping."""
         self._publishers: dict[str, Any] = {}
         self._label_info: Any = None
         try:
@@ -122,10 +123,11 @@ class Camera:
         kind = MESSAGE_TYPES[self._config().image_transport]
         return why_silent(self._node, camera_topic('image', self.name), kind)
 
-    def why_crowded(self) -> str:
-        """Say who else sends images, where more than one does."""
-        kind = MESSAGE_TYPES[self._config().image_transport]
-        return why_crowded(self._node, camera_topic('image', self.name), kind)
+    def crowds(self) -> list[str]:
+        """Say of inputs that several nodes send them, where that is so."""
+        inputs = dict(self._subscriptions)
+        texts = (why_crowded(self._node, topic, one) for topic, one in inputs.items())
+        return [text for text in texts if text]
 
     def metric_status(self) -> MetricStatus:
         """Return what is to be said of metric depth, and why no camera_info can come."""
@@ -148,7 +150,7 @@ class Camera:
     def unsubscribe(self) -> None:
         """Take no more frames."""
         while self._subscriptions:
-            self._node.destroy_subscription(self._subscriptions.pop())
+            self._node.destroy_subscription(self._subscriptions.popitem()[1])
 
     def destroy(self) -> None:
         """Free the publishers, and let go of the node."""
@@ -233,9 +235,8 @@ class Camera:
 
     def _subscribe(self, kind: Any, topic: str, callback: Callable[[Any], None]) -> None:
         topic = camera_topic(topic, self.name)
-        self._subscriptions.append(
-            create_subscription(self._node, kind, topic, callback, note=self._note)
-        )
+        subscription = create_subscription(self._node, kind, topic, callback, note=self._note)
+        self._subscriptions[topic] = subscription
 
     def _is_wanted(self) -> bool:
         """Tell whether anybody subscribes to what an answer is published as."""

@@ -37,8 +37,8 @@ class Condition:
     """Ends of topics that the quality of service keeps apart."""
     why_silent: Callable[[], str] = str
     """Says why no image can come."""
-    why_crowded: Callable[[], str] = str
-    """Says who else may send images."""
+    crowds: Callable[[], Sequence[str]] = tuple
+    """Says of inputs that several nodes send them."""
     namesake: str = ''
     """Says that another node has the name of this one."""
     metric: MetricStatus = field(default_factory=MetricStatus)
@@ -162,8 +162,8 @@ def _warnings(
     if condition.failure:
         yield condition.failure
     yield from condition.mismatches
-    if snapshot.recently_received and (text := condition.why_crowded()):
-        yield text
+    if snapshot.recently_received:
+        yield from condition.crowds()
     if condition.namesake:
         yield condition.namesake
     faults = _faults(snapshot)
@@ -175,7 +175,7 @@ def _warnings(
     if snapshot.recently_published and 0.0 < limits.max_latency_ms < latency_ms:
         yield f'latency is {latency_ms:.0f} ms, max_latency_ms is {limits.max_latency_ms:g}'
     if snapshot.recently_published and limits.max_age_ms and not condition.is_without_clock:
-        yield from _old(snapshot, limits.max_age_ms)
+        yield from _old(snapshot, limits.max_age_ms, latency_ms)
     if (share := _drop_share(snapshot)) > limits.max_drop_share:
         yield f'{share:.0%} of the frames dropped, max_drop_share is {limits.max_drop_share:g}'
     if condition.max_batch is not None:
@@ -194,18 +194,18 @@ def _warnings(
         )
 
 
-def _old(snapshot: Snapshot, limit_ms: float) -> Iterator[str]:
-    """Say of frames that their stamps are too far from the clock, or lacking."""
+def _old(snapshot: Snapshot, limit_ms: float, latency_ms: float) -> Iterator[str]:
+    """Say of frames that they are answered late, or that stamps are off the clock or lacking."""
     if 'age' not in snapshot.percentiles_ms:
         yield f'frames carry no stamp, max_age_ms is {limit_ms:g}; let the camera driver set it'
         return
     age_ms = snapshot.percentiles_ms['age'][0]
     if abs(age_ms) > limit_ms:
         age = f'{age_ms:.0f} ms old' if age_ms > 0.0 else f'stamped {-age_ms:.0f} ms ahead'
-        yield (
-            f'frames are {age} when answered, max_age_ms is {limit_ms:g}; check the clocks of '
-            'camera and node'
-        )
+        remedy = 'check the clocks of camera and node'
+        if latency_ms > limit_ms:
+            remedy = f'they take {latency_ms:.0f} ms in the node, lower short_side'
+        yield f'frames are {age} when answered, max_age_ms is {limit_ms:g}; {remedy}'
 
 
 def _slow(snapshot: Snapshot, limits: NodeConfig) -> str:

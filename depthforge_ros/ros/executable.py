@@ -16,10 +16,14 @@ import os
 import signal
 import sys
 import threading
+import time
 from typing import Any, NoReturn
 
 GRACE_S = 1.2
 """Time that a node gets to end in order."""
+AGAIN_S = 0.05
+"""Time that the main thread gets to notice a signal, before it is sent another one."""
+SIGNALS = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 
 
 class Leaving:
@@ -33,6 +37,8 @@ class Leaving:
     def __init__(self) -> None:
         self._is_bare = True
         self._is_ending = False
+        self.is_called = False
+        """Whether the main thread has noticed a signal."""
         self.undo = ExitStack()
         """Puts back what handled signals before, for a process that goes on."""
 
@@ -47,6 +53,7 @@ class Leaving:
     def __call__(self, number: int, frame: Any) -> None:
         """Handle a signal."""
         del number, frame
+        self.is_called = True
         if self._is_bare:
             os._exit(0)
         watchdog = threading.Timer(GRACE_S, os._exit, (0,))
@@ -60,28 +67,41 @@ class Leaving:
 def catch_signals() -> Leaving:
     """Let SIGINT, SIGTERM and SIGHUP end the process from now on, until the node runs at once."""
     leaving = Leaving()
-    # First, for SIGHUP becomes SIGTERM.
+    # First, for the other ones become SIGTERM.
     for number in (signal.SIGINT, signal.SIGTERM):
         leaving.undo.callback(signal.signal, number, signal.signal(number, leaving))
-    # ROS wakes its executor for the other two alone. Under nohup, SIGHUP is ignored and stays so.
+    caught, written = os.pipe()
+    os.set_blocking(written, False)
+    leaving.undo.callback(os.close, written)
+    leaving.undo.callback(
+        signal.set_wakeup_fd, signal.set_wakeup_fd(written, warn_on_full_buffer=False)
+    )
+    # Under nohup it is ignored and stays so.
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
-        caught, written = os.pipe()
-        os.set_blocking(written, False)
-        leaving.undo.callback(os.close, written)
-        leaving.undo.callback(
-            signal.set_wakeup_fd, signal.set_wakeup_fd(written, warn_on_full_buffer=False)
-        )
         before = signal.signal(signal.SIGHUP, lambda *_: None)
         leaving.undo.callback(signal.signal, signal.SIGHUP, before)
-        threading.Thread(target=_follow_hangup, args=(caught,), daemon=True).start()
+    threading.Thread(target=_follow, args=(caught, leaving), daemon=True).start()
     return leaving
 
 
-def _follow_hangup(caught: int) -> None:
-    """Turn SIGHUP into SIGTERM, by the numbers of what the interpreter caught."""
+def _follow(caught: int, leaving: Leaving) -> None:
+    """
+    Turn SIGHUP into SIGTERM, for which ROS wakes its executor, and see to it that it is noticed.
+
+    A signal that comes just before the main thread begins to wait for something does not interrupt
+    that, as the next one does. If it is in a library that none interrupts, the process ends as it
+    is after GRACE_S. `caught` gives the numbers of what the interpreter caught.
+    """
     while numbers := os.read(caught, 64):
-        if signal.SIGHUP in numbers:
+        if set(numbers).isdisjoint(SIGNALS):
+            continue
+        until_s = time.monotonic() + GRACE_S
+        time.sleep(0.0 if signal.SIGHUP in numbers else AGAIN_S)
+        while not leaving.is_called:
+            if time.monotonic() > until_s:
+                os._exit(0)
             os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(AGAIN_S)
     os.close(caught)
 
 
@@ -100,9 +120,9 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
         code = running.run(args, on_end=leaving.end)
     except KeyboardInterrupt:  # before `run` or after it
         pass
-    with suppress(OSError):  # whoever read them may be gone
-        sys.stdout.flush()
-        sys.stderr.flush()
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # none where it was closed at start
+        with suppress(OSError):  # whoever read it may be gone
+            stream.flush()
     os._exit(code)
 
 

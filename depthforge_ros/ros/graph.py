@@ -20,19 +20,6 @@ def why_silent(node: Any, topic: str, kind: Any) -> str:
     return '' if wanted in sent else f'{wanted} is wanted, it carries {", ".join(sorted(sent))}'
 
 
-def why_crowded(node: Any, topic: str, kind: Any) -> str:
-    """Say that several nodes may send a message type on a topic; empty where that is not so."""
-    wanted = type_name(kind)
-    ends = node.get_publishers_info_by_topic(topic)
-    senders = sorted({_full_name(one) for one in ends if one.topic_type == wanted})
-    if len(senders) < 2:
-        return ''
-    return (
-        f'{node.resolve_topic_name(topic)} has publishers of {len(senders)} nodes '
-        f'({", ".join(senders)}); what all send is taken for that of one: stop or remap the others'
-    )
-
-
 def why_not_alone(node: Any) -> str:
     """Say that another node has the name of this one; empty where none has."""
     names = node.get_node_names_and_namespaces()
@@ -47,8 +34,3 @@ def why_not_alone(node: Any) -> str:
 def type_name(kind: Any) -> str:
     """Return the name of a message class as the graph writes it."""
     return f'{kind.__module__.partition(".")[0]}/msg/{kind.__name__}'
-
-
-def _full_name(end: Any) -> str:
-    """Return the name of the node that an end belongs to, as the tools of ROS write it."""
-    return f'{end.node_namespace.rstrip("/")}/{end.node_name}'

@@ -241,7 +241,7 @@ class DepthforgeNode(LifecycleNode):
             domain=camera.monitor.figures(),
             mismatches=[*camera.mismatches, *self._unfit_readers()],
             why_silent=camera.why_silent,
-            why_crowded=camera.why_crowded,
+            crowds=camera.crowds,
             namesake=namesake,
             metric=camera.metric_status(),
             max_batch=rig.max_batch,

@@ -45,6 +45,8 @@ DURATIONS = ('deadline', 'liveliness_lease_duration')
 KINDS = ('history', 'reliability', 'durability', 'liveliness')
 MAX_DEPTH = 2**31 - 1
 NO_LIMIT_NS = 2**63 - 1
+NOT_YET_NAMED = '_NODE_NAME_UNKNOWN_'
+"""What the graph says of the node of an end that it has just heard of."""
 
 
 @dataclass(frozen=True)
@@ -169,6 +171,30 @@ def _checked(qos: Any) -> SetParametersResult:
     bad += [f'depth {qos.depth}'] if not 1 <= qos.depth <= MAX_DEPTH else []
     bad += [f'{name} unknown' for name in KINDS if getattr(qos, name).name == 'UNKNOWN']
     return SetParametersResult(successful=not bad, reason=', '.join(bad))
+
+
+def why_crowded(node: Any, topic: str, subscription: Any) -> str:
+    """
+    Say that several nodes send what a subscription takes; empty where that is not so.
+
+    The name is that before remapping: asking the graph remaps it.
+    """
+    wanted, own = type_name(subscription.msg_type), subscription.qos_profile
+    names = sorted(
+        {
+            f'{one.node_namespace.rstrip("/")}/{one.node_name}'
+            for one in node.get_publishers_info_by_topic(topic)
+            if one.topic_type == wanted
+            and one.node_name != NOT_YET_NAMED
+            and not _unfit(own, one.qos_profile, 'subscription')
+        }
+    )
+    if len(names) < 2:
+        return ''
+    return (
+        f'{node.resolve_topic_name(topic)} has publishers of {len(names)} nodes '
+        f'({", ".join(names)}); what all send is taken for that of one: stop or remap the others'
+    )
 
 
 def _end(end: Any, kind: Any, entity: str, find_others: Callable[[], Sequence[Any]]) -> End:

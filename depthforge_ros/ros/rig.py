@@ -88,7 +88,7 @@ class Rig:
         self.cameras: list[Camera] = []
         self._node = node
         self._pipeline = pipeline
-        self._configs: Mapping[str, NodeConfig]
+        self._configs: Mapping[str, NodeConfig] = {}
         self._at_network = config.output_resolution == 'network'
         self._worker: Worker[Camera, Frame] | None = None
         self._is_started = False
@@ -130,7 +130,11 @@ class Rig:
 
     def reconfigure(self, config: NodeConfig) -> None:
         """Take over what may change while frames come, of all cameras in one step."""
+        before = self._configs
         self._configs = {name: for_camera(self._node, config, name) for name in config.cameras}
+        for camera in self.cameras:
+            if before[camera.name].max_rate_hz != self.config_of(camera.name).max_rate_hz:
+                camera.statistics.pause()  # its rate so far is that of another limit
 
     def config_of(self, camera: str) -> NodeConfig:
         """Return the present configuration of a camera."""
