@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-import gc
 import importlib.util
 import os
 import random
@@ -124,7 +123,6 @@ class NodeProcess:
 def running_node(
     *arguments: str, program: Sequence[str] = ('-m', 'depthforge_ros.ros.executable')
 ) -> Iterator[NodeProcess]:
-    gc.collect()  # what refers to a node of another test keeps it in the graph
     node = NodeProcess(*arguments, program=program)
     try:
         yield node

@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 import dataclasses
-import gc
 import threading
 import time
 from typing import Any
@@ -138,7 +137,6 @@ def node_in_process(*, watched: bool = True, **values: Any) -> Iterator[Any]:
 
     If it is not watched, nobody reads its diagnostics, and only outputs have subscribers.
     """
-    gc.collect()  # what refers to a node of another test keeps it in the graph
     given = {'engine': 'null', 'diagnostics_period_s': 0.1} | RELIABLE | values
     context = Context()
     rclpy.init(args=[], context=context)

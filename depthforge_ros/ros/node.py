@@ -86,6 +86,7 @@ class DepthforgeNode(LifecycleNode):
         self._reporter.stop()
         self._free()
         self.destroy_node()
+        self._state_machine = None  # or else rclpy's keeps the node in the graph
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load and warm the engine, and create the publishers."""
