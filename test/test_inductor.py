@@ -146,9 +146,8 @@ def test_other_threads_go_on_while_a_program_runs(
     worker = threading.Thread(target=run_on)
     worker.start()
     turns = 0
-    while (
-        runs < 10 and worker.is_alive()
-    ):  # With the lock held, this one has a turn between two runs only.
+    # With the lock held, this one has a turn between two runs only.
+    while runs < 10 and worker.is_alive():
         is_over.wait(0.001)
         turns += 1
     is_over.set()

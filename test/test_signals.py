@@ -126,6 +126,17 @@ def in_time(ended_after_s: Callable[[], float]) -> bool:
     return any(ended_after_s() < WITHIN_S for _ in range(ATTEMPTS))
 
 
+def end_of(start_node: Any, program: str) -> tuple[float, set[str]]:
+    """Run a program until it strikes itself; returns the seconds from then on, and its memory."""
+    others = set(map(str, Path('/dev/shm').glob('fastrtps_*')))
+    with start_node('-p', 'engine:=null', program=('-c', program)) as process:
+        code, errors = process.end()
+        ended_s = time.monotonic()
+    assert (code, 'Traceback' in errors) == (0, False), errors
+    took_s = ended_s - float(re.findall(r'struck at (\S+)', errors)[-1])
+    return took_s, set(re.findall(SEGMENT, errors)) - others
+
+
 @pytest.mark.parametrize('after_s', MOMENTS_S)
 def test_signals_at_any_moment(start_node: Any, after_s: float) -> None:
     number = SIGNALS[MOMENTS_S.index(after_s) % 3]
@@ -152,15 +163,10 @@ def test_signals_at_the_seams(start_node: Any, change: str, name: str) -> None:
     program = PROGRAM.format(signal=name, change=CHANGES[change])
 
     def ended_after_s() -> float:
-        others = set(map(str, Path('/dev/shm').glob('fastrtps_*')))
-        with start_node('-p', 'engine:=null', program=('-c', program)) as process:
-            code, errors = process.end()
-            ended_s = time.monotonic()
-        assert (code, 'Traceback' in errors) == (0, False), errors
-        segments = set(re.findall(SEGMENT, errors)) - others
+        took_s, segments = end_of(start_node, program)
         assert bool(segments) == (change not in WITHOUT_MEMORY)
         assert not any(map(os.path.exists, segments))
-        return ended_s - float(re.findall(r'struck at (\S+)', errors)[-1])
+        return took_s
 
     assert in_time(ended_after_s)
 
@@ -172,14 +178,10 @@ def test_a_library_that_no_signal_interrupts_keeps_nobody_waiting(
     program = PROGRAM.format(signal=name, change='node.load_engine = load_in_a_library')
 
     def ended_after_s() -> float:
-        others = set(map(str, Path('/dev/shm').glob('fastrtps_*')))
-        with start_node('-p', 'engine:=null', program=('-c', program)) as process:
-            code, errors = process.end()
-            ended_s = time.monotonic()
-        assert (code, 'Traceback' in errors) == (0, False), errors
-        for left in set(re.findall(SEGMENT, errors)) - others:
+        took_s, segments = end_of(start_node, program)
+        for left in segments:
             Path(left).unlink(missing_ok=True)
-        return ended_s - float(re.findall(r'struck at (\S+)', errors)[-1])
+        return took_s
 
     assert in_time(ended_after_s)
 

@@ -123,8 +123,9 @@ def _judge(
     """Return the level and, in one line, all that is wrong, the worst first."""
     stall = _stall(condition, limits)
     if condition.active_for_s is None:
-        idle = condition.failure, condition.under_way, 'not active', condition.namesake
-        level, message = _idle(*idle)
+        level, message = _idle(
+            condition.failure, condition.under_way, 'not active', condition.namesake
+        )
         if stall and condition.under_way:
             return DiagnosticStatus.ERROR, f'{message}; {stall}'
         return level, message
@@ -203,7 +204,7 @@ def _old(snapshot: Snapshot, limit_ms: float, latency_ms: float) -> Iterator[str
     if abs(age_ms) > limit_ms:
         age = f'{age_ms:.0f} ms old' if age_ms > 0.0 else f'stamped {-age_ms:.0f} ms ahead'
         remedy = 'check the clocks of camera and node'
-        if latency_ms > limit_ms:
+        if latency_ms > limit_ms >= abs(age_ms - latency_ms):
             remedy = f'they take {latency_ms:.0f} ms in the node, lower short_side'
         yield f'frames are {age} when answered, max_age_ms is {limit_ms:g}; {remedy}'
 
