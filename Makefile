@@ -48,9 +48,12 @@ TENSORRT := .venv-tensorrt
 
 tensorrt-dry-run: $(TENSORRT)/.installed
 	PYTHONPATH=. $(TENSORRT)/bin/python benchmarks/tensorrt_dry_run.py
+	PYTHONPATH=. $(TENSORRT)/bin/python benchmarks/tensorrt_dry_run.py --precision bf16 --batches 1
 	PYTHONPATH=. $(TENSORRT)/bin/python benchmarks/tensorrt_dry_run.py --precision fp8 --batches 1
-	# Where modelopt is: it and colcon need different setuptools, so `make test` skips these.
-	PYTHONPATH=.:test $(TENSORRT)/bin/python -m pytest --noconftest test/test_fp8.py
+	# Where modelopt and TensorRT are: modelopt and colcon need different setuptools, so `make
+	# test` skips these.
+	PYTHONPATH=.:test $(TENSORRT)/bin/python -m pytest --noconftest \
+		test/test_fp8.py test/test_tensorrt.py
 
 $(TENSORRT)/.installed:
 	$(PYTHON) -m venv $(TENSORRT)

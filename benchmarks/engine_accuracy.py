@@ -24,8 +24,10 @@ from typing import Any
 from depthforge_ros.allocator import keep_freed_memory
 from depthforge_ros.engine import COMPILERS, Engine, load_engine
 from depthforge_ros.engine.artefact import ENGINES_VARIABLE, Request
-from depthforge_ros.engine.build import build, calibration_images
+from depthforge_ros.engine.build import build, calibration_images, exported
+from depthforge_ros.engine.compiled import CompiledEngine
 from depthforge_ros.engine.eager import EagerEngine
+from depthforge_ros.engine.tensorrt import build_unloaded, prepare
 from depthforge_ros.engine.torch_engine import load
 from depthforge_ros.errors import UserError
 from depthforge_ros.evaluation.datasets import Dataset, DatasetChoice, open_dataset
@@ -41,6 +43,8 @@ WINDOWS = 'windows'
 """Of the height of the network input, overlapping by a third; eager."""
 FP8 = 'fp8'
 """What TensorRT would round, rounded on the CPU; needs nvidia-modelopt."""
+TENSORRT = ('tensorrt:fp16', 'tensorrt:bf16', 'tensorrt:fp8')
+"""Its network, run by PyTorch, see `tensorrt_network`: where `make tensorrt-dry-run` installs."""
 
 
 def main() -> int:
@@ -79,9 +83,13 @@ def _open(model: str, name: str, dataset: Dataset) -> Engine:
         to_fp8(loaded.answering.network, calibration_images(loaded, request))
         return EagerEngine(loaded)
     engine, _, precision = name.partition(':')
+    request = Request(geometry.height, geometry.width, precision=precision or 'fp32')
+    if name in TENSORRT:
+        prepare()
+        _, run = build_unloaded(exported(loaded, request), request)
+        return CompiledEngine(engine, loaded, run, request)
     if engine in COMPILERS:
-        size = geometry.height, geometry.width
-        build(COMPILERS[engine], loaded, Request(*size, precision=precision or 'fp32'))
+        build(COMPILERS[engine], loaded, request)
     return load_engine(model, engine=engine, device='cpu')
 
 
@@ -104,8 +112,8 @@ def _arguments() -> argparse.Namespace:
         description=__doc__.partition('\n\n')[0],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    choices = ['eager', 'bf16', 'int8', 'openvino', 'openvino:bf16', 'inductor', WINDOWS, FP8]
-    parser.add_argument('--engines', nargs='+', choices=choices, default=choices[:-1],
+    usual = ['eager', 'bf16', 'int8', 'openvino', 'openvino:bf16', 'inductor', WINDOWS]
+    parser.add_argument('--engines', nargs='+', choices=[*usual, FP8, *TENSORRT], default=usual,
                         help='the first is what prices are measured from')  # fmt: skip
     parser.add_argument('--model', default='depthforge_tiny', help='name of a model')
     parser.add_argument('--every', type=int, default=1, help='takes each n-th image')

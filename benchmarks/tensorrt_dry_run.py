@@ -1,7 +1,7 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
 """
-How much of every named model Torch-TensorRT converts, without a GPU; `make tensorrt-dry-run`.
+What Torch-TensorRT makes of every named model, without a GPU; `make tensorrt-dry-run`.
 
 Each row is a run of `depthforge compile --engine tensorrt --dry-run`.
 """
@@ -33,7 +33,10 @@ def main() -> int:
             rows = sorted([*(one for one in rows if _order(one) != _order(row)), row], key=_order)
             # After every row: the large models take minutes.
             args.json.write_text(json.dumps(rows, indent=1) + '\n')
-    is_whole = all(row['converted'] == row['operators'] and row['engines'] == 1 for row in rows)
+    is_whole = all(
+        row['converted'] == row['operators'] and row['engines'] == 1 and row.get('engine_bytes')
+        for row in rows
+    )
     print('all whole' if is_whole else 'NOT all whole')
     return int(not is_whole)
 

@@ -19,6 +19,7 @@ from depthforge_ros.cli.common import add_json_argument, DEFAULT_MODEL, write_js
 from depthforge_ros.errors import UserError
 
 if TYPE_CHECKING:
+    from depthforge_ros.engine.agreement import Agreement
     from depthforge_ros.engine.artefact import Request
 
 HELP = 'build an engine ahead of time, prove it against eager and store it for this machine'
@@ -51,7 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--dry-run',
         action='store_true',
-        help='with tensorrt: only count what it would convert; needs no GPU, nor trained weights',
+        help='with tensorrt: do what needs no GPU, nor trained weights: count what it converts, '
+        'build with its RTX flavour and compare with eager, and store nothing',
     )
     add_json_argument(parser)
 
@@ -95,36 +97,44 @@ def _build(args: argparse.Namespace, request: Request) -> dict[str, Any]:
         'build_s': seconds,
         'ms': artefact.ms,
         'other_ms': artefact.other_ms,
-        'mask_agreement': agreement.mask,
-        'depth_error': agreement.depth,
-        'max_abs_error': agreement.max_abs_error,
+        **_of_agreement(agreement),
     }
 
 
 def _dry_run(args: argparse.Namespace, request: Request) -> dict[str, Any]:
-    from depthforge_ros.engine.build import exported
-    from depthforge_ros.engine.precision import precision
-    from depthforge_ros.engine.tensorrt import dry_run, prepare
+    from depthforge_ros.engine.rehearsal import rehearse
     from depthforge_ros.engine.torch_engine import load_or_outline
 
     if args.engine != 'tensorrt':
         raise UserError(f'--dry-run is for --engine tensorrt, not {args.engine}; leave it out')
-    precision(request.precision)
-    prepare()
-    coverage = dry_run(exported(load_or_outline(args.model), request), request)
+    found = rehearse(load_or_outline(args.model), request)
+    coverage, agreement = found.coverage, found.agreement
     print(
         f'{args.model} {request}: {coverage.converted} of {coverage.operators} operators '
         f'converted, {coverage.engines} engine(s)'
     )
     for name, count in coverage.left_out.items():
         print(f'  left out: {name}, {count} times')
-    return {
+    figures = {
         'model': args.model,
         'height': request.height,
         'width': request.width,
         'batch': args.batch,
         'precision': request.precision,
         **asdict(coverage),
+        'engine_bytes': found.engine_bytes,
+    }
+    if agreement is not None:
+        print(f'  built; its network run on the CPU: {agreement}')
+        figures.update(_of_agreement(agreement))
+    return figures
+
+
+def _of_agreement(agreement: Agreement) -> dict[str, float]:
+    return {
+        'mask_agreement': agreement.mask,
+        'depth_error': agreement.depth,
+        'max_abs_error': agreement.max_abs_error,
     }
 
 

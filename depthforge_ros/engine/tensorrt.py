@@ -4,18 +4,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 import importlib
 from importlib import metadata
 from pathlib import Path
+import tempfile
 from typing import Any
 
 from depthforge_ros.engine.artefact import Request
 from depthforge_ros.engine.precision import gpu_units, PRECISIONS
+from depthforge_ros.engine.tensorrt_network import run_network
 from depthforge_ros.engine.torch_engine import Run
 from depthforge_ros.errors import one_line, UserError
+from depthforge_ros.model.answer import Answer
 import torch
+from torch import Tensor
 from torch.export import ExportedProgram
 
 DISTRIBUTIONS = (
@@ -25,6 +29,9 @@ DISTRIBUTIONS = (
     'tensorrt-rtx-cu13',
     'nvidia-modelopt',
 )
+INPUT = 'image_bhw3'
+OUTPUTS = [f'output{index}' for index in range(len(Answer._fields))]
+"""What Torch-TensorRT calls them."""
 
 
 @dataclass(frozen=True)
@@ -58,35 +65,92 @@ class TensorRt:
         }
 
     def compile(self, program: ExportedProgram, request: Request, path: Path) -> None:
-        """Build one engine of the whole network; a rest that is not converted is an error."""
-        torch_tensorrt = _torch_tensorrt()
-        shape = _input(torch_tensorrt, request)
-        try:
-            compiled = torch_tensorrt.dynamo.compile(
-                program,
-                arg_inputs=[shape],
-                min_block_size=1,
-                require_full_compilation=True,
-                # Its own place is in /tmp, which others can write.
-                timing_cache_path=str(path.parent / 'timing_cache.bin'),
-            )
-            torch_tensorrt.save(compiled, str(path), arg_inputs=[shape])
-        except Exception as error:  # every converter has its own
-            reason = str(error).strip().splitlines() or [type(error).__name__]
-            raise UserError(
-                f'TensorRT cannot build this engine ({reason[0]}); see its own log above, or use '
-                '--engine inductor'
-            ) from error
+        """Build one engine of the whole network; an operator that it lacks is an error."""
+        path.write_bytes(_built(program, request, path.parent))
 
     def load(self, path: Path, request: Request, device: torch.device) -> Run:
-        """Load the program; importing Torch-TensorRT registers what runs its engine."""
-        del request
+        """Load the engine onto the GPU that is current."""
+        del request, device
         _torch_tensorrt()
-        run: Run = torch.export.load(path).module().to(device)
+        runtime = importlib.import_module('torch_tensorrt.runtime')
+        settings = importlib.import_module('torch_tensorrt.dynamo').CompilationSettings()
+        run: Run = runtime.TorchTensorRTModule(
+            path.read_bytes(), [INPUT], OUTPUTS, name='depthforge', settings=settings
+        )
         return run
 
 
-def dry_run(program: ExportedProgram, request: Request) -> Coverage:
+def _built(program: ExportedProgram, request: Request, folder: Path) -> bytes:
+    torch_tensorrt = _torch_tensorrt()
+    try:
+        engine: bytes = torch_tensorrt.dynamo.convert_exported_program_to_serialized_trt_engine(
+            program,
+            arg_inputs=[_input(torch_tensorrt, request)],
+            # Its own place is in /tmp, which others can write.
+            timing_cache_path=str(folder / 'timing_cache.bin'),
+        )
+    except Exception as error:  # every converter has its own
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise UserError(
+            f'TensorRT cannot build this engine ({reason[0]}); see its own log above, or use '
+            '--engine inductor'
+        ) from error
+    return engine
+
+
+def build_unloaded(program: ExportedProgram, request: Request) -> tuple[bytes, Run]:
+    """
+    Build an engine as `compile` does, and give what answers by its network on the CPU.
+
+    For TensorRT's RTX flavour, whose builder needs no GPU: only to load its engine would. How the
+    network is run, see `tensorrt_network`. UserError as `compile`.
+    """
+    module: Any = importlib.import_module('torch_tensorrt.dynamo.conversion._TRTInterpreter')
+    built: list[Any] = []
+
+    def build(interpreter: Any) -> Any:
+        interpreter._construct_trt_network_def()
+        names = interpreter._input_names, interpreter._output_names
+        if names != ([INPUT], OUTPUTS):
+            raise RuntimeError(f'inputs and outputs are {names}, not {INPUT} and {OUTPUTS}')
+        options = interpreter._populate_trt_builder_config()
+        plan = interpreter.builder.build_serialized_network(interpreter.ctx.net, options)
+        if plan is None:
+            raise RuntimeError('the builder refuses the network')
+        built.append(interpreter)
+        return module.TRTInterpreterResult(_Unloaded(bytes(plan)), *names, False, False)
+
+    original, module.TRTInterpreter.run = module.TRTInterpreter.run, build
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            engine = _built(program, request, Path(folder))
+    finally:
+        module.TRTInterpreter.run = original
+    # It owns the network, and the weights to which that only points.
+    owner = built[0]
+
+    def run(images: Tensor) -> Sequence[Tensor]:
+        return run_network(owner.ctx.net, module.trt, owner.ctx.weight_refit_map, images)
+
+    return engine, run
+
+
+@dataclass(frozen=True)
+class _Unloaded:
+    """Stands for an engine of which only the bytes are asked for."""
+
+    engine: bytes
+
+    def serialize(self) -> bytes:
+        return self.engine
+
+
+def has_rtx() -> bool:
+    """Whether TensorRT's RTX flavour is what is installed."""
+    return 'torch-tensorrt-rtx' in _installed()
+
+
+def count(program: ExportedProgram, request: Request) -> Coverage:
     """Lower and partition as `compile` does, and build nothing; needs no GPU, but `prepare`."""
     torch_tensorrt = _torch_tensorrt()
     compiler: Any = importlib.import_module('torch_tensorrt.dynamo._compiler')
@@ -144,7 +208,7 @@ def _installed() -> dict[str, str]:
 
 def prepare() -> None:
     """
-    Import Torch-TensorRT for `dry_run`, which then asks no GPU.
+    Import Torch-TensorRT for `count` and `build_unloaded`, which then ask no GPU.
 
     Without one, stand-ins answer what it asks of `torch.cuda` before it partitions a graph.
     """

@@ -15,6 +15,26 @@ def _conv3(inputs: int, outputs: int, *, bias: bool = True) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias)
 
 
+class Upscaling(nn.Module):
+    """
+    A transposed convolution that strides by its kernel's size, with its parameters.
+
+    Computed as a product and a shuffle: TensorRT has no transposed convolutions in bfloat16.
+    """
+
+    def __init__(self, channels: int, factor: int) -> None:
+        super().__init__()
+        self.factor = factor
+        like = nn.ConvTranspose2d(channels, channels, factor, stride=factor)
+        assert like.bias is not None
+        self.weight, self.bias = like.weight, like.bias
+
+    def forward(self, x_BChw: Tensor) -> Tensor:
+        weight = self.weight.flatten(1).mT[..., None, None]
+        bias = self.bias.repeat_interleave(self.factor**2)
+        return functional.pixel_shuffle(functional.conv2d(x_BChw, weight, bias), self.factor)
+
+
 class ResidualConvUnit(nn.Module):
     """Pre-activated residual unit."""
 
@@ -71,8 +91,8 @@ class DptHead(nn.Module):
         self.projects = nn.ModuleList(nn.Conv2d(width, count, 1) for count in channels)
         self.resize_layers = nn.ModuleList(
             (
-                nn.ConvTranspose2d(channels[0], channels[0], 4, stride=4),
-                nn.ConvTranspose2d(channels[1], channels[1], 2, stride=2),
+                Upscaling(channels[0], 4),
+                Upscaling(channels[1], 2),
                 nn.Identity(),
                 nn.Conv2d(channels[3], channels[3], 3, stride=2, padding=1),
             )
