@@ -173,8 +173,8 @@ def _of_tiny() -> Iterator[Attempt]:
         lambda: folded.decode(frame),
     )
     yield Attempt(
-        'streams of their own encoders in two threads, not in lockstep',
-        lambda: _in_lockstep(folded, frame),
+        'streams of their own encoders in two threads, not in one',
+        lambda: _in_one_thread(folded, frame),
         lambda: folded.decode(frame),
     )
     int8 = quantize(copy.deepcopy(folded))
@@ -219,7 +219,7 @@ def _lockstep() -> Attempt:
     )
 
 
-def _in_lockstep(network: DepthForge, frame: Tensor) -> None:
+def _in_one_thread(network: DepthForge, frame: Tensor) -> None:
     image = network.normalize(frame)
     depth_taps, visual_taps = network.streams(image)
     network.segment(visual_taps, every_layer=False).class_scores()

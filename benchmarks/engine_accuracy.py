@@ -63,7 +63,8 @@ def main() -> int:
                 figures = evaluate_images(Pipeline(_open(args.model, name, dataset)), dataset)
                 row = {key: figures[key] for key in ('miou', 'pixel_accuracy', 'ece', 'images')}
                 price = (rows[0]['miou'] if rows else row['miou']) - row['miou']
-                rows.append({'model': args.model, 'engine': name, **row, 'price': round(price, 2)})
+                row |= {'price': round(price, 2), 'command': ' '.join(sys.argv)}
+                rows.append({'model': args.model, 'engine': name, **row})
                 print(rows[-1], flush=True)
                 _write(args, rows)
     except UserError as error:

@@ -24,7 +24,7 @@ import tempfile
 import time
 from typing import Any
 
-from depthforge_ros.engine import COMPILERS
+from depthforge_ros.engine import COMPILERS, unload
 from depthforge_ros.engine.agreement import compare
 from depthforge_ros.engine.artefact import Request
 from depthforge_ros.engine.build import exported
@@ -97,11 +97,14 @@ def measure(
     for name in args.engines:
         row: dict[str, Any] = {'model': model, 'size': size, 'batch': batch, 'engine': name}
         engine = images = None
+        unload()
         gc.collect()
         torch.cuda.empty_cache()
         free_before = torch.cuda.mem_get_info()[0]
         try:
             engine = opened(name, original, request)
+            # Export leaves cycles, which hold the network that was compiled.
+            gc.collect()
             torch.cuda.empty_cache()
             wall_ms = [_wall_ms(engine, frames) for _ in range(WARM_UPS + args.frames)]
             images = torch.from_numpy(frames).to('cuda')

@@ -34,7 +34,10 @@ def main() -> int:
             # After every row: the large models take minutes.
             args.json.write_text(json.dumps(rows, indent=1) + '\n')
     is_whole = all(
-        row['converted'] == row['operators'] and row['engines'] == 1 and row.get('engine_bytes')
+        row['converted'] == row['operators']
+        and row['engines'] == 1
+        and row.get('engine_bytes')
+        and not row.get('refusal')
         for row in rows
     )
     print('all whole' if is_whole else 'NOT all whole')
@@ -51,7 +54,9 @@ def dry_run(model: str, batch: str, precision: str) -> dict[str, Any]:
         command += ['--height', str(HEIGHT // patch * patch)]
         command += ['--width', str(WIDTH // patch * patch)]
         command += ['--precision', precision, '--json', str(figures)]
-        subprocess.run(command, check=True)
+        code = subprocess.run(command).returncode
+        if not figures.exists():
+            raise SystemExit(code)
         row: dict[str, Any] = json.loads(figures.read_text())
     return row
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 import contextlib
 from importlib import metadata
+from importlib.util import find_spec
 import json
 from pathlib import Path
 import shutil
@@ -15,7 +16,8 @@ import subprocess
 import sys
 
 from depthforge_ros.cli.main import main
-from depthforge_ros.engine import load_engine
+from depthforge_ros.engine import load_engine, rehearsal
+from depthforge_ros.engine.agreement import Agreement, NEAR
 from depthforge_ros.engine.artefact import (
     engines_directory,
     ENGINES_VARIABLE,
@@ -25,6 +27,9 @@ from depthforge_ros.engine.artefact import (
 from depthforge_ros.engine.inductor import Inductor
 from depthforge_ros.engine.openvino import OpenVino
 from depthforge_ros.engine.precision import has_bf16_units
+from depthforge_ros.engine.rehearsal import Built, Rehearsal
+from depthforge_ros.engine.tensorrt import Coverage
+from depthforge_ros.engine.torch_engine import load_or_outline
 from depthforge_ros.errors import UserError
 from engine_support import FRAMES, rewritten
 from networks import mini_checkpoint
@@ -94,6 +99,54 @@ def test_a_ctrl_c_that_a_compiler_swallows_ends_the_build_all_the_same(
     words = ['--engine', 'inductor', '--height', '56', '--width', '98', '--device', 'cpu']
     assert main(['compile', '--model', model, *words]) == 130
     assert not list(engines_directory().iterdir())
+
+
+def test_a_ctrl_c_of_which_a_compiler_makes_an_error_is_a_ctrl_c(
+    model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wrap(*_: object) -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt as error:
+            raise ValueError('conversion failed') from error
+
+    monkeypatch.setattr(Inductor, 'compile', wrap)
+    words = ['--engine', 'inductor', '--height', '56', '--width', '98', '--device', 'cpu']
+    assert main(['compile', '--model', model, *words]) == 130
+
+
+def test_a_dry_run_whose_engine_would_be_refused_fails(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    far = Agreement(NEAR, mask=0.9, depth=0.0, max_abs_error=0.0)
+    found = Rehearsal(Coverage(7, 7, 1, {}), Built(1000, far, 0.1))
+    monkeypatch.setattr(rehearsal, 'rehearse', lambda *_, **__: found)
+    figures = tmp_path / 'figures.json'
+    words = ['--engine', 'tensorrt', '--height', '56', '--width', '98', '--json', str(figures)]
+    assert main(['compile', '--dry-run', '--model', model, *words]) == 2
+    assert 'would not be stored: 90.00 %' in capsys.readouterr().err
+    assert json.loads(figures.read_text())['mask_agreement'] == 0.9
+    # Of random weights, masks are near ties.
+    monkeypatch.setenv('DEPTHFORGE_WEIGHTS', str(tmp_path))
+    words[-1] = str(tmp_path / 'others.json')
+    assert main(['compile', '--dry-run', '--model', 'depthforge_base', *words]) == 0
+    assert 'random weights' in capsys.readouterr().out
+
+
+def test_damaged_weights_are_not_taken_for_absent_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv('DEPTHFORGE_WEIGHTS', str(tmp_path))
+    (tmp_path / 'depthforge_base.safetensors').write_bytes(bytes(1000))
+    with pytest.raises(UserError, match='depthforge_base'):
+        load_or_outline('depthforge_base')
+
+
+@pytest.mark.skipif(find_spec('torch_tensorrt') is not None, reason='it is here')
+def test_a_dry_run_says_what_it_lacks(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ['--engine', 'tensorrt', '--height', '56', '--width', '98']
+    assert main(['compile', '--dry-run', '--model', model, *words]) == 2
+    assert 'make tensorrt-dry-run' in capsys.readouterr().err
 
 
 FULL = """

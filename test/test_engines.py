@@ -224,6 +224,17 @@ def test_an_older_engine_that_fits_is_taken_past_a_newer_that_does_not(compiled:
     assert reopen(compiled).request == SIZE
 
 
+def test_an_engine_for_single_frames_goes_before_a_newer_one_for_more(compiled: str) -> None:
+    more = Request(56, 98, min_batch=2, max_batch=3)
+    build(Interpreted(), load(compiled, device='cpu'), more)
+    assert len(stored(compiled, 'interpreted')) == 2
+    assert reopen(compiled).request == SIZE
+    for path in stored(compiled, 'interpreted'):
+        if 'b1-3' in path.name:
+            path.unlink()
+    assert reopen(compiled).request == more
+
+
 @pytest.fixture
 def interpreted_for_auto(monkeypatch: pytest.MonkeyPatch) -> Interpreted:
     """Let `auto` look for what our compiler made."""

@@ -5,17 +5,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+import importlib
 from importlib.util import find_spec
 import json
 from pathlib import Path
+import signal
 from typing import Any
 
 from depthforge_ros.cli.main import main
-from depthforge_ros.engine import rehearsal
+from depthforge_ros.engine import rehearsal, tensorrt_watch
 from depthforge_ros.engine.artefact import Request
 from depthforge_ros.engine.build import exported
 from depthforge_ros.engine.rehearsal import rehearse
+from depthforge_ros.engine.tensorrt import build_unloaded, prepare, TensorRt
 from depthforge_ros.engine.torch_engine import load, Loaded
+from depthforge_ros.errors import UserError
 from depthforge_ros.model.dpt import Upscaling
 from networks import MINI, mini_checkpoint, variant
 import pytest
@@ -75,6 +79,7 @@ def test_its_engine_is_built_and_its_network_answers_as_eager(
     # Random weights: many pixels are near a tie of two classes.
     assert row['mask_agreement'] > (0.9999 if precision == 'fp32' else 0.97)
     assert row['depth_error'] < (1e-5 if precision == 'fp32' else 0.02)
+    assert row['feature_error'] < (1e-5 if precision == 'fp32' else 0.02)
 
 
 @with_tensorrt
@@ -88,6 +93,81 @@ def test_another_network_does_not_answer_as_eager(
 
     monkeypatch.setattr(rehearsal, 'exported', shifted)
     found = rehearse(load(str(mini), device='cpu'), Request(56, 98))
-    assert found.agreement is not None
-    assert found.agreement.mask > 0.9999
-    assert found.agreement.depth > 1e-4  # as eager it would be below 1e-5
+    assert found.built is not None
+    assert found.built.agreement.mask > 0.9999
+    assert found.built.agreement.depth > 1e-4  # as eager it would be below 1e-5
+
+
+@with_tensorrt
+def test_another_attention_is_not_taken_for_ours(
+    mini: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare()
+    attention = importlib.import_module('torch_tensorrt.dynamo.conversion.impl.attention')
+    convert = attention.scaled_dot_product_attention
+
+    def causal(*args: Any, attn_mask: Any = None, is_causal: bool = False, **rest: Any) -> Any:
+        return convert(*args, attn_mask=attn_mask, is_causal=attn_mask is None, **rest)
+
+    monkeypatch.setattr(attention, 'scaled_dot_product_attention', causal)
+    with pytest.raises(NotImplementedError, match='Attention'):
+        rehearse(load(str(mini), device='cpu'), Request(56, 98))
+
+
+class Bessel(nn.Module):
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return torch.special.bessel_j0(image.float())
+
+
+@with_tensorrt
+def test_an_operator_that_it_lacks_is_named() -> None:
+    prepare()
+    image = torch.zeros(1, 56, 98, 3, dtype=torch.uint8)
+    program = torch.export.export(Bessel(), (image,))
+    with pytest.raises(UserError, match='special_bessel_j0'):
+        build_unloaded(program, Request(56, 98))
+
+
+@with_tensorrt
+def test_a_signal_ends_the_build_and_is_handled(
+    mini: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare()
+    program = exported(load(str(mini), device='cpu'), Request(56, 98))
+    monitor = tensorrt_watch._monitor
+
+    def struck(*args: Any) -> Any:
+        signal.raise_signal(signal.SIGINT)
+        return monitor(*args)
+
+    monkeypatch.setattr(tensorrt_watch, '_monitor', struck)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        build_unloaded(program, Request(56, 98))
+    assert 'refuses the network' in str(caught.value.__context__)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+@with_tensorrt
+def test_a_loaded_engine_has_its_inputs_and_outputs_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare()
+    module = importlib.import_module('torch_tensorrt.runtime').TorchTensorRTModule
+    seen = {}
+
+    def setup(self: Any) -> None:
+        seen.update(engine=self.serialized_engine, target=self.target_device)
+        seen.update(inputs=self.input_binding_names, outputs=self.output_binding_names)
+
+    monkeypatch.setattr(module, 'setup_engine', setup)
+    path = tmp_path / 'program.pt2'
+    path.write_bytes(b'engine')
+    run: Any = TensorRt().load(path, Request(56, 98), torch.device('cuda', 0))
+    assert seen == {
+        'engine': b'engine',
+        'target': torch.device('cuda', 0),
+        'inputs': ['image_bhw3'],
+        'outputs': ['output0', 'output1', 'output2', 'output3', 'output4'],
+    }
+    assert run.serialized_engine is None

@@ -63,6 +63,8 @@ def run(args: argparse.Namespace) -> int:
     request = _request(args)
     figures = _dry_run(args, request) if args.dry_run else _build(args, request)
     write_json(args.json, figures)
+    if refusal := figures.get('refusal'):
+        raise UserError(refusal)
     return 0
 
 
@@ -103,30 +105,43 @@ def _build(args: argparse.Namespace, request: Request) -> dict[str, Any]:
 
 def _dry_run(args: argparse.Namespace, request: Request) -> dict[str, Any]:
     from depthforge_ros.engine.rehearsal import rehearse
-    from depthforge_ros.engine.torch_engine import load_or_outline
+    from depthforge_ros.engine.torch_engine import load_or_outline, RANDOM
 
     if args.engine != 'tensorrt':
         raise UserError(f'--dry-run is for --engine tensorrt, not {args.engine}; leave it out')
-    found = rehearse(load_or_outline(args.model), request)
-    coverage, agreement = found.coverage, found.agreement
+    loaded = load_or_outline(args.model)
+    with _cancellable() as report:
+        found = rehearse(loaded, request, report=report)
+    coverage, built = found.coverage, found.built
+    is_random = loaded.fingerprint == RANDOM
     print(
         f'{args.model} {request}: {coverage.converted} of {coverage.operators} operators '
         f'converted, {coverage.engines} engine(s)'
+        + (', of random weights, for its own are not here' if is_random else '')
     )
     for name, count in coverage.left_out.items():
         print(f'  left out: {name}, {count} times')
     figures = {
         'model': args.model,
+        'weights': loaded.fingerprint,
         'height': request.height,
         'width': request.width,
         'batch': args.batch,
         'precision': request.precision,
         **asdict(coverage),
-        'engine_bytes': found.engine_bytes,
     }
-    if agreement is not None:
-        print(f'  built; its network run on the CPU: {agreement}')
-        figures.update(_of_agreement(agreement))
+    if coverage.left_out:
+        figures['refusal'] = 'TensorRT cannot convert the whole network; use --engine inductor'
+    if built is not None:
+        print(f'  built; its network run on the CPU: {built.agreement}')
+        figures.update(
+            engine_bytes=built.engine_bytes,
+            is_near=built.agreement.is_near,
+            **_of_agreement(built.agreement),
+            feature_error=built.feature_error,
+        )
+        if not built.agreement.is_near and not is_random:
+            figures['refusal'] = f'the engine would not be stored: {built.agreement}'
     return figures
 
 
@@ -157,6 +172,10 @@ def _cancellable() -> Iterator[Callable[[str], None]]:
     before = signal.signal(signal.SIGINT, cancel) if is_main else None
     try:
         yield report
+    except Exception:
+        if is_cancelled:  # and a compiler made an error of its own of that
+            raise KeyboardInterrupt from None
+        raise
     finally:
         if is_main:
             signal.signal(signal.SIGINT, before)

@@ -87,9 +87,13 @@ def open_newest(compiler: Compiler, loaded: Loaded, short_side: int | None) -> C
     """
     Open the newest stored engine that fits, of a short side in pixels where one is asked.
 
-    Raises UserError that says why the newest does not fit, or that there is none.
+    One that takes single frames goes before one that takes only more at once. Raises UserError
+    that says why the newest does not fit, or that there is none.
     """
-    found, refused = fitting(compiler, loaded, short_side)
+    found, _ = fitting(compiler, loaded, short_side, _demand_single_frames)
+    refused: list[UserError] = []
+    if found is None:
+        found, refused = fitting(compiler, loaded, short_side)
     if found is None and refused:
         raise refused[0]
     if found is None:
@@ -154,6 +158,11 @@ def fitting(
         else:
             return found, refused
     return None, refused
+
+
+def _demand_single_frames(found: Artefact) -> None:
+    if found.request.min_batch > 1:
+        raise UserError(f'{found.program.name} takes no single frames')
 
 
 def fingerprint(compiler: Compiler, loaded: Loaded, request: Request) -> dict[str, str]:

@@ -38,7 +38,8 @@ def demand_precision(name: str, device: torch.device) -> None:
         if wanted == torch.bfloat16 and has_bf16_units(device):
             return
         units = ' without bf16 units, which this one is' if wanted == torch.bfloat16 else ''
-        raise UserError(f'precision {name} is not for CPUs{units}; use fp32')
+        others = 'fp32 or bf16' if has_bf16_units(device) else 'fp32'
+        raise UserError(f'precision {name} is not for CPUs{units}; use {others}')
     if torch.cuda.get_device_capability(device) < CAPABILITIES.get(name, (0, 0)):
         raise UserError(
             f'{torch.cuda.get_device_name(device)} has no {name} units; use fp16 or engine eager'

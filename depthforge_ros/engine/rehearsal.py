@@ -4,16 +4,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from depthforge_ros.engine.agreement import Agreement, compare
 from depthforge_ros.engine.artefact import Request
+from depthforge_ros.engine.base import joined, NetworkOutput
 from depthforge_ros.engine.build import exported
 from depthforge_ros.engine.compiled import answered, proving_frames
 from depthforge_ros.engine.precision import precision
 from depthforge_ros.engine.tensorrt import build_unloaded, count, Coverage, has_rtx, prepare
-from depthforge_ros.engine.torch_engine import Loaded, to_output
+from depthforge_ros.engine.torch_engine import Loaded, Run, to_output
 import numpy as np
+import numpy.typing as npt
 
 
 @dataclass(frozen=True)
@@ -21,13 +24,25 @@ class Rehearsal:
     """What is known of an engine without a GPU."""
 
     coverage: Coverage
-    engine_bytes: int | None
-    """Size of the engine that was built; None where TensorRT builds none without a GPU."""
-    agreement: Agreement | None
-    """Of its network, run by PyTorch, with eager; None likewise."""
+    built: Built | None
+    """None where TensorRT builds nothing without a GPU."""
 
 
-def rehearse(loaded: Loaded, request: Request) -> Rehearsal:
+@dataclass(frozen=True)
+class Built:
+    """An engine that was built, and not kept."""
+
+    engine_bytes: int
+    agreement: Agreement
+    """Of the network that it was built from, run by PyTorch, with eager."""
+    feature_error: float
+    """Norm of the difference of the features over their norm: also of use with random weights,
+    whose masks are near ties."""
+
+
+def rehearse(
+    loaded: Loaded, request: Request, *, report: Callable[[str], None] = lambda line: None
+) -> Rehearsal:
     """
     Do all of `build` that needs no GPU. Uses the weights of `loaded` up.
 
@@ -36,16 +51,36 @@ def rehearse(loaded: Loaded, request: Request) -> Rehearsal:
     """
     precision(request.precision)
     prepare()
-    frames = proving_frames(loaded, request)
-    if request.max_batch > request.min_batch:
-        # Another frame beside the first: frames of one batch must not mix.
-        frames = np.concatenate((frames, frames[:1, :, ::-1]))
-    reference = answered(loaded.answering, frames, loaded) if has_rtx() else ()
+    batches = _batches(loaded, request) if has_rtx() else []
+    references = [_answer(loaded.answering, frames, loaded) for frames in batches]
+    report('exporting')
     program = exported(loaded, request)
     coverage = count(program, request)
-    if not reference:
-        return Rehearsal(coverage, None, None)
+    if not batches:
+        return Rehearsal(coverage, None)
+    report('compiling with tensorrt')
     engine, run = build_unloaded(program, request)
-    answer, space = answered(run, frames, loaded), loaded.label_space
-    agreement = compare(to_output(answer, space), to_output(reference, space), request.precision)
-    return Rehearsal(coverage, len(engine), agreement)
+    report('running its network on the CPU and comparing with eager')
+    answer = joined([_answer(run, frames, loaded) for frames in batches])
+    reference = joined(references)
+    agreement = compare(answer, reference, request.precision)
+    return Rehearsal(coverage, Built(len(engine), agreement, _feature_error(answer, reference)))
+
+
+def _batches(loaded: Loaded, request: Request) -> list[npt.NDArray[np.uint8]]:
+    """Make the least batch and, of a range, one more frame: they must not mix."""
+    frames = proving_frames(loaded, request)
+    if request.max_batch == request.min_batch:
+        return [frames]
+    return [frames, np.concatenate((frames, frames[:1, :, ::-1]))]
+
+
+def _answer(run: Run, frames: npt.NDArray[np.uint8], loaded: Loaded) -> NetworkOutput:
+    return to_output(answered(run, frames, loaded), loaded.label_space)
+
+
+def _feature_error(answer: NetworkOutput, reference: NetworkOutput) -> float:
+    assert answer.features is not None
+    assert reference.features is not None
+    difference = answer.features - reference.features
+    return float(np.linalg.norm(difference) / np.linalg.norm(reference.features))

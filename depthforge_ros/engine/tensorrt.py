@@ -15,6 +15,7 @@ from typing import Any
 from depthforge_ros.engine.artefact import Request
 from depthforge_ros.engine.precision import gpu_units, PRECISIONS
 from depthforge_ros.engine.tensorrt_network import run_network
+from depthforge_ros.engine.tensorrt_watch import watched
 from depthforge_ros.engine.torch_engine import Run
 from depthforge_ros.errors import one_line, UserError
 from depthforge_ros.model.answer import Answer
@@ -66,7 +67,23 @@ class TensorRt:
 
     def compile(self, program: ExportedProgram, request: Request, path: Path) -> None:
         """Build one engine of the whole network; an operator that it lacks is an error."""
-        path.write_bytes(_built(program, request, path.parent))
+        torch_tensorrt, module = _torch_tensorrt(), _interpreter_module()
+        try:
+            with watched(module.TRTInterpreter, module.trt):
+                engine = torch_tensorrt.dynamo.convert_exported_program_to_serialized_trt_engine(
+                    program,
+                    arg_inputs=[_input(torch_tensorrt, request)],
+                    # Its own place is in /tmp, which others can write.
+                    timing_cache_path=str(path.parent / 'timing_cache.bin'),
+                    # By default it takes square masks of attention for causal ones.
+                    attn_bias_is_causal=False,
+                )
+        except Exception as error:  # every converter has its own
+            raise UserError(
+                f'TensorRT cannot build this engine ({_cause(error)}); its log is above; use '
+                '--engine inductor'
+            ) from error
+        path.write_bytes(engine)
 
     def load(self, path: Path, request: Request, device: torch.device) -> Run:
         """Load the engine onto the GPU that is current."""
@@ -74,38 +91,22 @@ class TensorRt:
         _torch_tensorrt()
         runtime = importlib.import_module('torch_tensorrt.runtime')
         settings = importlib.import_module('torch_tensorrt.dynamo').CompilationSettings()
-        run: Run = runtime.TorchTensorRTModule(
+        run = runtime.TorchTensorRTModule(
             path.read_bytes(), [INPUT], OUTPUTS, name='depthforge', settings=settings
         )
-        return run
-
-
-def _built(program: ExportedProgram, request: Request, folder: Path) -> bytes:
-    torch_tensorrt = _torch_tensorrt()
-    try:
-        engine: bytes = torch_tensorrt.dynamo.convert_exported_program_to_serialized_trt_engine(
-            program,
-            arg_inputs=[_input(torch_tensorrt, request)],
-            # Its own place is in /tmp, which others can write.
-            timing_cache_path=str(folder / 'timing_cache.bin'),
-        )
-    except Exception as error:  # every converter has its own
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise UserError(
-            f'TensorRT cannot build this engine ({reason[0]}); see its own log above, or use '
-            '--engine inductor'
-        ) from error
-    return engine
+        run.serialized_engine = None  # it is on the GPU now
+        on_gpu: Run = run
+        return on_gpu
 
 
 def build_unloaded(program: ExportedProgram, request: Request) -> tuple[bytes, Run]:
     """
-    Build an engine as `compile` does, and give what answers by its network on the CPU.
+    Build an engine by `compile`, and give what answers by its network on the CPU.
 
     For TensorRT's RTX flavour, whose builder needs no GPU: only to load its engine would. How the
     network is run, see `tensorrt_network`. UserError as `compile`.
     """
-    module: Any = importlib.import_module('torch_tensorrt.dynamo.conversion._TRTInterpreter')
+    module = _interpreter_module()
     built: list[Any] = []
 
     def build(interpreter: Any) -> Any:
@@ -123,7 +124,9 @@ def build_unloaded(program: ExportedProgram, request: Request) -> tuple[bytes, R
     original, module.TRTInterpreter.run = module.TRTInterpreter.run, build
     try:
         with tempfile.TemporaryDirectory() as folder:
-            engine = _built(program, request, Path(folder))
+            path = Path(folder) / 'engine'
+            TensorRt().compile(program, request, path)
+            engine = path.read_bytes()
     finally:
         module.TRTInterpreter.run = original
     # It owns the network, and the weights to which that only points.
@@ -156,10 +159,14 @@ def count(program: ExportedProgram, request: Request) -> Coverage:
     compiler: Any = importlib.import_module('torch_tensorrt.dynamo._compiler')
     found: list[Any] = []
     # Its figures are only printed; this is where it hands them to the printer.
+    printer = compiler.dryrun_stats_display
     compiler.dryrun_stats_display = lambda tracker, enabled: found.append(tracker)
-    torch_tensorrt.dynamo.compile(
-        program, arg_inputs=[_input(torch_tensorrt, request)], min_block_size=1, dryrun=True
-    )
+    try:
+        torch_tensorrt.dynamo.compile(
+            program, arg_inputs=[_input(torch_tensorrt, request)], min_block_size=1, dryrun=True
+        )
+    finally:
+        compiler.dryrun_stats_display = printer
     tracker = found[0]
     return Coverage(
         operators=tracker.total_ops_in_graph,
@@ -167,6 +174,16 @@ def count(program: ExportedProgram, request: Request) -> Coverage:
         engines=tracker.tensorrt_graph_count,
         left_out=dict(tracker.unsupported_ops),
     )
+
+
+def _interpreter_module() -> Any:
+    return importlib.import_module('torch_tensorrt.dynamo.conversion._TRTInterpreter')
+
+
+def _cause(error: BaseException) -> str:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return one_line(error)
 
 
 def _input(torch_tensorrt: Any, request: Request) -> Any:
@@ -212,6 +229,12 @@ def prepare() -> None:
 
     Without one, stand-ins answer what it asks of `torch.cuda` before it partitions a graph.
     """
+    if not {'torch-tensorrt', 'torch-tensorrt-rtx'} & set(_installed()):
+        raise UserError(
+            'a dry run needs Torch-TensorRT, which is not installed; `make tensorrt-dry-run` '
+            'installs what needs no GPU, for `.venv-tensorrt/bin/python -m '
+            'depthforge_ros.cli.main compile`'
+        )
     if not torch.cuda.is_available():
         _answer_for_a_gpu()
     _torch_tensorrt()

@@ -14,13 +14,15 @@ from depthforge_ros.labels import LabelSpace
 from depthforge_ros.model.answer import Answering
 from depthforge_ros.model.checkpoint import digest
 from depthforge_ros.model.network import DepthForge
-from depthforge_ros.model.registry import load_model, MODELS, plan
+from depthforge_ros.model.registry import load_model, NO_WEIGHTS, plan
 from depthforge_ros.preprocess import Preprocess
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+RANDOM = 'random'
+"""Fingerprint of weights that are of no training."""
 Run = Callable[[Tensor], Sequence[Tensor]]
 """From uint8 (B, h, w, 3) RGB on the device to the fields of `Answer`."""
 
@@ -80,15 +82,15 @@ def load_or_outline(model: str, *, device: str = 'cpu') -> Loaded:
     """Load as `load`; a named model whose weights are not here gets one set of random ones."""
     try:
         return load(model, device=device)
-    except UserError:
-        if model not in MODELS:
+    except UserError as error:
+        if error.reason != NO_WEIGHTS:
             raise
     config, label_space = plan(model)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = DepthForge(config, len(label_space))
     network.fold().to(device_of(device))
-    return Loaded.of(network, model=model, label_space=label_space, fingerprint='random')
+    return Loaded.of(network, model=model, label_space=label_space, fingerprint=RANDOM)
 
 
 class TorchEngine:

@@ -20,6 +20,8 @@ from depthforge_ros.resources import share_directory
 import torch
 
 WEIGHTS_VARIABLE = 'DEPTHFORGE_WEIGHTS'
+NO_WEIGHTS = 'no_weights'
+"""Reason of the errors of a named model that is sound, and not on this machine."""
 DEFAULT_MODEL = 'depthforge_tiny'
 
 
@@ -112,7 +114,8 @@ def _named_checkpoint(model: str) -> Path:
     raise UserError(
         f'{model} comes without a checkpoint; put one at {weights_directory() / file}: trained '
         f'with `depthforge-train fit` on what `depthforge fetch {model}` gets, or made of a '
-        'published one by `depthforge convert`'
+        'published one by `depthforge convert`',
+        reason=NO_WEIGHTS,
     )
 
 
@@ -130,7 +133,8 @@ def find_foundation(name: str) -> Path:
         return path
     raise UserError(
         f'foundation weights {name} are not in {directory}; get them with `depthforge fetch '
-        f'{name}`, or set {WEIGHTS_VARIABLE} to the folder that has {name}.safetensors'
+        f'{name}`, or set {WEIGHTS_VARIABLE} to the folder that has {name}.safetensors',
+        reason=NO_WEIGHTS,
     )
 
 
