@@ -8,14 +8,19 @@ from dataclasses import replace
 import importlib
 from importlib.util import find_spec
 import json
+import os
 from pathlib import Path
+import shutil
 import signal
+import subprocess
+import sys
 from typing import Any
 
 from depthforge_ros.cli.main import main
 from depthforge_ros.engine import rehearsal, tensorrt_watch
 from depthforge_ros.engine.artefact import Request
 from depthforge_ros.engine.build import exported
+from depthforge_ros.engine.precision import driver_level
 from depthforge_ros.engine.rehearsal import rehearse
 from depthforge_ros.engine.tensorrt import build_unloaded, prepare, TensorRt
 from depthforge_ros.engine.torch_engine import load, Loaded
@@ -60,6 +65,38 @@ def test_upscaling_is_a_transposed_convolution(factor: int) -> None:
     theirs.load_state_dict(ours.state_dict())
     maps = torch.randn(2, 6, 5, 7)
     torch.testing.assert_close(ours(maps), theirs(maps))
+
+
+DRIVER = """
+int cuDriverGetVersion(int *version) { *version = 13020; return 0; }
+"""
+VERSIONS = """
+import types
+from depthforge_ros.engine import tensorrt
+import torch
+properties = types.SimpleNamespace(name='H100', major=9, minor=0, multi_processor_count=132)
+torch.cuda.get_device_properties = lambda device: properties
+tensorrt._torch_tensorrt = lambda: None
+print(dict(tensorrt.TensorRt().versions(torch.device('cuda', 0))))
+"""
+
+
+@pytest.mark.skipif(shutil.which('gcc') is None, reason='needs a C compiler')
+def test_an_engine_depends_on_the_gpu_and_on_its_driver(tmp_path: Path) -> None:
+    (tmp_path / 'driver.c').write_text(DRIVER)
+    library = str(tmp_path / 'libcuda.so.1')
+    subprocess.run(['gcc', '-shared', '-o', library, str(tmp_path / 'driver.c')], check=True)
+    environment = {**os.environ, 'LD_LIBRARY_PATH': str(tmp_path)}
+    said = subprocess.run(
+        [sys.executable, '-c', VERSIONS], env=environment, capture_output=True, text=True
+    )
+    assert "'device': 'H100 sm_90 132', 'driver': '13020'" in said.stdout, said.stderr
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='a driver is here')
+def test_a_driver_that_is_not_there_is_told() -> None:
+    with pytest.raises(UserError, match='driver does not load'):
+        driver_level()
 
 
 @with_tensorrt

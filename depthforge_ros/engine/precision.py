@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+import ctypes
 import hashlib
 
-from depthforge_ros.errors import UserError
+from depthforge_ros.errors import one_line, UserError
 import torch
 
 PRECISIONS: Mapping[str, torch.dtype] = {
@@ -58,6 +59,18 @@ def gpu_units(device: torch.device) -> str:
     """Name what a GPU's programs may be made of; a slice of one has fewer multiprocessors."""
     found = torch.cuda.get_device_properties(device)
     return f'{found.name} sm_{found.major}{found.minor} {found.multi_processor_count}'
+
+
+def driver_level() -> str:
+    """Name the CUDA version of the GPU's driver, e.g. 13000; UserError where there is none."""
+    version = ctypes.c_int()
+    try:
+        failed = ctypes.CDLL('libcuda.so.1').cuDriverGetVersion(ctypes.byref(version))
+    except (OSError, AttributeError) as error:
+        raise UserError(f"the GPU's driver does not load ({one_line(error)})") from error
+    if failed:
+        raise UserError(f"the GPU's driver does not tell its version (error {failed})")
+    return str(version.value)
 
 
 def cpu_units() -> str:

@@ -13,7 +13,7 @@ import tempfile
 from typing import Any
 
 from depthforge_ros.engine.artefact import Request
-from depthforge_ros.engine.precision import gpu_units, PRECISIONS
+from depthforge_ros.engine.precision import driver_level, gpu_units, PRECISIONS
 from depthforge_ros.engine.tensorrt_network import run_network
 from depthforge_ros.engine.tensorrt_watch import watched
 from depthforge_ros.engine.torch_engine import Run
@@ -58,12 +58,7 @@ class TensorRt:
         if device.type != 'cuda':
             raise UserError(f'engine tensorrt needs a GPU, not {device}; use openvino or eager')
         _torch_tensorrt()
-        library: Any = torch._C
-        return {
-            'device': gpu_units(device),
-            'driver': str(library._cuda_getDriverVersion()),
-            **_installed(),
-        }
+        return {'device': gpu_units(device), 'driver': driver_level(), **_installed()}
 
     def compile(self, program: ExportedProgram, request: Request, path: Path) -> None:
         """Build one engine of the whole network; an operator that it lacks is an error."""
