@@ -24,9 +24,8 @@ from typing import Any
 from depthforge_ros.allocator import keep_freed_memory
 from depthforge_ros.engine import COMPILERS, Engine, load_engine
 from depthforge_ros.engine.artefact import ENGINES_VARIABLE, Request
-from depthforge_ros.engine.build import build, calibration_images, exported
+from depthforge_ros.engine.build import build, exported
 from depthforge_ros.engine.compiled import CompiledEngine
-from depthforge_ros.engine.eager import EagerEngine
 from depthforge_ros.engine.tensorrt import build_unloaded, prepare
 from depthforge_ros.engine.torch_engine import load
 from depthforge_ros.errors import UserError
@@ -34,15 +33,12 @@ from depthforge_ros.evaluation.datasets import Dataset, DatasetChoice, open_data
 from depthforge_ros.evaluation.images import evaluate_images
 from depthforge_ros.evaluation.sliding import sliding_engine
 from depthforge_ros.frame import rgb_from_file
-from depthforge_ros.model.fp8 import to_fp8
 from depthforge_ros.pipeline import Pipeline
 import torch
 
 RESULTS = Path('benchmarks/results/engine_accuracy.json')
 WINDOWS = 'windows'
 """Of the height of the network input, overlapping by a third; eager."""
-FP8 = 'fp8'
-"""What TensorRT would round, rounded on the CPU; needs nvidia-modelopt."""
 TENSORRT = ('tensorrt:fp16', 'tensorrt:bf16', 'tensorrt:fp8')
 """Its network, run by PyTorch, see `tensorrt_network`: where `make tensorrt-dry-run` installs."""
 
@@ -79,10 +75,6 @@ def _open(model: str, name: str, dataset: Dataset) -> Engine:
     geometry = loaded.preprocess.geometry(height, width)
     if name == WINDOWS:
         return sliding_engine(loaded, window=geometry.height, batch=2)
-    if name == FP8:
-        request = Request(geometry.height, geometry.width)
-        to_fp8(loaded.answering.network, calibration_images(loaded, request))
-        return EagerEngine(loaded)
     engine, _, precision = name.partition(':')
     request = Request(geometry.height, geometry.width, precision=precision or 'fp32')
     if name in TENSORRT:
@@ -114,7 +106,7 @@ def _arguments() -> argparse.Namespace:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     usual = ['eager', 'bf16', 'int8', 'openvino', 'openvino:bf16', 'inductor', WINDOWS]
-    parser.add_argument('--engines', nargs='+', choices=[*usual, FP8, *TENSORRT], default=usual,
+    parser.add_argument('--engines', nargs='+', choices=[*usual, *TENSORRT], default=usual,
                         help='the first is what prices are measured from')  # fmt: skip
     parser.add_argument('--model', default='depthforge_tiny', help='name of a model')
     parser.add_argument('--every', type=int, default=1, help='takes each n-th image')
