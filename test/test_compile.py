@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 import contextlib
 from importlib import metadata
-from importlib.util import find_spec
 import json
 from pathlib import Path
 import shutil
@@ -16,7 +15,7 @@ import subprocess
 import sys
 
 from depthforge_ros.cli.main import main
-from depthforge_ros.engine import load_engine, rehearsal
+from depthforge_ros.engine import load_engine, rehearsal, tensorrt
 from depthforge_ros.engine.agreement import Agreement, NEAR
 from depthforge_ros.engine.artefact import (
     engines_directory,
@@ -29,8 +28,9 @@ from depthforge_ros.engine.openvino import OpenVino
 from depthforge_ros.engine.precision import has_bf16_units
 from depthforge_ros.engine.rehearsal import Built, Rehearsal
 from depthforge_ros.engine.tensorrt import Coverage
-from depthforge_ros.engine.torch_engine import load_or_outline
+from depthforge_ros.engine.torch_engine import load_or_outline, RANDOM
 from depthforge_ros.errors import UserError
+from depthforge_ros.resources import share_directory
 from engine_support import FRAMES, rewritten
 from networks import mini_checkpoint
 import pytest
@@ -142,8 +142,20 @@ def test_damaged_weights_are_not_taken_for_absent_ones(
         load_or_outline('depthforge_base')
 
 
-@pytest.mark.skipif(find_spec('torch_tensorrt') is not None, reason='it is here')
-def test_a_dry_run_says_what_it_lacks(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_checkpoint_without_its_foundation_gets_no_random_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv('DEPTHFORGE_WEIGHTS', str(tmp_path))
+    path = share_directory() / 'models/depthforge_small.safetensors'
+    with pytest.raises(UserError, match='depth_anything_v2_vits'):
+        load_or_outline(str(path))
+    assert load_or_outline('depthforge_small').fingerprint == RANDOM
+
+
+def test_a_dry_run_says_what_it_lacks(
+    model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tensorrt, '_installed', dict)
     words = ['--engine', 'tensorrt', '--height', '56', '--width', '98']
     assert main(['compile', '--dry-run', '--model', model, *words]) == 2
     assert 'make tensorrt-dry-run' in capsys.readouterr().err

@@ -14,7 +14,7 @@ from depthforge_ros.labels import LabelSpace
 from depthforge_ros.model.answer import Answering
 from depthforge_ros.model.checkpoint import digest
 from depthforge_ros.model.network import DepthForge
-from depthforge_ros.model.registry import load_model, NO_WEIGHTS, plan
+from depthforge_ros.model.registry import load_model, MODELS, NO_WEIGHTS, plan
 from depthforge_ros.preprocess import Preprocess
 import numpy as np
 import numpy.typing as npt
@@ -83,7 +83,7 @@ def load_or_outline(model: str, *, device: str = 'cpu') -> Loaded:
     try:
         return load(model, device=device)
     except UserError as error:
-        if error.reason != NO_WEIGHTS:
+        if model not in MODELS or error.reason != NO_WEIGHTS:
             raise
     config, label_space = plan(model)
     with torch.random.fork_rng(devices=[]):

@@ -19,7 +19,7 @@ class Upscaling(nn.Module):
     """
     A transposed convolution that strides by its kernel's size, with its parameters.
 
-    Computed as a product and a shuffle: TensorRT has no transposed convolutions in bfloat16.
+    Computed as a product and a shuffle: TensorRT's RTX flavour builds none in bfloat16.
     """
 
     def __init__(self, channels: int, factor: int) -> None:
