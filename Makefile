@@ -3,7 +3,8 @@
 
 # make demo   replay a drive through the node, leaving out/demo/
 # make test   everything that CI checks
-# Both install into .venv first. PYTHON=python3.12 chooses another interpreter.
+# make docs   the documents as a site in out/site/
+# All install into .venv first. PYTHON=python3.12 chooses another interpreter.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -24,7 +25,7 @@ ifneq ($(DEPTHFORGE_WEIGHTS),)
 export DEPTHFORGE_WEIGHTS
 endif
 
-.PHONY: demo test lint format clean tensorrt-dry-run
+.PHONY: demo test lint format docs clean tensorrt-dry-run
 
 demo: .venv/.demo
 	$(BIN)/depthforge demo --output out/demo \
@@ -41,6 +42,10 @@ lint: .venv/.test
 format: .venv/.test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: .venv/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo 'out/site/index.html; with a search: python3 -m http.server --directory out/site'
 
 # The CUDA build of torch (===: no local version such as +cpu) and Torch-TensorRT's RTX flavour,
 # whose libraries the package registry has: several GB, in an environment of their own.
@@ -75,10 +80,14 @@ clean:
 	touch $@
 
 .venv/.test: .venv/.python setup.py trainer/pyproject.toml
-	$(BIN)/python -m pip install -e '.[ros,test]' -e './trainer[tensorboard]'
+	$(BIN)/python -m pip install -e '.[ros,test,docs]' -e './trainer[tensorboard]'
 	# Without its dependencies: its opencv-python would lie over opencv-python-headless.
 	$(BIN)/python -m pip install --no-deps imagecorruptions-imaug
-	touch $@ .venv/.demo
+	touch $@ .venv/.demo .venv/.docs
+
+.venv/.docs: .venv/.python setup.py
+	$(BIN)/python -m pip install -e '.[docs]'
+	touch $@
 
 .venv/.python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] < (3, 15))' || { \

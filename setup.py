@@ -55,6 +55,7 @@ setup(
     ],
     extras_require={
         'corruptions': ['imagecorruptions-imaug>=1.1.5'],
+        'docs': ['mkdocs-material>=9.6', 'mkdocstrings[python]>=0.28'],
         'openvino': ['openvino>=2026.4'],
         'ros': [
             'ros-jazzy-diagnostic-msgs',

@@ -5,7 +5,7 @@ The C library's allocator, set for a process that handles an image's megabytes m
 
 By default glibc takes every block above some megabytes fresh from the system and gives it back
 when it is freed, so that all of its pages are mapped and zeroed again for each frame, in each
-layer of a network and in each message; README.md, Performance, says what that costs. And it has an
+layer of a network and in each message; docs/performance.md says what that costs. And it has an
 arena of memory for every thread, up to eight per core, and gives back the free end of the first
 alone: a node that is configured again has new threads, which would fill one after the other.
 """

@@ -17,6 +17,7 @@ from depthforge_ros.ros.qos import create_publisher
 from depthforge_ros.ros.session import own_node
 from depthforge_ros.ros.topics import camera_info_beside, OUTPUTS
 from launch_support import FILES, load, ROOT
+from pages import commands, text_of
 import pytest
 from sensor_msgs.msg import Image
 import yaml
@@ -25,10 +26,11 @@ MASK = '/depthforge/segmentation/mask'
 TOPICS = {topic.replace('~', '/depthforge') for topic in OUTPUTS.values()}
 
 
-README = (ROOT / 'README.md').read_text(encoding='utf-8')
-LAUNCHED = re.findall(
-    r'ros2 launch depthforge_ros (\S+\.launch\.py)((?:[\s\\]+\w+:=[^\s`]+)*)', README
-)
+LAUNCHED = [
+    (command.words[3], command.words[4:])
+    for command in commands()
+    if command.words[:3] == ('ros2', 'launch', 'depthforge_ros')
+]
 
 
 def parameters_of(path: Path | str) -> dict[str, Any]:
@@ -64,17 +66,17 @@ def test_node_is_started_with_what_was_given() -> None:
     assert overrides == {'use_sim_time': False, 'engine': 'null'}
 
 
-def test_readme_lists_the_arguments() -> None:
-    told = re.search(r'--show-args` lists the arguments: ([\w,\s]+)\.', README)
+def test_arguments_are_listed() -> None:
+    told = re.search(r'lists the arguments: ([\w,\s]+)\.', text_of('docs/vehicle.md'))
     assert told
     declared, _ = load('depthforge.launch.py')
     assert set(re.findall(r'\w+', told[1])) == set(declared)
 
 
-def test_readme_starts_what_there_is() -> None:
+def test_documents_launch_what_there_is() -> None:
     assert {name for name, _ in LAUNCHED} == set(FILES)
     for name, words in LAUNCHED:
-        given = dict(word.split(':=') for word in words.split() if ':=' in word)
+        given = dict(word.split(':=') for word in words if word != '--show-args')
         declared, start = load(name)
         assert set(given) <= set(declared)
         assert start(**given)
