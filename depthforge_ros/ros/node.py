@@ -34,7 +34,7 @@ DIAGNOSTICS_DEPTH = 10
 
 
 class DepthforgeNode(LifecycleNode):
-    """Answers camera images with masks and depth; see docs/parameters.md for topics and parameters."""
+    """Answers camera images with masks and depth; docs/parameters.md has topics and parameters."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__('depthforge', **options)
