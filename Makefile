@@ -58,7 +58,7 @@ tensorrt-dry-run: $(TENSORRT)/.installed
 	# Where modelopt and TensorRT are: modelopt and colcon need different setuptools, so `make
 	# test` skips these.
 	PYTHONPATH=.:test $(TENSORRT)/bin/python -m pytest --noconftest \
-		test/test_fp8.py test/test_tensorrt.py
+		test/engine/test_fp8.py test/engine/test_tensorrt.py
 
 $(TENSORRT)/.installed:
 	$(PYTHON) -m venv $(TENSORRT)

@@ -14,8 +14,8 @@ import sys
 from typing import Any
 
 import cv2
+from depthforge_ros.bags.image_files import read_depth_m
 from depthforge_ros.engine import load_engine
-from depthforge_ros.evaluation.files import read_depth_m
 from depthforge_ros.frame import rgb_from_file
 from depthforge_ros.geometry.camera import Camera
 from depthforge_ros.geometry.points import CloudBuilder, metric_depth

@@ -27,8 +27,8 @@ import threading
 import time
 from typing import Any
 
-from depthforge_ros.ros.messages import image_message
-from depthforge_ros.ros.session import own_node
+from depthforge_ros.ros.tools.session import own_node
+from depthforge_ros.ros.topics.messages import image_message
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 import numpy as np

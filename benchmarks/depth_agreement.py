@@ -18,11 +18,11 @@ import statistics
 import sys
 from typing import Any
 
+from depthforge_ros.bags.image_files import read_depth_m
 from depthforge_ros.engine import load_engine
 from depthforge_ros.errors import UserError
-from depthforge_ros.evaluation.files import read_depth_m
 from depthforge_ros.frame import rgb_from_file
-from depthforge_ros.metrics import depth_errors
+from depthforge_ros.metrics.depth import depth_errors
 from depthforge_ros.pipeline import Pipeline
 import numpy as np
 

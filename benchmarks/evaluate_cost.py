@@ -20,11 +20,11 @@ import sys
 from tempfile import TemporaryDirectory
 import time
 
+from depthforge_ros.bags.camera_file import read_drive_file
+from depthforge_ros.bags.make_bag import BagPlan, make_bag
 from depthforge_ros.cli.common import DEFAULT_MODEL
 from depthforge_ros.engine import load_engine
-from depthforge_ros.evaluation.camera import read_drive_file
-from depthforge_ros.evaluation.judge import BagQuestion, judge_bag
-from depthforge_ros.evaluation.make_bag import BagPlan, make_bag
+from depthforge_ros.evaluation.bag_judge import BagQuestion, judge_bag
 from depthforge_ros.pipeline import Pipeline
 from depthforge_ros.resources import share_directory
 import torch

@@ -14,7 +14,7 @@ import cv2
 from depthforge_ros.engine import NetworkOutput
 from depthforge_ros.engine.null import NullEngine
 from depthforge_ros.headers import MAX_SCANS
-from depthforge_ros.ros.messages import image_message
+from depthforge_ros.ros.topics.messages import image_message
 import numpy as np
 import numpy.typing as npt
 from sensor_msgs.msg import CompressedImage

@@ -60,7 +60,7 @@ def measure(width: int, height: int, turns: int) -> dict[str, Any]:
     build = CloudBuilder(rays)
 
     def message() -> Any:
-        from depthforge_ros.ros.messages import cloud_message
+        from depthforge_ros.ros.topics.messages import cloud_message
         from std_msgs.msg import Header
 
         return cloud_message(Header(), points)

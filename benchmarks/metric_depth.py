@@ -21,15 +21,15 @@ import sys
 from typing import Any
 
 import cv2
+from depthforge_ros.bags.camera_file import read_drive_file
+from depthforge_ros.bags.image_files import list_images, read_depth_m
 from depthforge_ros.engine import load_engine
 from depthforge_ros.errors import UserError
-from depthforge_ros.evaluation.camera import read_drive_file
-from depthforge_ros.evaluation.files import list_images, read_depth_m
 from depthforge_ros.frame import rgb_from_file
 from depthforge_ros.geometry.camera import Camera
 from depthforge_ros.geometry.road import fit_road, plane_inverse_depth, RoadScale
 from depthforge_ros.geometry.scale_filter import ScaleFilter
-from depthforge_ros.metrics import best_scale, compare_depth, DepthErrors, MAX_DEPTH_M
+from depthforge_ros.metrics.depth import best_scale, compare_depth, DepthErrors, MAX_DEPTH_M
 from depthforge_ros.pipeline import Pipeline
 import numpy as np
 import numpy.typing as npt

@@ -25,8 +25,8 @@ import sys
 import time
 from typing import Any
 
-from depthforge_ros.ros.messages import image_message
-from depthforge_ros.ros.transport import enlarge_shared_memory
+from depthforge_ros.ros.topics.messages import image_message
+from depthforge_ros.ros.topics.transport import enlarge_shared_memory
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from node import Case, HEIGHT, measure, PERIOD_S, WIDTH
 import numpy as np

@@ -36,10 +36,10 @@ import time
 from typing import Any
 
 import cv2
-from depthforge_ros.ros.messages import image_message
-from depthforge_ros.ros.session import own_node
-from depthforge_ros.ros.topics import camera_topic
-from depthforge_ros.ros.transport import enlarge_shared_memory
+from depthforge_ros.ros.tools.session import own_node
+from depthforge_ros.ros.topics.messages import image_message
+from depthforge_ros.ros.topics.names import camera_topic
+from depthforge_ros.ros.topics.transport import enlarge_shared_memory
 from diagnostic_msgs.msg import DiagnosticArray
 import numpy as np
 from rclpy.executors import SingleThreadedExecutor

@@ -38,8 +38,8 @@ from torch import nn, Tensor
 import transformers
 
 sys.path.append('test')
-from eva02_reference import eva02_blocks
-from parity import randomize
+from support.eva02_reference import eva02_blocks
+from support.parity import randomize
 
 RESULTS = Path('benchmarks/results/parity.json')
 SIZES = ((518, 518), (364, 476), (224, 392))

@@ -28,7 +28,7 @@ from typing import Any
 
 from depthforge_ros import engine as engines
 from depthforge_ros.ros import executable
-from depthforge_ros.ros.session import own_node
+from depthforge_ros.ros.tools.session import own_node
 from diagnostic_msgs.msg import DiagnosticArray
 from faults import BreakingEngine, HANG_S, kinds_of_block, make
 from rclpy.executors import SingleThreadedExecutor

@@ -21,12 +21,12 @@ import sys
 from typing import Any
 
 from depthforge_ros.allocator import keep_freed_memory
+from depthforge_ros.bags.image_files import read_labels
 from depthforge_ros.engine import load_engine
 from depthforge_ros.errors import UserError
 from depthforge_ros.evaluation.datasets import DatasetChoice, open_dataset
-from depthforge_ros.evaluation.files import read_labels
-from depthforge_ros.evaluation.segmentation import SegmentationScore
 from depthforge_ros.frame import rgb_from_file
+from depthforge_ros.metrics.segmentation import SegmentationScore
 from depthforge_ros.pipeline import Pipeline
 from depthforge_ros.resources import share_directory
 import torch

@@ -8,7 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from blocks import Blocks, table, write
-from depthforge_ros.ros.parameters import is_runtime, NodeConfig, TYPE_NAMES
+from depthforge_ros.ros.parameters.definitions import is_runtime, NodeConfig, TYPE_NAMES
 
 FILE = Path(__file__).with_suffix('.md')
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Start the DepthForge node, and RViz if wanted."""
 
-from depthforge_ros.ros import launching
+from depthforge_ros.ros.tools import launching
 from launch import LaunchDescription
 from launch.actions import OpaqueFunction
 

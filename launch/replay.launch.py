@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Replay a bag through the node and record what it answers; ends with the bag."""
 
-from depthforge_ros.ros import launching
-from depthforge_ros.ros.topics import full_name, lossless, OUTPUTS
+from depthforge_ros.ros.tools import launching
+from depthforge_ros.ros.topics.names import full_name, lossless, OUTPUTS
 from launch import LaunchDescription
 from launch.actions import (
     ExecuteProcess,

@@ -29,14 +29,10 @@ os.environ['DEPTHFORGE_ENGINES'] = os.devnull
 
 WITHOUT_ROS = importlib.util.find_spec('rclpy') is None
 NEED_ROS = [
-    *('test_cameras.py', 'test_diagnostics.py', 'test_faults.py', 'test_launch.py'),
-    *('test_launch_for_real.py', 'test_launch_refused.py'),
-    'test_own_parameters.py',
-    *('test_lifecycle.py', 'test_metric.py', 'test_node.py', 'test_outputs.py', 'test_qos.py'),
-    *('test_failed_transitions.py', 'test_leaks.py', 'test_node_benchmark.py'),
-    *('test_params_file.py', 'test_readme.py', 'test_record.py', 'test_reporting.py'),
-    'test_transport.py',
-    *('test_replay.py', 'test_services.py', 'test_signals.py', 'test_sparse_depth.py'),
+    'launch_files',
+    'ros',
+    *('benchmarks/test_node_benchmark.py', 'engine/test_sparse_depth.py'),
+    'repository/test_readme.py',
 ]
 collect_ignore = NEED_ROS if WITHOUT_ROS else []
 
@@ -87,7 +83,7 @@ class Peer:
 
 @pytest.fixture
 def peer() -> Iterator[Peer]:
-    from depthforge_ros.ros.session import own_node
+    from depthforge_ros.ros.tools.session import own_node
     from rclpy.executors import SingleThreadedExecutor
 
     with own_node('peer') as node:
@@ -141,7 +137,7 @@ def start_node() -> Callable[..., Any]:
 def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Give the node an engine that breaks on purpose."""
     from depthforge_ros.ros import node, rig
-    from node_support import FaultyEngine
+    from support.node import FaultyEngine
 
     faulty = FaultyEngine()
     monkeypatch.setattr(node, 'load_engine', lambda *_, **__: faulty)

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 from depthforge_ros.domain import DomainMonitor, DomainStatistics
@@ -17,10 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 import numpy as np
 import pytest
+from support.paths import ROOT, SHARED
 import yaml
 
-ROOT = Path(__file__).parents[1]
-SHARED = Path(os.environ.get('DEPTHFORGE_SHARED') or Path(__file__).parents[2] / 'shared')
 needs_shared = pytest.mark.skipif(
     not (SHARED / 'data').is_dir(), reason='the real driving data is not beside the checkout'
 )

@@ -16,9 +16,9 @@ from depthforge_ros.labels import LabelSpace
 from depthforge_ros.model.checkpoint import save_checkpoint
 from depthforge_ros.model.network import DepthForge
 from depthforge_ros.postprocess import to_camera
-from networks import CLASSES, MANY, many_classes, MINI
 import numpy as np
 import pytest
+from support.networks import CLASSES, MANY, many_classes, MINI
 import torch
 
 

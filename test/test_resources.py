@@ -10,8 +10,7 @@ from pathlib import Path
 from depthforge_ros.errors import UserError
 from depthforge_ros.resources import find_share, share_directory
 import pytest
-
-ROOT = Path(__file__).resolve().parents[1]
+from support.paths import ROOT
 
 
 def fill(share: Path) -> Path:

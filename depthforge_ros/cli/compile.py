@@ -104,14 +104,14 @@ def _build(args: argparse.Namespace, request: Request) -> dict[str, Any]:
 
 
 def _dry_run(args: argparse.Namespace, request: Request) -> dict[str, Any]:
-    from depthforge_ros.engine.rehearsal import rehearse
+    from depthforge_ros.engine.tensorrt.dry_run import dry_run
     from depthforge_ros.engine.torch_engine import load_or_outline, RANDOM
 
     if args.engine != 'tensorrt':
         raise UserError(f'--dry-run is for --engine tensorrt, not {args.engine}; leave it out')
     loaded = load_or_outline(args.model)
     with _cancellable() as report:
-        found = rehearse(loaded, request, report=report)
+        found = dry_run(loaded, request, report=report)
     coverage, built = found.coverage, found.built
     is_random = loaded.fingerprint == RANDOM
     print(

@@ -26,10 +26,10 @@ from depthforge_ros.cli.common import (
 from depthforge_ros.errors import UserError
 
 if TYPE_CHECKING:
-    from depthforge_ros.evaluation.camera import DriveFile
-    from depthforge_ros.evaluation.report import Section
+    from depthforge_ros.bags.camera_file import DriveFile
     from depthforge_ros.labels import LabelSpace
-    from depthforge_ros.ros.record import Recorder
+    from depthforge_ros.reports.drive import Section
+    from depthforge_ros.ros.tools.record import Recorder
 
 HELP = 'replay drives through the node over DDS and leave a report, pictures and the recording'
 
@@ -85,7 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Show every drive that is there."""
     from depthforge_ros.engine import load_engine
-    from depthforge_ros.evaluation.report import write_contact_sheet, write_report
+    from depthforge_ros.reports.drive import write_contact_sheet, write_report
 
     drives = [_bundled_drive(), *_kitti_drive(args.shared)]
     # Also finds out early, and in this process, that the model does not load.
@@ -110,11 +110,11 @@ def run_drive(
     drive: Drive, output: Path, *, model: str, engine: str, space: LabelSpace
 ) -> Section:
     """Send one drive through the node and judge what was recorded."""
-    from depthforge_ros.evaluation.bag import remove_bag
-    from depthforge_ros.evaluation.judge import BagQuestion, judge_bag
-    from depthforge_ros.evaluation.make_bag import BagPlan, make_bag
-    from depthforge_ros.evaluation.node_figures import node_figures
-    from depthforge_ros.evaluation.report import Section
+    from depthforge_ros.bags.bag import remove_bag
+    from depthforge_ros.bags.make_bag import BagPlan, make_bag
+    from depthforge_ros.bags.node_figures import node_figures
+    from depthforge_ros.evaluation.bag_judge import BagQuestion, judge_bag
+    from depthforge_ros.reports.drive import Section
 
     print(f'\n{drive.title}', flush=True)
     folder = output / drive.name
@@ -161,8 +161,8 @@ def _replay_and_record(
     source: Path, recording: Path, process: subprocess.Popen[bytes], log: Path, pace: float
 ) -> int:
     """Return the number of masks that were recorded."""
-    from depthforge_ros.ros.record import Recorder
-    from depthforge_ros.ros.replay import replay
+    from depthforge_ros.ros.tools.record import Recorder
+    from depthforge_ros.ros.tools.replay import replay
 
     with Recorder(recording, RECORDED) as recorder:
         _await_node(recorder, process, log)
@@ -206,7 +206,7 @@ def _settle(recorder: Recorder) -> None:
 @contextmanager
 def _node(log: Path, *, model: str, engine: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run `depthforge node` as a process of its own; it is interrupted at the end."""
-    from depthforge_ros.ros.topics import lossless
+    from depthforge_ros.ros.topics.names import lossless
 
     command = [sys.executable, '-m', 'depthforge_ros.cli.main', 'node', '--ros-args']
     command += ['-r', f'image:={IMAGE_TOPIC}', '-p', f'model:={model}', '-p', f'engine:={engine}']
@@ -244,7 +244,7 @@ def _own_figures(node: dict[str, str]) -> dict[str, Any]:
 
 
 def _bundled_drive() -> Drive:
-    from depthforge_ros.evaluation.camera import read_drive_file
+    from depthforge_ros.bags.camera_file import read_drive_file
     from depthforge_ros.resources import share_directory
 
     folder = share_directory() / 'drive'
@@ -263,8 +263,8 @@ def _bundled_drive() -> Drive:
 
 
 def _kitti_drive(shared: Path | None) -> list[Drive]:
-    from depthforge_ros.evaluation.camera import DriveFile
-    from depthforge_ros.evaluation.files import list_images
+    from depthforge_ros.bags.camera_file import DriveFile
+    from depthforge_ros.bags.image_files import list_images
     from depthforge_ros.frame import rgb_from_file
     from depthforge_ros.geometry.camera import Camera
 

@@ -23,8 +23,8 @@ from depthforge_ros.labels import LABEL_SPACES, LabelSpace
 
 if TYPE_CHECKING:
     from depthforge_ros.evaluation.judgement import BagJudgement
-    from depthforge_ros.evaluation.report import Section
     from depthforge_ros.pipeline import Pipeline
+    from depthforge_ros.reports.drive import Section
 
 PRINTED_FIRST = ('per_class', 'miou', 'pixel_accuracy')
 HELP = 'judge a model on labelled images, or the answers in a bag against its ground truth'
@@ -143,7 +143,7 @@ def _run_images(args: argparse.Namespace) -> int:
         evaluate_corruptions,
         evaluate_images,
     )
-    from depthforge_ros.evaluation.images_report import write_images_report
+    from depthforge_ros.reports.images import write_images_report
 
     choice = DatasetChoice(
         root=args.root, split=args.split, labels=args.labels, match=args.match, limit=args.limit
@@ -219,8 +219,8 @@ def _run_suite(args: argparse.Namespace) -> int:
 
 
 def _run_bag(args: argparse.Namespace) -> int:
-    from depthforge_ros.evaluation.judge import BagQuestion, has_masks, judge_bag
-    from depthforge_ros.evaluation.report import report_format, write_report
+    from depthforge_ros.evaluation.bag_judge import BagQuestion, has_masks, judge_bag
+    from depthforge_ros.reports.drive import report_format, write_report
 
     for path in args.report:
         report_format(path)
@@ -257,7 +257,7 @@ def _sections(
     judged: BagJudgement, rival: BagJudgement | None, names: tuple[str, str]
 ) -> list[Section]:
     """Return a section of the report for each camera."""
-    from depthforge_ros.evaluation.report import Rival, Section
+    from depthforge_ros.reports.drive import Rival, Section
 
     sections = []
     for topic, one in judged.cameras.items():

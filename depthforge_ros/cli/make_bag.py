@@ -39,8 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the bag and say what is in it."""
-    from depthforge_ros.evaluation.camera import read_drive_file
-    from depthforge_ros.evaluation.make_bag import BagPlan, make_bag
+    from depthforge_ros.bags.camera_file import read_drive_file
+    from depthforge_ros.bags.make_bag import BagPlan, make_bag
 
     drive = read_drive_file(args.camera_info)
     rate_hz = args.rate_hz if args.rate_hz is not None else drive.rate_hz

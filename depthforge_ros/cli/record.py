@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Record until the duration is over or a signal ends it; the bag is whole then."""
     from depthforge_ros.errors import UserError
-    from depthforge_ros.ros.record import Recorder
+    from depthforge_ros.ros.tools.record import Recorder
 
     if not args.duration_s > 0.0:
         raise UserError(f'--duration-s {args.duration_s:g} was given, it must be above 0')

@@ -32,8 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Replay the bag once."""
-    from depthforge_ros.ros.replay import replay
-    from depthforge_ros.ros.transport import enlarge_shared_memory
+    from depthforge_ros.ros.tools.replay import replay
+    from depthforge_ros.ros.topics.transport import enlarge_shared_memory
 
     enlarge_shared_memory()
     counts = replay(

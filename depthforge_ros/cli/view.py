@@ -20,9 +20,9 @@ from depthforge_ros.errors import UserError
 from depthforge_ros.labels import LABEL_SPACES
 
 if TYPE_CHECKING:
-    from depthforge_ros.evaluation.viewing import Calibration
     from depthforge_ros.labels import LabelSpace
     from depthforge_ros.pipeline import Pipeline
+    from depthforge_ros.reports.foxglove import Calibration
 
 HELP = 'write image, overlay, mask, depth and labelled points to an MCAP for Foxglove or RViz'
 
@@ -50,10 +50,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write what is recorded in a bag, or else what the model answers."""
-    from depthforge_ros.evaluation.bag import Bag, Bags, is_bag
-    from depthforge_ros.evaluation.judge import has_masks
+    from depthforge_ros.bags.bag import Bag, Bags, is_bag
+    from depthforge_ros.evaluation.bag_judge import has_masks
     from depthforge_ros.evaluation.sources import open_source
-    from depthforge_ros.evaluation.viewing import bag_answers, POINTS, source_answers, write_view
+    from depthforge_ros.reports.foxglove import bag_answers, POINTS, source_answers, write_view
 
     _check(args)
     source = open_source(args.input, args.topic)
@@ -118,7 +118,7 @@ def _pipeline(args: argparse.Namespace) -> Pipeline:
 
 
 def _recorded_space(args: argparse.Namespace) -> LabelSpace:
-    from depthforge_ros.evaluation.bag import Bag
+    from depthforge_ros.bags.bag import Bag
 
     if args.mask_labels:
         return LABEL_SPACES[args.mask_labels]
@@ -132,8 +132,8 @@ def _recorded_space(args: argparse.Namespace) -> LabelSpace:
 
 
 def _calibration(args: argparse.Namespace, topic: str | None) -> Calibration | None:
-    from depthforge_ros.evaluation.camera import read_drive_file
-    from depthforge_ros.evaluation.viewing import Calibration, recorded_camera
+    from depthforge_ros.bags.camera_file import read_drive_file
+    from depthforge_ros.reports.foxglove import Calibration, recorded_camera
 
     camera, height_m = None, args.camera_height_m
     if args.camera_info is not None:

@@ -25,7 +25,7 @@ from depthforge_ros.engine.int8 import Int8Engine
 from depthforge_ros.engine.null import NullEngine
 from depthforge_ros.engine.openvino import OpenVino
 from depthforge_ros.engine.sparse_depth import SparseDepthEngine
-from depthforge_ros.engine.tensorrt import TensorRt
+from depthforge_ros.engine.tensorrt.compiler import TensorRt
 from depthforge_ros.engine.torch_engine import load, Loaded
 from depthforge_ros.engine.uncompiled import uncompiled
 from depthforge_ros.errors import UserError

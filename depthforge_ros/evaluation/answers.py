@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from depthforge_ros.bags.bag import Bags
+from depthforge_ros.bags.node_figures import NodeFigures
+from depthforge_ros.bags.series import Series, STAMP_AHEAD, Stamped, stamped
+from depthforge_ros.bags.single_channel import depth_from_message, labels_from_message
 from depthforge_ros.domain import DomainStatistics
 from depthforge_ros.errors import UserError
-from depthforge_ros.evaluation.bag import Bags
-from depthforge_ros.evaluation.node_figures import NodeFigures
-from depthforge_ros.evaluation.planes import depth_from_message, labels_from_message
-from depthforge_ros.evaluation.series import Series, STAMP_AHEAD, Stamped, stamped
 from depthforge_ros.frame import rgb_from_message
 from depthforge_ros.pipeline import Pipeline
 import numpy as np

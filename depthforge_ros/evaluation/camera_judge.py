@@ -9,16 +9,17 @@ import heapq
 
 from depthforge_ros.errors import UserError
 from depthforge_ros.evaluation.answers import Answer
-from depthforge_ros.evaluation.boundary import boundary_counts
-from depthforge_ros.evaluation.clips import Clip, CLIP_FRAMES
 from depthforge_ros.evaluation.judgement import Judgement, Moment
-from depthforge_ros.evaluation.misfits import FrameTruth, Misfits, TRUTH_SIZE
-from depthforge_ros.evaluation.segmentation import common_space, percent, SegmentationScore
-from depthforge_ros.evaluation.sums import Sums
-from depthforge_ros.evaluation.temporal import Tracker, VideoConsistency
 from depthforge_ros.evaluation.truth import Truth
+from depthforge_ros.evaluation.truth_mismatch import FrameTruth, Misfits, TRUTH_SIZE
 from depthforge_ros.labels import LabelSpace, UNLABELLED
-from depthforge_ros.metrics import confusion_matrix, depth_errors, mean_iou
+from depthforge_ros.metrics.accumulators import Sums
+from depthforge_ros.metrics.boundary import boundary_counts
+from depthforge_ros.metrics.clips import Clip, CLIP_FRAMES
+from depthforge_ros.metrics.confusion import confusion_matrix, mean_iou
+from depthforge_ros.metrics.depth import depth_errors
+from depthforge_ros.metrics.segmentation import common_space, percent, SegmentationScore
+from depthforge_ros.metrics.temporal import Tracker, VideoConsistency
 import numpy as np
 import numpy.typing as npt
 

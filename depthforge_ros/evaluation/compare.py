@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from depthforge_ros.errors import UserError
-from depthforge_ros.evaluation.clips import Clip, clip_figures, quantiles
-from depthforge_ros.evaluation.sums import Sums
+from depthforge_ros.metrics.accumulators import Sums
+from depthforge_ros.metrics.clips import Clip, clip_figures, quantiles
 import numpy as np
 import numpy.typing as npt
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
+from depthforge_ros.bags.image_files import list_images
 from depthforge_ros.errors import UserError
-from depthforge_ros.evaluation.files import list_images
 from depthforge_ros.labels import CAMVID, CITYSCAPES, LABEL_SPACES, LabelSpace
 
 CAMVID_SPLITS = ('train', 'val', 'test')

@@ -25,8 +25,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from depthforge_ros.errors import UserError
-from depthforge_ros.evaluation.clips import Clip
 from depthforge_ros.evaluation.judgement import all_figures
+from depthforge_ros.metrics.clips import Clip
 import yaml
 
 BAD_INPUT = 2

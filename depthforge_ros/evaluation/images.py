@@ -10,14 +10,14 @@ from statistics import mean
 from types import MappingProxyType
 from typing import Any
 
+from depthforge_ros.bags.image_files import read_labels
 from depthforge_ros.errors import UserError
 from depthforge_ros.evaluation.corruptions import Corruption
 from depthforge_ros.evaluation.datasets import Dataset
-from depthforge_ros.evaluation.files import read_labels
-from depthforge_ros.evaluation.segmentation import common_space, percent, SegmentationScore
-from depthforge_ros.evaluation.sums import expected_calibration_error, Sums
 from depthforge_ros.frame import rgb_from_file
 from depthforge_ros.labels import LabelSpace, UNLABELLED
+from depthforge_ros.metrics.accumulators import expected_calibration_error, Sums
+from depthforge_ros.metrics.segmentation import common_space, percent, SegmentationScore
 from depthforge_ros.pipeline import Pipeline
 from depthforge_ros.postprocess import Result
 import numpy as np

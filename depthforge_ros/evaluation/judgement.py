@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from depthforge_ros.evaluation.clips import Clip, clip_figures
-from depthforge_ros.evaluation.sums import total
 from depthforge_ros.labels import LabelSpace
+from depthforge_ros.metrics.accumulators import total
+from depthforge_ros.metrics.clips import Clip, clip_figures
 import numpy as np
 import numpy.typing as npt
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import cv2
+from depthforge_ros.bags.image_files import read_labels
 from depthforge_ros.errors import UserError
-from depthforge_ros.evaluation.files import read_labels
 from depthforge_ros.labels import LabelSpace, UNLABELLED
 import numpy as np
 import numpy.typing as npt

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+from depthforge_ros.bags.bag import Bag, is_bag, Recorded
+from depthforge_ros.bags.image_files import IMAGE_SUFFIXES, list_images
 from depthforge_ros.errors import UserError
-from depthforge_ros.evaluation.bag import Bag, is_bag, Recorded
-from depthforge_ros.evaluation.files import IMAGE_SUFFIXES, list_images
 from depthforge_ros.frame import rgb_from_file, rgb_from_message
 import numpy as np
 import numpy.typing as npt

@@ -11,11 +11,11 @@ from typing import Any
 from depthforge_ros.errors import UserError
 from depthforge_ros.evaluation.answers import Answer, predicted
 from depthforge_ros.evaluation.camera_judge import CameraJudge, Spaces
-from depthforge_ros.evaluation.clips import Clip
 from depthforge_ros.evaluation.judgement import all_figures
 from depthforge_ros.evaluation.suites import read_suite_labels, Suite, SuiteSequence
 from depthforge_ros.frame import rgb_from_file
 from depthforge_ros.labels import LabelSpace
+from depthforge_ros.metrics.clips import Clip
 from depthforge_ros.pipeline import Pipeline
 import numpy as np
 import numpy.typing as npt

@@ -14,20 +14,20 @@ from depthforge_ros.domain import DomainMonitor, DomainStatistics
 from depthforge_ros.errors import is_of_memory, one_line, UserError
 from depthforge_ros.labels import LabelSpace
 from depthforge_ros.postprocess import Result
-from depthforge_ros.ros.graph import why_silent
-from depthforge_ros.ros.label_info import create_label_info, label_info_message
-from depthforge_ros.ros.messages import Canvas
-from depthforge_ros.ros.metric import MetricDepth, MetricStatus
-from depthforge_ros.ros.outputs import Answer, BUILDERS
-from depthforge_ros.ros.parameters import NodeConfig
-from depthforge_ros.ros.qos import create_publisher, create_subscription, End, why_crowded
-from depthforge_ros.ros.statistics import (
+from depthforge_ros.ros.diagnostics.statistics import (
     DEACTIVATED,
     RATE_LIMITED,
     REPLACED,
     Statistics,
 )
-from depthforge_ros.ros.topics import camera_topic, DEPTH_OUTPUTS, METRIC_OUTPUTS, OUTPUTS
+from depthforge_ros.ros.parameters.definitions import NodeConfig
+from depthforge_ros.ros.topics.graph import why_silent
+from depthforge_ros.ros.topics.label_info import create_label_info, label_info_message
+from depthforge_ros.ros.topics.messages import Canvas
+from depthforge_ros.ros.topics.metric_depth import MetricDepth, MetricStatus
+from depthforge_ros.ros.topics.names import camera_topic, DEPTH_OUTPUTS, METRIC_OUTPUTS, OUTPUTS
+from depthforge_ros.ros.topics.outputs import Answer, BUILDERS
+from depthforge_ros.ros.topics.qos import create_publisher, create_subscription, End, why_crowded
 import numpy as np
 import numpy.typing as npt
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image

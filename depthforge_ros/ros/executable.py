@@ -110,7 +110,7 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     leaving = catch_signals()
     from depthforge_ros.allocator import keep_freed_memory
     from depthforge_ros.ros import running
-    from depthforge_ros.ros.transport import enlarge_shared_memory
+    from depthforge_ros.ros.topics.transport import enlarge_shared_memory
 
     keep_freed_memory()
     enlarge_shared_memory()

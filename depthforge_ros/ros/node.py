@@ -15,14 +15,14 @@ from depthforge_ros.domain import DomainStatistics
 from depthforge_ros.engine import load_engine
 from depthforge_ros.errors import one_line, UserError
 from depthforge_ros.pipeline import Pipeline, release_memory
-from depthforge_ros.ros import declared, parameters
 from depthforge_ros.ros.camera import Camera
-from depthforge_ros.ros.diagnostics import camera_status, Condition, idle_status
-from depthforge_ros.ros.graph import why_not_alone
-from depthforge_ros.ros.qos import create_publisher, End
-from depthforge_ros.ros.reporter import Reporter
+from depthforge_ros.ros.diagnostics.reporter import Reporter
+from depthforge_ros.ros.diagnostics.status import camera_status, Condition, idle_status
+from depthforge_ros.ros.parameters import declared, definitions
 from depthforge_ros.ros.rig import Rig
 from depthforge_ros.ros.services import guard
+from depthforge_ros.ros.topics.graph import why_not_alone
+from depthforge_ros.ros.topics.qos import create_publisher, End
 from depthforge_ros.ros.transitions import Transitions
 from diagnostic_msgs.msg import DiagnosticArray
 import numpy as np
@@ -301,7 +301,7 @@ class DepthforgeNode(LifecycleNode):
         for parameter in parameter_list:
             name = parameter.name
             try:
-                parameters.check(name, parameter.value)
+                definitions.check(name, parameter.value)
                 if not self.has_parameter(name):
                     raise UserError(f'there is no parameter {name}; `ros2 param list` names all')
                 if parameter.value is None:
@@ -314,7 +314,7 @@ class DepthforgeNode(LifecycleNode):
         """Refuse values that are not allowed, and changes that would not take effect."""
         try:
             for parameter in changed:
-                parameters.check(parameter.name, parameter.value)
+                definitions.check(parameter.name, parameter.value)
             declared.check_own(self, declared.read(self, changed).cameras)
         except UserError as error:
             return SetParametersResult(successful=False, reason=str(error))
@@ -329,14 +329,14 @@ class DepthforgeNode(LifecycleNode):
 
     def _is_fixed(self, name: str, value: Any) -> bool:
         """Tell whether a parameter of ours could take another value only at configure."""
-        if self._rig is None or not parameters.is_ours(name) or parameters.is_runtime(name):
+        if self._rig is None or not definitions.is_ours(name) or definitions.is_runtime(name):
             return False
         return bool(value != self.get_parameter(name).value)
 
     def _apply_parameters(self, changed: list[Any]) -> None:
         """Take over all changes at once; the frame in work keeps what it began with."""
         names = {one.name for one in changed}
-        if not any(map(parameters.is_ours, names)):
+        if not any(map(definitions.is_ours, names)):
             return
         self._config = declared.read(self)
         if 'diagnostics_period_s' in names:

@@ -25,9 +25,9 @@ from depthforge_ros.pipeline import Pipeline
 from depthforge_ros.postprocess import to_camera
 from depthforge_ros.preprocess import Geometry
 from depthforge_ros.ros.camera import Camera, Frame
-from depthforge_ros.ros.declared import for_camera
-from depthforge_ros.ros.parameters import NodeConfig
-from depthforge_ros.ros.statistics import DEACTIVATED
+from depthforge_ros.ros.diagnostics.statistics import DEACTIVATED
+from depthforge_ros.ros.parameters.declared import for_camera
+from depthforge_ros.ros.parameters.definitions import NodeConfig
 from depthforge_ros.ros.worker import Worker
 import numpy as np
 import numpy.typing as npt

@@ -11,7 +11,7 @@ import sys
 from depthforge_ros.engine import unload
 from depthforge_ros.errors import one_line, UserError
 from depthforge_ros.ros.node import DepthforgeNode
-from depthforge_ros.ros.params_file import without_effect
+from depthforge_ros.ros.parameters.file import without_effect
 import rclpy
 from rclpy.exceptions import ROSInterruptException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor

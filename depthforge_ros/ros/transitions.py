@@ -5,21 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 import time
 
 from depthforge_ros.errors import one_line, UserError
+from depthforge_ros.ros.diagnostics.status import UnderWay
 from depthforge_ros.ros.rig import IN_WORK
 from rclpy.lifecycle import TransitionCallbackReturn
-
-
-@dataclass(frozen=True)
-class UnderWay:
-    """A transition in work."""
-
-    name: str
-    for_s: float
-    """Since it began."""
 
 
 class Transitions:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import cv2
-from depthforge_ros.evaluation.segmentation import SegmentationScore
 from depthforge_ros.labels import colorize, LabelSpace
+from depthforge_ros.metrics.segmentation import SegmentationScore
 from depthforge_ros.model.answer import summarise
 from depthforge_ros.model.network import DepthForge
 from depthforge_ros.preprocess import Preprocess

@@ -1,0 +1,163 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""A folder of images, with labels and depth where there are any -> a rosbag2 (mcap)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from depthforge_ros.bags.bag import LABEL_SPACE_KEY, remove_bag
+from depthforge_ros.bags.camera_file import DriveFile
+from depthforge_ros.bags.image_files import list_images, read_depth_m, read_labels
+from depthforge_ros.bags.messages import (
+    camera_info_message,
+    compressed_message,
+    header_message,
+    image_message,
+    write_to,
+)
+from depthforge_ros.errors import UserError
+from depthforge_ros.frame import rgb_from_file
+from depthforge_ros.geometry.camera import Camera
+from depthforge_ros.labels import LABEL_SPACES
+import numpy as np
+from rosbags.rosbag2 import StoragePlugin, Writer
+from tqdm import tqdm
+
+START_NS = 1_700_000_000 * 10**9
+"""Stamp of the first image, so that the same folder gives the same bag."""
+LABELS_TOPIC = '/camera/labels'
+DEPTH_TOPIC = '/camera/depth'
+COMPRESSED_FORMATS = {'.jpg': 'jpeg', '.jpeg': 'jpeg', '.png': 'png'}
+
+
+@dataclass(frozen=True)
+class BagPlan:
+    """What goes into the bag and where."""
+
+    images: Path
+    output: Path
+    drive: DriveFile
+    rate_hz: float
+    labels: Path | None = None
+    depth: Path | None = None
+    topic: str = '/camera/image'
+    frame_id: str = 'camera'
+    compressed: bool = False
+    """Keep the bytes of the image files, as CompressedImage on `topic`/compressed."""
+
+    def __post_init__(self) -> None:
+        if not self.rate_hz > 0.0:
+            raise UserError(f'rate {self.rate_hz} Hz came, it must be above 0')
+        if not self.topic.startswith('/') or self.topic.endswith('/'):
+            raise UserError(
+                f"topic {self.topic!r} came, an absolute name like '/camera/image' is needed"
+            )
+        if self.output.exists():
+            raise UserError(f'{self.output} exists already; remove it or choose another --output')
+
+    @property
+    def image_topic(self) -> str:
+        """Topic of the images, by the convention of image_transport."""
+        return f'{self.topic}/compressed' if self.compressed else self.topic
+
+    @property
+    def info_topic(self) -> str:
+        """Topic of the CameraInfo, beside the images'."""
+        return f'{self.topic.rsplit("/", 1)[0]}/camera_info'
+
+    def stamp_ns(self, index: int) -> int:
+        """Stamp of an image."""
+        return START_NS + round(index * 1e9 / self.rate_hz)
+
+
+def make_bag(plan: BagPlan) -> Counter[str]:
+    """Write the bag; returns the messages of each topic. Shows a progress bar."""
+    images = list_images(plan.images)
+    beside = {
+        LABELS_TOPIC: _by_stem(plan.labels, images),
+        DEPTH_TOPIC: _by_stem(plan.depth, images),
+    }
+    try:
+        return _write_bag(plan, images, beside)
+    except BaseException:
+        remove_bag(plan.output)
+        raise
+
+
+def _write_bag(
+    plan: BagPlan, images: list[Path], beside: dict[str, dict[str, Path]]
+) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    with Writer(plan.output, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        if plan.labels is not None:
+            writer.set_custom_data(LABEL_SPACE_KEY, _label_space_name(plan))
+        write = write_to(writer, counts)
+        for index, path in enumerate(tqdm(images, desc=plan.output.name, unit='image')):
+            for topic, message in _messages(plan, path, beside, plan.stamp_ns(index)):
+                write(topic, message, plan.stamp_ns(index))
+    return counts
+
+
+def _messages(
+    plan: BagPlan, path: Path, beside: dict[str, dict[str, Path]], stamp_ns: int
+) -> list[tuple[str, Any]]:
+    header = header_message(plan.frame_id, stamp_ns)
+    rgb = rgb_from_file(path)
+    _check_size(path, rgb.shape[:2], plan.drive.camera)
+    image = _compressed(header, path) if plan.compressed else image_message(header, rgb, 'rgb8')
+    messages = [
+        (plan.image_topic, image),
+        (plan.info_topic, camera_info_message(header, plan.drive.camera)),
+    ]
+    labels = beside[LABELS_TOPIC].get(path.stem)
+    if labels is not None:
+        ids = read_labels(labels, LABEL_SPACES[_label_space_name(plan)])
+        _check_size(labels, ids.shape, plan.drive.camera)
+        messages.append((LABELS_TOPIC, image_message(header, ids, 'mono8')))
+    depth = beside[DEPTH_TOPIC].get(path.stem)
+    if depth is not None:
+        depth_m = read_depth_m(depth, plan.drive.depth_scale)
+        _check_size(depth, depth_m.shape, plan.drive.camera)
+        messages.append((DEPTH_TOPIC, image_message(header, depth_m, '32FC1')))
+    return messages
+
+
+def _by_stem(folder: Path | None, images: list[Path]) -> dict[str, Path]:
+    if folder is None:
+        return {}
+    files = {path.stem: path for path in list_images(folder)}
+    found = {path.stem: files[path.stem] for path in images if path.stem in files}
+    if not found:
+        raise UserError(
+            f'{folder} holds no file named like an image, e.g. {images[0].stem}.png; names must '
+            'agree up to the suffix'
+        )
+    return found
+
+
+def _label_space_name(plan: BagPlan) -> str:
+    if plan.drive.label_space is None:
+        raise UserError(
+            'labels came without their classes; add the key label_space to the camera file, one '
+            f'of {", ".join(LABEL_SPACES)}'
+        )
+    return plan.drive.label_space
+
+
+def _check_size(path: Path, shape: tuple[int, ...], camera: Camera) -> None:
+    if shape[:2] != (camera.height, camera.width):
+        raise UserError(
+            f'{path} has {shape[1]} x {shape[0]} pixels, the camera file says {camera.width} x '
+            f'{camera.height}; give the file of this camera'
+        )
+
+
+def _compressed(header: Any, path: Path) -> Any:
+    kind = COMPRESSED_FORMATS.get(path.suffix.lower())
+    if kind is None:
+        raise UserError(f'{path} is neither JPEG nor PNG, which --compressed needs; leave it out')
+    return compressed_message(header, np.frombuffer(path.read_bytes(), np.uint8), kind)

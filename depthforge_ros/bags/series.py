@@ -1,0 +1,114 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The messages of one topic by header stamp."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import chain, islice
+from typing import Any
+
+from depthforge_ros.bags.bag import Bag, Recorded, stamp_ns
+from depthforge_ros.errors import UserError
+
+LOOK_AHEAD = 2
+STAMP_AHEAD = 'stamp_ahead'
+"""Reason of a drop: the stamp is later than those of the images that follow."""
+
+
+@dataclass(frozen=True)
+class Stamped:
+    """A message with the time that it is known by."""
+
+    received_ns: int
+    stamp_ns: int
+    """Of its header; when it was recorded, where nobody stamps the topic or it is broken."""
+    message: Any
+    """Or the UserError of one that cannot be decoded."""
+    is_unstamped: bool = False
+    """Whether nobody stamps the topic."""
+
+
+class Series:
+    """
+    One topic of a bag, looked up by header stamp; of a repeated stamp the first message.
+
+    It is read once, in order: stamps must be asked for in rising order, and must rise in the bag.
+    """
+
+    def __init__(self, bag: Bag, topic: str | None) -> None:
+        every = stamped(bag, topic) if topic else iter(())
+        self._items = (one for one in every if not isinstance(one.message, UserError))
+        self._next = next(self._items, None)
+        self.first_stamp_ns = self._next.stamp_ns if self._next else None
+
+    def at(self, wanted_ns: int) -> tuple[int, Any] | None:
+        """Return (received_ns, message) of a stamp, or None."""
+        while self._next is not None and self._next.stamp_ns < wanted_ns:
+            self._next = next(self._items, None)
+        if self._next is None or self._next.stamp_ns != wanted_ns:
+            return None
+        return self._next.received_ns, self._next.message
+
+
+def stamped(bag: Bag, topic: str) -> Iterator[Stamped]:
+    """
+    Yield the messages of a topic; those that cannot be decoded as their errors.
+
+    When they were recorded stands in for the stamps of a topic whose first two are both 0: its
+    driver does not stamp. A stamp ahead of those that follow is an error too: whoever looks for it
+    in another topic would read all of that away.
+    """
+    return _without_leaps(_with_stamps(bag, topic), topic)
+
+
+def _with_stamps(bag: Bag, topic: str) -> Iterator[Stamped]:
+    items = (_stamped(bag, one) for one in bag.recorded(topic))
+    first = list(islice(items, 2))
+    is_unstamped = len(first) == 2 and not any(one.stamp_ns for one in first)
+    for one in chain(first, items):
+        yield replace(one, stamp_ns=one.received_ns, is_unstamped=True) if is_unstamped else one
+
+
+def _without_leaps(items: Iterator[Stamped], topic: str) -> Iterator[Stamped]:
+    """Tell a stamp that two later ones are below from one that fell behind."""
+    before_ns = 0
+    waiting: deque[Stamped] = deque(islice(items, LOOK_AHEAD))
+    while waiting:
+        one = waiting.popleft()
+        waiting.extend(islice(items, 1))
+        is_last_but_one = len(waiting) < LOOK_AHEAD
+        if (
+            waiting
+            and not isinstance(one.message, UserError)
+            and all(_is_below(later, one.stamp_ns) for later in waiting)
+            and not (is_last_but_one and waiting[0].stamp_ns < before_ns)
+        ):
+            error = UserError(f'{topic}: {one.stamp_ns} ns is ahead', reason=STAMP_AHEAD)
+            yield replace(one, message=error)
+            continue
+        if not isinstance(one.message, UserError):
+            before_ns = one.stamp_ns
+        yield one
+
+
+def _is_below(later: Stamped, stamp_ns: int) -> bool:
+    return not isinstance(later.message, UserError) and later.stamp_ns < stamp_ns
+
+
+def decoded(bag: Bag, topic: str) -> Iterator[tuple[int, Any]]:
+    """Yield (received_ns, message) of a topic, without the messages that cannot be decoded."""
+    for recorded in bag.recorded(topic):
+        with suppress(UserError):
+            yield recorded.received_ns, bag.decode(recorded)
+
+
+def _stamped(bag: Bag, recorded: Recorded) -> Stamped:
+    try:
+        message = bag.decode(recorded)
+    except UserError as error:
+        return Stamped(recorded.received_ns, recorded.received_ns, error)
+    return Stamped(recorded.received_ns, stamp_ns(message), message)

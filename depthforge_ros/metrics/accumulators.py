@@ -1,0 +1,209 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""
+What frames add up to, and the figures of it.
+
+All sums are integers, so those of two shards merge exactly and in any order; shares and errors are
+added in millionths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from depthforge_ros.errors import UserError
+from depthforge_ros.metrics.boundary import boundary_f
+from depthforge_ros.metrics.boundary import COLUMNS as BOUNDARY_COLUMNS
+from depthforge_ros.metrics.confusion import iou_per_class, mean_iou, pixel_accuracy
+from depthforge_ros.metrics.depth import DepthErrors
+from depthforge_ros.metrics.segmentation import percent
+from depthforge_ros.metrics.temporal import LENGTHS
+import numpy as np
+import numpy.typing as npt
+
+Counts = npt.NDArray[np.int64]
+UNIT = 10**6
+"""Shares and errors are counted in its fractions."""
+BINS = 10
+"""Of confidence, for calibration."""
+LEVELS = 255
+"""Confidence is judged as the node publishes it, in 8 bits."""
+DEPTH_FIGURES = ('absrel', 'rmse_m', 'delta_125', 'delta_156', 'delta_195')
+
+
+@dataclass
+class Sums:
+    """Sums over frames, in K classes that are judged and P of the masks."""
+
+    confusion: Counts
+    """(K, K + 1), see `metrics.confusion_matrix`."""
+    boundary: Counts
+    """(K, 4), see `boundary.boundary_counts`."""
+    calibration: Counts
+    """(10, 3) per bin of confidence: labelled pixels, those that are right, sum of levels."""
+    flow_confusion: Counts
+    """(P, P + 1), see `temporal.Steadiness`."""
+    flicker: Counts
+    """(2,): static pixels whose label changed, static pixels."""
+    vc: Counts
+    """(2, 2) for windows of 8 and 16 frames: windows, sum of VC in millionths."""
+    flow_vc: Counts
+    """(2, 2): the same without labels, along the flow."""
+    depth: Counts
+    """(6,): frames, then AbsRel, RMSE in m and three deltas in millionths."""
+    depth_pairs: Counts
+    """(3,): pairs of frames, their same_depth and scale_change in millionths."""
+    entropy: Counts
+    """(2,): frames, sum in millionths."""
+    domain_shift: Counts
+    """(2,): frames, sum in millionths."""
+    pace: Counts
+    """(2,): answers, nanoseconds that they took, one after the other."""
+
+    @classmethod
+    def zeros(cls, classes: int, mask_classes: int) -> Sums:
+        """Begin a sum."""
+        shapes = {
+            'confusion': (classes, classes + 1),
+            'boundary': (classes, BOUNDARY_COLUMNS),
+            'calibration': (BINS, 3),
+            'flow_confusion': (mask_classes, mask_classes + 1),
+            'flicker': (2,),
+            'vc': (len(LENGTHS), 2),
+            'flow_vc': (len(LENGTHS), 2),
+            'depth': (1 + len(DEPTH_FIGURES),),
+            'depth_pairs': (3,),
+            'entropy': (2,),
+            'domain_shift': (2,),
+            'pace': (2,),
+        }
+        return cls(**{name: np.zeros(shape, np.int64) for name, shape in shapes.items()})
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Sums:
+        """Read what `to_json` gave."""
+        return cls(**{one.name: np.array(stored[one.name], np.int64) for one in fields(cls)})
+
+    def to_json(self) -> dict[str, Any]:
+        """Return lists of integers by name."""
+        return {one.name: getattr(self, one.name).tolist() for one in fields(self)}
+
+    def add_depth(self, errors: DepthErrors) -> None:
+        """Count one frame's depth."""
+        self.depth += [1, *(_units(getattr(errors, name)) for name in DEPTH_FIGURES)]
+
+    def add_windows(self, name: str, shares: Sequence[float | None]) -> None:
+        """Count windows of 8 and 16 frames that end with one frame."""
+        getattr(self, name)[:] += [
+            [0, 0] if share is None else [1, _units(share)] for share in shares
+        ]
+
+    def add_depth_pair(self, same_depth: float | None, scale_change: float | None) -> None:
+        """Count one pair of frames."""
+        if same_depth is not None and scale_change is not None:
+            self.depth_pairs += [1, _units(same_depth), _units(scale_change)]
+
+    def add_value(self, name: str, value: float | None) -> None:
+        """Count one frame's entropy or domain shift."""
+        if value is not None:
+            getattr(self, name)[:] += [1, _units(value)]
+
+    def add_calibration(self, confidence: npt.NDArray[np.uint8], right: npt.NDArray[Any]) -> None:
+        """Count labelled pixels (N,) by their confidence level and whether they are right."""
+        bins = np.minimum(confidence.astype(np.int64) * BINS // LEVELS, BINS - 1)
+        self.calibration += np.stack(
+            [
+                np.bincount(bins, minlength=BINS),
+                np.bincount(bins[right], minlength=BINS),
+                np.bincount(bins, confidence, minlength=BINS).astype(np.int64),
+            ],
+            axis=1,
+        )
+
+    def figures(self, classes: Sequence[str]) -> dict[str, Any]:
+        """
+        Return the figures; None for what was not to be had.
+
+        In percent: `miou`, `per_class`, `pixel_accuracy`, `boundary_f`, `mvc8`, `mvc16`, `tc`,
+        `flow_vc8`, `flow_vc16`, `flicker`, `depth_tc`, `depth_scale_change`, `ece`. `absrel`,
+        `entropy` and the deltas are ratios, `rmse_m` is in metres, `domain_shift` in standard
+        deviations, `throughput_hz` in answers per second.
+        """
+        return {
+            **_segmentation(self.confusion, classes),
+            'boundary_f': percent(boundary_f(self.boundary)),
+            'ece': percent(expected_calibration_error(self.calibration)),
+            **dict(zip(('mvc8', 'mvc16'), map(_mean_percent, self.vc), strict=True)),
+            'tc': percent(mean_iou(self.flow_confusion)),
+            **dict(zip(('flow_vc8', 'flow_vc16'), map(_mean_percent, self.flow_vc), strict=True)),
+            'flicker': percent(_ratio(self.flicker[0], self.flicker[1])),
+            **{
+                name: _mean(self.depth[0], total)
+                for name, total in zip(DEPTH_FIGURES, self.depth[1:], strict=True)
+            },
+            'depth_tc': _mean_percent(self.depth_pairs[[0, 1]]),
+            'depth_scale_change': _mean_percent(self.depth_pairs[[0, 2]]),
+            'entropy': _mean(*self.entropy),
+            'domain_shift': _mean(*self.domain_shift),
+            'throughput_hz': _rate_hz(*self.pace),
+        }
+
+
+def total(parts: Iterable[Sums]) -> Sums:
+    """Merge sums; UserError where they were counted in different classes."""
+    first, *rest = parts
+    merged = Sums.from_json(first.to_json())
+    for one in rest:
+        for field in fields(Sums):
+            whole, part = getattr(merged, field.name), getattr(one, field.name)
+            if whole.shape != part.shape:
+                raise UserError(
+                    f'figures in {len(whole)} and in {len(part)} classes do not add up; judge all '
+                    'with one model and one --label-space'
+                )
+            whole += part
+    return merged
+
+
+def expected_calibration_error(calibration: Counts) -> float:
+    """
+    Mean over labelled pixels of |share that is right - mean confidence| of their bin, in [0, 1].
+
+    Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, with 10 equal bins.
+    """
+    pixels, right, levels = calibration.T.astype(np.float64)
+    return float(np.abs(right - levels / LEVELS).sum() / pixels.sum()) if pixels.any() else np.nan
+
+
+def _segmentation(confusion: Counts, classes: Sequence[str]) -> dict[str, Any]:
+    if not confusion.any():
+        return {'miou': None, 'per_class': None, 'pixel_accuracy': None}
+    iou = map(percent, iou_per_class(confusion))
+    return {
+        'miou': percent(mean_iou(confusion)),
+        'per_class': dict(zip(classes, iou, strict=True)),
+        'pixel_accuracy': percent(pixel_accuracy(confusion)),
+    }
+
+
+def _units(value: float) -> int:
+    return round(value * UNIT)
+
+
+def _ratio(part: float, whole: float) -> float:
+    return float(part / whole) if whole else float('nan')
+
+
+def _mean(count: int, units: int) -> float | None:
+    return round(float(units / UNIT / count), 4) if count else None
+
+
+def _mean_percent(counted: Counts) -> float | None:
+    count, units = counted
+    return percent(_ratio(units / UNIT, count))
+
+
+def _rate_hz(answers: int, duration_ns: int) -> float | None:
+    return round(float(answers * 1e9 / duration_ns), 3) if duration_ns else None

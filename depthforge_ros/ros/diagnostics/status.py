@@ -1,0 +1,276 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Figures -> diagnostic_msgs. The keys are those that `--json` has in the commands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+import time
+from typing import Any
+
+from depthforge_ros.ros.diagnostics.statistics import NO_FAULTS, RATE_LIMITED, Snapshot, WINDOW_S
+from depthforge_ros.ros.parameters.definitions import NodeConfig
+from depthforge_ros.ros.topics.metric_depth import MetricStatus
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+
+RATE_MARGIN = 0.9
+"""Share of max_rate_hz that answers must reach at most."""
+LONG_TRANSITION_S = 60.0
+"""A transition that takes longer is a warning; loading the largest model takes less."""
+
+
+@dataclass(frozen=True)
+class UnderWay:
+    """A transition in work."""
+
+    name: str
+    for_s: float
+    """Since it began."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What a camera's figures are judged with."""
+
+    active_for_s: float | None
+    """None in a node that is not active."""
+    busy_s: float
+    """How long the batch in work has taken so far."""
+    is_working: bool
+    """Whether the worker's thread runs."""
+    domain: Mapping[str, float]
+    """What the domain monitor says; `domain_shift` is lacking where it is not known."""
+    mismatches: Sequence[str] = ()
+    """Ends of topics that the quality of service keeps apart."""
+    why_silent: Callable[[], str] = str
+    """Says why no image can come."""
+    crowds: Callable[[], Sequence[str]] = tuple
+    """Says of inputs that several nodes send them."""
+    namesake: str = ''
+    """Says that another node has the name of this one."""
+    metric: MetricStatus = field(default_factory=MetricStatus)
+    max_batch: int | None = None
+    """Frames at once since the memory ran out; None while that did not happen."""
+    engine_refusal: str = ''
+    """Why an engine that is stored for this model does not run."""
+    failure: str = ''
+    """Why the last transition failed, or the next would."""
+    under_way: UnderWay | None = None
+    is_without_clock: bool = False
+    """Whether the node takes the time from /clock, and none came."""
+
+
+def camera_status(
+    snapshot: Snapshot,
+    condition: Condition,
+    limits: NodeConfig,
+    *,
+    name: str,
+    topic: str,
+    identity: Mapping[str, str],
+) -> Any:
+    """Judge one camera and list its figures; `identity` says of model and engine what they are."""
+    level, message = _judge(snapshot, condition, limits, topic=topic)
+    domain = {key: f'{value:.3f}' for key, value in condition.domain.items()}
+    metric = {key: f'{value:.4g}' for key, value in condition.metric.figures.items()}
+    engine = {} if condition.max_batch is None else {'max_batch': str(condition.max_batch)}
+    if condition.metric.off:
+        metric['metric_depth'] = condition.metric.off
+    values = {'topic': topic, **identity, **engine, **_figures(snapshot), **domain, **metric}
+    return DiagnosticStatus(
+        level=level,
+        name=name,
+        message=message,
+        hardware_id=identity['fingerprint'],
+        values=[KeyValue(key=key, value=value) for key, value in values.items()],
+    )
+
+
+def idle_status(
+    failure: str,
+    *,
+    name: str,
+    under_way: UnderWay | None,
+    namesake: str,
+    is_finalized: bool,
+    last_error: str,
+) -> Any:
+    """
+    Say of a camera why its node is not configured.
+
+    That is a failed transition, or one in work (`under_way`), or the node is finalized.
+    """
+    level, message = _idle(failure, under_way, 'not configured', namesake)
+    if is_finalized:
+        level = DiagnosticStatus.ERROR if failure else DiagnosticStatus.STALE
+        reason = f' ({failure})' if failure else ''
+        message = f'finalized{reason}; only a restart brings the node back'
+    values = [KeyValue(key='last_error', value=last_error)]
+    return DiagnosticStatus(level=level, name=name, message=message, values=values)
+
+
+def _idle(
+    failure: str, under_way: UnderWay | None, state: str, namesake: str
+) -> tuple[bytes, str]:
+    level, message = DiagnosticStatus.OK, state
+    if failure:
+        level, message = DiagnosticStatus.ERROR, failure
+    elif under_way is not None:
+        message = f'{under_way.name} is under way for {under_way.for_s:.1f} s'
+        if under_way.for_s > LONG_TRANSITION_S:
+            level, message = DiagnosticStatus.WARN, f'{message}, more than {LONG_TRANSITION_S:g} s'
+    if namesake:
+        return max(level, DiagnosticStatus.WARN), f'{message}; {namesake}'
+    return level, message
+
+
+def _judge(
+    snapshot: Snapshot, condition: Condition, limits: NodeConfig, *, topic: str
+) -> tuple[bytes, str]:
+    """Return the level and, in one line, all that is wrong, the worst first."""
+    stall = _stall(condition, limits)
+    if condition.active_for_s is None:
+        level, message = _idle(
+            condition.failure, condition.under_way, 'not active', condition.namesake
+        )
+        if stall and condition.under_way:
+            return DiagnosticStatus.ERROR, f'{message}; {stall}'
+        return level, message
+    errors = [*([stall] if stall else []), *_errors(snapshot, condition)]
+    warnings = list(_warnings(snapshot, condition, limits, topic))
+    if errors or warnings:
+        level = DiagnosticStatus.ERROR if errors else DiagnosticStatus.WARN
+        return level, '; '.join(errors + warnings)
+    return DiagnosticStatus.OK, f'{snapshot.output_rate_hz:.1f} frames per second'
+
+
+def _stall(condition: Condition, limits: NodeConfig) -> str:
+    if condition.busy_s <= limits.stall_after_s:
+        return ''
+    return f'stalled: one frame has been in work for {condition.busy_s:.1f} s'
+
+
+def _errors(snapshot: Snapshot, condition: Condition) -> Iterator[str]:
+    if not condition.is_working:
+        yield 'the worker has ended; deactivate and activate the node'
+    faults = _faults(snapshot)
+    if faults and not snapshot.recently_published:
+        yield f'no frame could be answered: {", ".join(sorted(faults))}'
+
+
+def _warnings(
+    snapshot: Snapshot, condition: Condition, limits: NodeConfig, topic: str
+) -> Iterator[str]:
+    silent_s = condition.active_for_s or 0.0
+    if snapshot.last_received_s is not None:
+        silent_s = min(silent_s, time.monotonic() - snapshot.last_received_s)
+    if silent_s > limits.stall_after_s:
+        reason = condition.why_silent()
+        yield f'no image on {topic} for {silent_s:.1f} s{": " if reason else ""}{reason}'
+    if condition.failure:
+        yield condition.failure
+    yield from condition.mismatches
+    if snapshot.recently_received:
+        yield from condition.crowds()
+    if condition.namesake:
+        yield condition.namesake
+    faults = _faults(snapshot)
+    if faults and snapshot.recently_published:
+        yield f'frames were dropped: {", ".join(sorted(faults))}'
+    if text := _slow(snapshot, limits):
+        yield text
+    latency_ms = snapshot.percentiles_ms.get('latency', (0.0, 0.0))[0]
+    if snapshot.recently_published and 0.0 < limits.max_latency_ms < latency_ms:
+        yield f'latency is {latency_ms:.0f} ms, max_latency_ms is {limits.max_latency_ms:g}'
+    if snapshot.recently_published and limits.max_age_ms and not condition.is_without_clock:
+        yield from _old(snapshot, limits.max_age_ms, latency_ms)
+    if (share := _drop_share(snapshot)) > limits.max_drop_share:
+        yield f'{share:.0%} of the frames dropped, max_drop_share is {limits.max_drop_share:g}'
+    if condition.max_batch is not None:
+        yield f'the engine ran out of memory; it now takes at most {condition.max_batch} at once'
+    if condition.engine_refusal:
+        yield f'the stored engine is not used: {condition.engine_refusal}'
+    if condition.is_without_clock:
+        yield 'use_sim_time is true and no /clock has come; publish it, or set that to false'
+    if condition.metric.withheld:
+        yield f'no metric depth: {condition.metric.withheld}'
+    shift = condition.domain.get('domain_shift', 0.0)
+    if 0.0 < limits.max_domain_shift < shift:
+        yield (
+            f'unlike the training images by {shift:.1f}, max_domain_shift is '
+            f'{limits.max_domain_shift:g}; masks may be wrong'
+        )
+
+
+def _old(snapshot: Snapshot, limit_ms: float, latency_ms: float) -> Iterator[str]:
+    """Say of frames that they are answered late, or that stamps are off the clock or lacking."""
+    if 'age' not in snapshot.percentiles_ms:
+        yield f'frames carry no stamp, max_age_ms is {limit_ms:g}; let the camera driver set it'
+        return
+    age_ms = snapshot.percentiles_ms['age'][0]
+    if abs(age_ms) > limit_ms:
+        age = f'{age_ms:.0f} ms old' if age_ms > 0.0 else f'stamped {-age_ms:.0f} ms ahead'
+        remedy = 'check the clocks of camera and node'
+        if latency_ms > limit_ms >= abs(age_ms - latency_ms):
+            remedy = f'they take {latency_ms:.0f} ms in the node, lower short_side'
+        yield f'frames are {age} when answered, max_age_ms is {limit_ms:g}; {remedy}'
+
+
+def _slow(snapshot: Snapshot, limits: NodeConfig) -> str:
+    """Say of a rate below its limit that it is; empty until enough frames could have come."""
+    limit_hz, rate_hz = limits.min_rate_hz, snapshot.output_rate_hz
+    if not limit_hz:
+        return ''
+    if limits.max_rate_hz:
+        limit_hz = min(limit_hz, RATE_MARGIN * limits.max_rate_hz)
+    window_s = max(WINDOW_S, 2.0 / limit_hz)
+    least_hz = limit_hz
+    if limits.max_rate_hz:
+        # It is met on average: among the frames that surely fill the window, one may be lacking.
+        frames = max(1, int(window_s * limit_hz) - 2)
+        least_hz *= frames / (frames + 1)
+    if rate_hz >= least_hz or snapshot.recent_s <= window_s:
+        return ''
+    limit = f'min_rate_hz is {limits.min_rate_hz:g}'
+    if limit_hz < limits.min_rate_hz:
+        limit = f'{limit_hz:g} are expected with max_rate_hz {limits.max_rate_hz:g}'
+    return f'{rate_hz:.1f} answers per second, {limit}'
+
+
+def _faults(snapshot: Snapshot) -> dict[str, int]:
+    """Count the recent frames that something was wrong with, by reason."""
+    return {
+        reason: count
+        for reason, count in snapshot.recently_dropped.items()
+        if reason not in NO_FAULTS
+    }
+
+
+def _drop_share(snapshot: Snapshot) -> float:
+    """Share of the recent frames that got no answer, of those that were asked for."""
+    recent = snapshot.recently_dropped  # none of NO_SUBSCRIBERS: each begins them anew
+    not_asked_for = recent.get(RATE_LIMITED, 0)
+    dropped = sum(recent.values()) - not_asked_for
+    # Frames in work for long were received before those that are counted here.
+    return min(1.0, dropped / max(snapshot.recently_received - not_asked_for, 1))
+
+
+def _figures(snapshot: Snapshot) -> dict[str, str]:
+    figures = {
+        'received': str(snapshot.received),
+        'published': str(snapshot.published),
+        'dropped': str(sum(snapshot.dropped.values())),
+        'in_flight': str(snapshot.in_flight),
+    }
+    for reason, count in sorted(snapshot.dropped.items()):
+        figures[f'dropped.{reason}'] = str(count)
+    figures['input_rate_hz'] = f'{snapshot.input_rate_hz:.2f}'
+    figures['output_rate_hz'] = f'{snapshot.output_rate_hz:.2f}'
+    for stage, (p50_ms, p99_ms) in snapshot.percentiles_ms.items():
+        figures[f'{stage}_ms_p50'] = f'{p50_ms:.2f}'
+        figures[f'{stage}_ms_p99'] = f'{p99_ms:.2f}'
+    figures['last_error'] = snapshot.last_error
+    if snapshot.last_error_age_s is not None:
+        figures['last_error_age_s'] = f'{snapshot.last_error_age_s:.1f}'
+    return figures

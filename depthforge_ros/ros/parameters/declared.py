@@ -1,0 +1,91 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The parameters on a node: declared with their start values, and read back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import fields, replace
+from typing import Any
+
+from depthforge_ros.ros.parameters.definitions import (
+    check,
+    default,
+    descriptor,
+    from_ros,
+    is_ours,
+    NodeConfig,
+    OWN,
+)
+from rcl_interfaces.srv import ListParameters
+from rclpy.parameter import Parameter
+
+NAMES = tuple(one.name for one in fields(NodeConfig))
+UNSET_IN_FILE = 'null'
+"""How `ros2 param dump` writes an unset parameter, and ROS reads that back."""
+
+
+def declare(node: Any) -> None:
+    """Declare all parameters on a node; a start value that is not allowed raises UserError."""
+    for name in NAMES:
+        _declare(node, name, default(name))
+
+
+def declare_own(node: Any, cameras: tuple[str, ...]) -> None:
+    """Declare what these cameras may have of their own, without a value, and that of no other."""
+    own = _own(cameras)
+    for name in node.list_parameters([], ListParameters.Request.DEPTH_RECURSIVE).names:
+        if '.' in name and is_ours(name) and name not in own:
+            node.undeclare_parameter(name)
+    for name in own:
+        if not node.has_parameter(name):
+            _declare(node, name, None)
+
+
+def check_own(node: Any, cameras: tuple[str, ...]) -> None:
+    """Raise UserError where `declare_own` would, for a start value that is not allowed."""
+    for name in _own(cameras):
+        check(name, _start_value(node, name))
+
+
+def without_effect(node: Any) -> list[str]:
+    """Return the names that start values were given for, and that the node does not have."""
+    return [name for name in node._parameter_overrides if not node.has_parameter(name)]
+
+
+def read(node: Any, changed: Iterable[Parameter] = ()) -> NodeConfig:
+    """
+    Return the values of the declared parameters, as they are or would be after a change.
+
+    Raises UserError for values that do not go together.
+    """
+    values = {name: node.get_parameter(name).value for name in NAMES}
+    values.update({one.name: one.value for one in changed if one.name in NAMES})
+    return NodeConfig(**{name: from_ros(value) for name, value in values.items()})
+
+
+def for_camera(node: Any, config: NodeConfig, camera: str) -> NodeConfig:
+    """Return the configuration with what a camera has of its own; `declare_own` before."""
+    own = {key: node.get_parameter_or(f'{camera}.{key}').value for key in OWN if camera}
+    return replace(config, **{key: value for key, value in own.items() if value is not None})
+
+
+def _own(cameras: tuple[str, ...]) -> list[str]:
+    return [f'{camera}.{key}' for camera in filter(None, cameras) for key in OWN]
+
+
+def _start_value(node: Any, name: str) -> Any:
+    # rclpy tells it only by declaring, and the errors of that do not say what is allowed.
+    override = node._parameter_overrides.get(name)
+    value = None if override is None else override.value
+    return None if '.' in name and value == UNSET_IN_FILE else value
+
+
+def _declare(node: Any, name: str, otherwise: Any) -> None:
+    given = _start_value(node, name)
+    check(name, given)
+    described = descriptor(name)
+    # rclpy reads no parameter at all where one of a fixed type is unset; `check` fixes it.
+    described.dynamic_typing = otherwise is None
+    value = otherwise if given is None else given
+    node.declare_parameter(name, value, described, ignore_override=True)

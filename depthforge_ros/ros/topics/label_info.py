@@ -1,0 +1,36 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The names of the train ids as vision_msgs/LabelInfo, where vision_msgs is installed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from depthforge_ros.labels import LabelSpace
+from depthforge_ros.ros.topics.graph import message_class
+from depthforge_ros.ros.topics.names import camera_topic
+from depthforge_ros.ros.topics.qos import create_publisher, Note
+
+TOPIC = '~/segmentation/label_info'
+
+
+def create_label_info(node: Any, *, camera: str, note: Note) -> Any:
+    """Create the latched publisher; None, and a log line, where vision_msgs is missing."""
+    kind = message_class('vision_msgs/msg/LabelInfo')
+    if kind is None:
+        # Of the first camera only: it is the same for all.
+        node.get_logger().info(
+            f'vision_msgs is not installed, so {TOPIC} is not published', once=True
+        )
+        return None
+    return create_publisher(node, kind, camera_topic(TOPIC, camera), note=note, is_latched=True)
+
+
+def label_info_message(space: LabelSpace) -> Any:
+    """Name every train id of a mask."""
+    message: Any = message_class('vision_msgs/msg/LabelInfo')()  # type: ignore[misc]
+    vision_class: Any = message_class('vision_msgs/msg/VisionClass')
+    message.class_map = [
+        vision_class(class_id=number, class_name=name) for number, name in enumerate(space.classes)
+    ]
+    return message

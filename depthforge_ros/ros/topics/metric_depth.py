@@ -1,0 +1,232 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""
+One camera's way from relative to metric depth: its camera_info, the scale, and why not.
+
+The scale is found on the planes of the network's own size, so that a camera whose metres nobody
+takes costs little.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+import math
+from typing import Any
+
+from depthforge_ros.errors import one_line, UserError
+from depthforge_ros.geometry.camera import Camera, DISTORTION_LENGTHS
+from depthforge_ros.geometry.edges import edge_agreement
+from depthforge_ros.geometry.points import CloudBuilder, finite_points, metric_depth
+from depthforge_ros.geometry.road import fit_road, RoadScale
+from depthforge_ros.geometry.scale_filter import MetricScale, ScaleFilter
+from depthforge_ros.labels import LabelSpace
+from depthforge_ros.postprocess import Result
+from depthforge_ros.ros.parameters.definitions import NodeConfig
+from depthforge_ros.ros.topics.camera_info import camera_from_message
+import numpy as np
+import numpy.typing as npt
+
+MAX_COEFFICIENTS = max(max(lengths) for lengths in DISTORTION_LENGTHS.values())
+OFF = 'off: the scale is not known; set camera_height_m or metric_scale'
+
+
+@dataclass(frozen=True)
+class MetricStatus:
+    """What the diagnostics say of metric depth."""
+
+    withheld: str = ''
+    """Why there is none though it was asked for, in one line."""
+    off: str = ''
+    """What asks for it, where nothing does."""
+    figures: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class MetricFrame:
+    """A frame in metres; a plane is made when it is first read."""
+
+    camera: Camera
+    """That of the result's planes."""
+    rays: npt.NDArray[np.float32]
+    """Its `Camera.rays`."""
+    build: CloudBuilder
+    scale: float
+    sky_id: int
+    """Train id of the sky; -1 where the model has none."""
+    rgb: Callable[[], npt.NDArray[np.uint8]]
+    result: Result
+    config: NodeConfig
+
+    @cached_property
+    def depth_m(self) -> npt.NDArray[np.float32]:
+        """(H, W), metres along the optical axis; +Inf for the sky and beyond range."""
+        return metric_depth(
+            self.result.inverse_depth,
+            self.result.without_floor().labels == self.sky_id,
+            rays=self.rays,
+            scale=self.scale,
+            max_range_m=self.config.max_range_m,
+        )
+
+    def points(self) -> npt.NDArray[np.void]:
+        """Return points (rows, columns) as asked for; those of the next frame replace them."""
+        points = self.build(
+            self.depth_m,
+            rgb=self.rgb(),
+            labels=self.result.labels,
+            confidence=self.result.confidence,
+        )
+        return points if self.config.points_organised else finite_points(points)
+
+
+class MetricDepth:
+    """Takes the camera_info of one camera and the answers to its frames, from two threads."""
+
+    def __init__(
+        self, config: NodeConfig, space: LabelSpace, *, is_metric: bool, info_topic: str
+    ) -> None:
+        """
+        `is_metric` says that the model's inverse depth is in 1/m already.
+
+        `info_topic` is where camera_info is awaited, after remapping.
+        """
+        self.config = config
+        self._fixed_scale = config.metric_scale or (1.0 if is_metric else 0.0)
+        self.status = MetricStatus(off='' if self.is_wanted else OFF)
+        self._ids = {name: number for number, name in enumerate(space.classes)}
+        self._filter = ScaleFilter()
+        self._info_topic = info_topic
+        self._info: Any = None
+        self._calibration: tuple[Any, ...] = ()
+        self._camera: Camera | None = None
+        self._of_planes: Camera
+        self._rays: npt.NDArray[np.float32]
+        self._network_rays: npt.NDArray[np.float32]
+        self._build: CloudBuilder
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether the parameters or the model give a scale at all."""
+        return self._fixed_scale > 0.0 or self.config.camera_height_m > 0.0
+
+    @property
+    def has_info(self) -> bool:
+        """Whether a camera_info has come."""
+        return self._info is not None
+
+    def take_info(self, message: Any) -> None:
+        """Keep the newest camera_info."""
+        self._info = message
+
+    def measure(
+        self, header: Any, rgb: Callable[[], npt.NDArray[np.uint8]], result: Result
+    ) -> MetricFrame | None:
+        """Return the frame in metres, or None and say why in `status`."""
+        if not self.is_wanted or result.depth_age:
+            return None
+        small = replace(result.without_floor(), at_network=True)
+        try:
+            camera = self._calibrated(result)
+            road = self._road(small)
+            scale = self._scale(road, header.stamp.sec + header.stamp.nanosec * 1e-9)
+        except UserError as error:
+            self.status = MetricStatus(one_line(error))
+            return None
+        self.status = MetricStatus(scale.refusal, figures=self._figures(road, scale, small))
+        if scale.refusal:
+            return None
+        sky_id = self._ids.get('sky', -1)
+        return MetricFrame(
+            camera, self._rays, self._build, scale.scale, sky_id, rgb, result, self.config
+        )
+
+    def _calibrated(self, result: Result) -> Camera:
+        """
+        Return the camera of the result's planes.
+
+        One that changes while frames come is refused until the node is configured again.
+        """
+        width, height = result.geometry.camera_width, result.geometry.camera_height
+        info = self._info
+        if info is None:
+            raise UserError(
+                f'no camera_info has come on {self._info_topic}; publish it or remap camera_info'
+            )
+        if len(info.d) > MAX_COEFFICIENTS:  # each would be compared in every frame
+            raise UserError(
+                f'camera_info has {len(info.d)} distortion coefficients, no model takes more than '
+                f'{MAX_COEFFICIENTS}; calibrate the camera'
+            )
+        roi = info.roi
+        calibration = (
+            info.width, info.height, info.distortion_model, *info.d, *info.k, *info.r, *info.p,
+            info.binning_x, info.binning_y, roi.x_offset, roi.y_offset, roi.width, roi.height,
+        )  # fmt: skip
+        if self._camera is None:
+            camera = camera_from_message(info, width=width, height=height)
+            self._of_planes, self._rays = self._seen_on(camera, result)
+            _, self._network_rays = self._seen_on(camera, replace(result, at_network=True))
+            self._build = CloudBuilder(self._rays, stride=self.config.points_stride)
+            self._camera, self._calibration = camera, calibration
+        if calibration != self._calibration:
+            camera_from_message(info, width=width, height=height)  # says what is wrong with it
+            raise UserError(
+                'camera_info is another one than at first; if the new one is right, deactivate, '
+                'clean up and configure the node again'
+            )
+        if (self._camera.width, self._camera.height) != (width, height):
+            raise UserError(
+                f'camera_info is for {self._camera.width} x {self._camera.height} pixels, the '
+                f'image has {width} x {height}; publish the one that belongs to the image'
+            )
+        return self._of_planes
+
+    def _seen_on(self, camera: Camera, result: Result) -> tuple[Camera, npt.NDArray[np.float32]]:
+        """Return the camera of a result's planes, and its rays."""
+        height, width = result.size
+        seen = camera.resized(width=width, height=height)
+        return seen, seen.rays(rectified=self.config.image_rectified)
+
+    def _road(self, small: Result) -> RoadScale | None:
+        """Fit the road, if the camera's height is known."""
+        if not self.config.camera_height_m:
+            return None
+        if 'road' not in self._ids:
+            raise UserError('the model has no class named road; set metric_scale')
+        return fit_road(
+            small.inverse_depth,
+            small.labels == self._ids['road'],
+            self._network_rays,
+            height_m=self.config.camera_height_m,
+            pitch_rad=None
+            if self.config.estimate_pitch
+            else math.radians(self.config.camera_pitch_deg),
+        )
+
+    def _scale(self, road: RoadScale | None, stamp_s: float) -> MetricScale:
+        if self._fixed_scale or road is None:
+            return MetricScale(self._fixed_scale, 0.0)
+        return self._filter.update(road, stamp_s)
+
+    def _figures(
+        self, road: RoadScale | None, scale: MetricScale, small: Result
+    ) -> dict[str, float]:
+        figures = {
+            'metric_scale': scale.scale,
+            'metric_scale_relative_std': scale.relative_std,
+            'metric_scale_held_s': scale.held_s,
+        }
+        agreement = edge_agreement(small.inverse_depth, small.labels)
+        if not math.isnan(agreement):  # or there are no edges
+            figures['edge_agreement'] = agreement
+        if road is not None:
+            figures |= {
+                'road_share': road.road_share,
+                'road_off_plane_share': road.off_plane_share,
+                'horizon_pitch_deg': math.degrees(road.horizon_pitch_rad),
+                'implied_camera_height_m': self.config.camera_height_m
+                * (scale.scale / road.scale),
+            }
+        return figures

@@ -1,0 +1,192 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+from depthforge_ros.bags.bag import Bag, remove_bag, stamp_ns
+from depthforge_ros.bags.single_channel import depth_from_message, labels_from_message
+from depthforge_ros.cli.main import main
+from depthforge_ros.errors import UserError
+from depthforge_ros.frame import rgb_from_file, rgb_from_message
+import numpy as np
+import pytest
+from rosbags.rosbag2 import Reader, StoragePlugin, Writer
+from rosbags.typesys import get_typestore, Stores
+from support.drives import CAMERA, HEIGHT, make_bag_arguments, WIDTH, write_drive
+
+
+def test_a_bag_holds_exactly_what_the_files_hold(tmp_path: Path) -> None:
+    drive = write_drive(tmp_path / 'drive')
+    figures = tmp_path / 'figures.json'
+    assert main(make_bag_arguments(drive, tmp_path / 'bag', '--json', str(figures))) == 0
+    assert json.loads(figures.read_text())['messages'] == 12
+    with Bag(tmp_path / 'bag') as bag:
+        assert bag.label_space is not None
+        assert bag.label_space.name == 'camvid'
+        assert bag.camera_topic() == '/camera/image'
+        by_topic = {
+            topic: [bag.decode(one) for one in bag.recorded(topic)] for topic in bag.topics
+        }
+    images = by_topic['/camera/image']
+    assert [stamp_ns(one) - stamp_ns(images[0]) for one in images] == [0, 10**8, 2 * 10**8]
+    for message, path in zip(images, sorted((drive / 'images').iterdir()), strict=True):
+        assert message.header.frame_id == 'camera'
+        np.testing.assert_array_equal(rgb_from_message(message), rgb_from_file(path))
+    labels = labels_from_message(by_topic['/camera/labels'][0])
+    assert (labels[:, : WIDTH // 2] == 3).all()
+    assert (labels[:, WIDTH // 2 :] == 255).all()
+    depth_m = depth_from_message(by_topic['/camera/depth'][0])
+    assert np.isnan(depth_m[0]).all()
+    np.testing.assert_array_equal(depth_m[1:, 0], 2.0 + np.arange(1, HEIGHT))
+    info = by_topic['/camera/camera_info'][0]
+    assert (info.width, info.height, info.k[0], info.p[2], info.p[5]) == (64, 48, 50.0, 32.0, 50.0)
+    assert {stamp_ns(by_topic[topic][1]) for topic in by_topic} == {stamp_ns(images[1])}
+
+
+def test_inverse_depth_is_read_as_the_camera_file_says(tmp_path: Path) -> None:
+    extra = 'label_space: camvid\ndepth_encoding: inverse\ndepth_scale: 5120.0\n'
+    drive = write_drive(tmp_path / 'drive', 1, extra)
+    assert main(make_bag_arguments(drive, tmp_path / 'bag')) == 0
+    with Bag(tmp_path / 'bag') as bag:
+        depth_m = depth_from_message(bag.decode(next(bag.recorded('/camera/depth'))))
+    assert np.isposinf(depth_m[0]).all()
+    assert depth_m[3, 0] == pytest.approx(5120.0 / (5 * 256))
+
+
+def test_compressed_images_keep_their_bytes(tmp_path: Path) -> None:
+    drive = write_drive(tmp_path / 'drive', 1)
+    assert main(make_bag_arguments(drive, tmp_path / 'bag', '--compressed')) == 0
+    with Bag(tmp_path / 'bag') as bag:
+        message = bag.decode(next(bag.recorded('/camera/image/compressed')))
+        assert bag.camera_topic() == '/camera/image/compressed'
+    assert bytes(message.data) == (drive / 'images' / '000.png').read_bytes()
+
+
+def test_sqlite_bags_are_read_too(tmp_path: Path) -> None:
+    main(make_bag_arguments(write_drive(tmp_path / 'drive'), tmp_path / 'mcap'))
+    store = get_typestore(Stores.ROS2_JAZZY)
+    with (
+        Reader(tmp_path / 'mcap') as reader,
+        Writer(tmp_path / 'db', version=8, storage_plugin=StoragePlugin.SQLITE3) as writer,
+    ):
+        connections = {
+            one.topic: writer.add_connection(one.topic, one.msgtype, typestore=store)
+            for one in reader.connections
+        }
+        for one, received_ns, raw in reader.messages():
+            writer.write(connections[one.topic], received_ns, raw)
+    contents = []
+    for path in (tmp_path / 'mcap', tmp_path / 'db'):
+        with Bag(path) as bag:
+            contents.append([rgb_from_message(bag.decode(one)) for one in bag.recorded(
+                '/camera/image')])  # fmt: skip
+    assert len(contents[0]) == 3
+    np.testing.assert_array_equal(contents[0], contents[1])
+
+
+def test_a_missing_topic_lists_those_that_are_there(tmp_path: Path) -> None:
+    main(make_bag_arguments(write_drive(tmp_path / 'drive', 1), tmp_path / 'bag'))
+    with (
+        Bag(tmp_path / 'bag') as bag,
+        pytest.raises(UserError, match=r'it has /camera/image$'),
+    ):
+        bag.camera_topic('/front')
+
+
+@pytest.mark.parametrize('name', ['missing', 'folder', 'file.mcap', 'text.txt'])
+def test_what_is_no_bag_is_one_line(tmp_path: Path, name: str) -> None:
+    (tmp_path / 'folder').mkdir()
+    (tmp_path / 'file.mcap').write_bytes(b'\x89MCAP0\r\n and nothing else')
+    (tmp_path / 'text.txt').write_text('text')
+    with pytest.raises(UserError) as caught:
+        Bag(tmp_path / name)
+    assert str(tmp_path / name) in str(caught.value)
+    assert '\n' not in str(caught.value)
+
+
+def test_a_damaged_message_is_one_error_and_the_next_is_read(tmp_path: Path) -> None:
+    main(make_bag_arguments(write_drive(tmp_path / 'drive', 1), tmp_path / 'bag'))
+    with Bag(tmp_path / 'bag') as bag:
+        good = next(bag.recorded('/camera/image'))
+        for length in (0, 3, 11, 60, 400):
+            with pytest.raises(UserError) as caught:
+                bag.decode(type(good)(good.received_ns, good.raw[:length], good.topic))
+            assert caught.value.reason == 'bad_message'
+        bag.decode(good)
+
+
+@pytest.mark.parametrize(
+    ('change', 'expected'),
+    [
+        (('image_width: 64', 'image_width: 65'), 'the camera file says 65 x 48'),
+        (('image_width: 64', 'image_width: 0'), 'at least 1 pixel'),
+        (('image_width: 64', 'image_width: many'), 'other than numbers'),
+        (('plumb_bob', 'magic'), "'magic' is not known"),
+        (('data: [50, 0, 32,', 'data: [32,'), 'matrix k has 7 numbers, 9'),
+        (('data: [50, 0', 'data: [0, 0'), 'focal lengths 0.0'),
+        (('data: [0, 0, 0, 0, 0]', 'data: [0, 0]'), '2 distortion coefficients'),
+        (('distortion_model: plumb_bob\n', ''), "lacks the key 'distortion_model'"),
+        (('image_width: 64', ': ['), 'cannot be read'),
+        (('label_space: camvid', 'label_space: kitti'), "'kitti' is not known"),
+        (('label_space: camvid', ''), 'without their classes'),
+        (('label_space: camvid', 'label_space: camvid\nrate_hz: -1'), 'rate_hz -1.0'),
+        (('label_space: camvid', 'label_space: camvid\ndepth_encoding: log'), "'log'"),
+    ],
+)
+def test_camera_files_are_checked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], change: tuple[str, str], expected: str
+) -> None:
+    drive = write_drive(tmp_path / 'drive', 1)
+    text = (CAMERA + 'label_space: camvid\n').replace(*change)
+    (drive / 'camera.yaml').write_text(text)
+    assert main(make_bag_arguments(drive, tmp_path / 'bag')) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith('depthforge: error: ')
+    assert expected in last
+    assert not (tmp_path / 'bag').exists()
+
+
+def test_folders_without_images_or_with_other_names_are_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drive = write_drive(tmp_path / 'drive', 1)
+    (drive / 'labels' / '000.png').rename(drive / 'labels' / 'other.png')
+    assert main(make_bag_arguments(drive, tmp_path / 'bag')) == 2
+    assert 'holds no file named like an image, e.g. 000.png' in capsys.readouterr().err
+    (drive / 'images' / '000.png').unlink()
+    assert main(make_bag_arguments(drive, tmp_path / 'bag')) == 2
+    assert 'holds no images' in capsys.readouterr().err
+
+
+def test_an_existing_bag_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    drive = write_drive(tmp_path / 'drive', 1)
+    assert main(make_bag_arguments(drive, tmp_path / 'bag')) == 0
+    before = {path: path.read_bytes() for path in (tmp_path / 'bag').iterdir()}
+    assert main(make_bag_arguments(drive, tmp_path / 'bag')) == 2
+    assert 'exists already' in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in (tmp_path / 'bag').iterdir()} == before
+
+
+def test_only_bags_are_removed(tmp_path: Path) -> None:
+    main(make_bag_arguments(write_drive(tmp_path / 'drive', 1), tmp_path / 'bag'))
+    (tmp_path / 'bag' / 'notes.txt').write_text('mine')
+    with pytest.raises(UserError, match=r'notes\.txt'):
+        remove_bag(tmp_path / 'bag')
+    assert len(list((tmp_path / 'bag').iterdir())) == 3
+    (tmp_path / 'bag' / 'notes.txt').unlink()
+    remove_bag(tmp_path / 'bag')
+    assert not (tmp_path / 'bag').exists()
+    remove_bag(tmp_path / 'bag')
+
+
+def test_a_failure_half_way_leaves_no_bag(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drive = write_drive(tmp_path / 'drive', 3)
+    cv2.imwrite(str(drive / 'images' / '002.png'), np.zeros((10, 10, 3), np.uint8))
+    assert main(make_bag_arguments(drive, tmp_path / 'bag')) == 2
+    assert '10 x 10 pixels' in capsys.readouterr().err
+    assert not (tmp_path / 'bag').exists()

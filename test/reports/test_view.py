@@ -1,0 +1,172 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What `view` writes, read back by Foxglove's own reader of MCAP."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+import cv2
+from depthforge_ros.bags.make_bag import START_NS
+from depthforge_ros.cli.main import main
+from depthforge_ros.evaluation.answers import Answer
+from depthforge_ros.geometry.camera import Camera
+from depthforge_ros.geometry.points import point
+from depthforge_ros.labels import CAMVID
+from depthforge_ros.reports.foxglove import Calibration, write_view
+from mcap.reader import make_reader
+from mcap_ros2.decoder import DecoderFactory
+import numpy as np
+import pytest
+from support.drives import add_answers, HEIGHT, make_bag_arguments, WIDTH, write_drive
+from support.paths import ROOT
+
+PERIOD_NS = 100_000_000
+ROAD, SKY = 3, 0
+IMAGES = (
+    '/camera/image/compressed',
+    '/depthforge/segmentation/mask',
+    '/depthforge/segmentation/overlay/compressed',
+    '/depthforge/depth/relative',
+)
+
+
+DRIVE = ROOT / 'drive'
+
+
+def read(path: Path) -> dict[str, list[tuple[int, Any]]]:
+    """Return (log time, message) of each topic."""
+    found: dict[str, list[tuple[int, Any]]] = {}
+    with path.open('rb') as file:
+        reader = make_reader(file, decoder_factories=[DecoderFactory()])
+        for _, channel, recorded, message in reader.iter_decoded_messages():
+            found.setdefault(channel.topic, []).append((recorded.log_time, message))
+    return found
+
+
+def stamps(messages: list[tuple[int, Any]]) -> list[int]:
+    for log_ns, message in messages:
+        stamp = message.header.stamp
+        assert stamp.sec * 10**9 + stamp.nanosec == log_ns
+    return [log_ns for log_ns, _ in messages]
+
+
+def test_a_folder_is_on_one_time_line(tmp_path: Path) -> None:
+    drive = write_drive(tmp_path / 'drive', 3)
+    output = tmp_path / 'view.mcap'
+    assert main(['view', str(drive / 'images'), '--engine', 'null', '--output', str(output)]) == 0
+    topics = read(output)
+    assert set(topics) == set(IMAGES)
+    for name in IMAGES:
+        assert stamps(topics[name]) == [START_NS + n * PERIOD_NS for n in range(3)]
+    _, image = topics[IMAGES[0]][1]
+    shown = cv2.imdecode(np.frombuffer(image.data, np.uint8), cv2.IMREAD_COLOR)
+    assert shown.shape == (HEIGHT, WIDTH, 3)
+
+
+def test_recorded_masks_are_shown_as_they_are(tmp_path: Path) -> None:
+    main(make_bag_arguments(write_drive(tmp_path / 'drive', 4), tmp_path / 'in'))
+    add_answers(tmp_path / 'in', tmp_path / 'out', drop=2)
+    output = tmp_path / 'view.mcap'
+    arguments = ['view', str(tmp_path / 'out'), '--output', str(output)]
+    assert main(arguments) == 2
+    assert main([*arguments, '--mask-labels', 'camvid']) == 0
+    topics = read(output)
+    assert len(topics[IMAGES[0]]) == 4
+    assert len(topics[IMAGES[1]]) == 3
+    _, mask = topics['/depthforge/segmentation/mask'][0]
+    assert (mask.encoding, mask.height, mask.width) == ('mono8', HEIGHT, WIDTH)
+    assert set(mask.data) == {ROAD}
+
+
+def flat_road(camera: Camera, height_m: float) -> Answer:
+    """Answer as if the lower half were a flat road and the upper half sky."""
+    y = camera.rays(rectified=False)[..., 1]
+    return Answer(
+        START_NS,
+        lambda: np.full((camera.height, camera.width, 3), 90, np.uint8),
+        labels=np.where(y > 0.0, ROAD, SKY).astype(np.uint8),
+        inverse_depth=np.maximum(7.0 * y / height_m, 0.0).astype(np.float32),
+    )
+
+
+def test_points_lie_on_the_road_below_the_camera(tmp_path: Path) -> None:
+    camera = Camera.pinhole(width=160, height=96, fx=100.0, fy=100.0, cx=80.0, cy=48.0)
+    calibration = Calibration(camera, height_m=1.5)
+    answers = iter([flat_road(camera, 1.5)])
+    output = tmp_path / 'view.mcap'
+    write_view(output, answers, space=CAMVID, calibration=calibration)
+    ((_, cloud),) = read(output)['/depthforge/points']
+    points = np.frombuffer(cloud.data, point(np.uint8))
+    assert len(points) == cloud.width > 500
+    np.testing.assert_allclose(points['y'], 1.5, rtol=0.02)
+    assert set(points['label']) == {ROAD}
+    assert points['z'].max() <= 80.0
+    ((_, info),) = read(output)['/camera/camera_info']
+    assert info.k[0] == 100.0
+
+
+def test_frames_whose_road_gives_no_scale_are_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # The null engine sees no road.
+    options = ['--engine', 'null', '--short-side', '32', '--camera-height-m', '1.5']
+    options += [
+        '--camera-info',
+        str(DRIVE / 'camera.yaml'),
+        '--output',
+        str(tmp_path / 'view.mcap'),
+    ]
+    folder = tmp_path / 'images'
+    folder.mkdir()
+    shutil.copy(DRIVE / 'images' / '000000.jpg', folder)
+    assert main(['view', str(folder), *options]) == 0
+    assert 'points for 0 of 1 frames' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'expected'),
+    [
+        (['--output', 'view.bag'], 'ends in .mcap'),
+        (['--output', 'view.mcap', '--rate-hz', '0'], 'above 0'),
+        (['--output', 'view.mcap', '--camera-height-m', '-1'], 'above 0'),
+    ],
+)
+def test_wrong_choices_are_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], expected: str
+) -> None:
+    drive = write_drive(tmp_path / 'drive', 1)
+    assert main(['view', str(drive / 'images'), '--engine', 'null', *arguments]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert expected in line
+
+
+def test_what_is_terminated_leaves_nothing(tmp_path: Path) -> None:
+    drive = write_drive(tmp_path / 'drive', 1)
+    first = drive / 'images' / '000.png'
+    for number in range(1, 20_000):
+        os.link(first, first.with_name(f'{number:05d}.png'))
+    output = tmp_path / 'out' / 'view.mcap'
+    process = subprocess.Popen(
+        [sys.executable, '-m', 'depthforge_ros.cli.main', 'view', str(drive / 'images'),
+         '--engine', 'null', '--output', str(output)],
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        ends_s = time.monotonic() + 120.0
+        while not list(output.parent.glob('*/view')):
+            assert process.poll() is None
+            assert time.monotonic() < ends_s
+            time.sleep(0.02)
+        process.terminate()
+        assert process.wait(120.0) == 128 + signal.SIGTERM
+    finally:
+        process.kill()
+    assert list(output.parent.iterdir()) == []

@@ -1,0 +1,255 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The trainer: whole runs in miniature."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+import shutil
+
+import cv2
+from depthforge_ros.errors import UserError
+from depthforge_ros.model.checkpoint import load_network, read_checkpoint
+from depthforge_ros.model.config import Eva02Config, VitConfig
+from depthforge_ros.model.parts import write_part
+from depthforge_ros.model.vit import VisionTransformer
+from depthforge_trainer.augment import Augment, view
+from depthforge_trainer.cli import main
+from depthforge_trainer.config import FitConfig, read_config
+from depthforge_trainer.data import loaders, Sample, Source
+from depthforge_trainer.slicing import slice_encoder
+import numpy as np
+import pytest
+from safetensors.torch import load_file
+from support.networks import MINI, mini_network
+from support.training import configuration, street_like
+import torch
+from torch.optim.swa_utils import AveragedModel
+
+EVA02 = Eva02Config(width=48, depth=4, heads=4, position_grid=5)
+
+
+def test_slicing_to_the_full_width_changes_nothing() -> None:
+    torch.manual_seed(0)
+    config = VitConfig(width=24, depth=3, heads=2, position_grid=4)
+    teacher = VisionTransformer(config)
+    for parameter in teacher.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    images = torch.randn(4, 3, 56, 56)
+    student, basis = slice_encoder(teacher, config, kept=(0, 1, 2), images_B3HW=images)
+    with torch.inference_mode():
+        x, y = teacher.embed(images), student.embed(images)
+        for wide, narrow in zip(teacher.blocks, student.blocks, strict=True):
+            x, y = wide(x), narrow(y)
+    centred = x - x.mean(-1, keepdim=True)
+    torch.testing.assert_close(y @ basis.expand.T, centred, atol=2e-3, rtol=2e-3)
+
+
+@pytest.mark.parametrize('train', ['all', 'encoder'])
+def test_fit_learns_and_writes_a_checkpoint(tmp_path: Path, train: str) -> None:
+    phase = {'train': train, 'iterations': 30, 'batch': 2, 'learning_rate': 2e-3}
+    path = configuration(tmp_path, phases=[phase | {'encoder_learning_rate': 1e-3}])
+    assert main(['fit', str(path)]) == 0
+    rows = (tmp_path / 'run' / 'log.csv').read_text().splitlines()[1:]
+    losses = [float(row.split(',')[2]) for row in rows]
+    assert len(losses) == 30
+    assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:5])
+    before, _ = load_network(tmp_path / 'frozen.safetensors')
+    after, checkpoint = load_network(tmp_path / 'run' / 'last.safetensors')
+    for name, value in before.depth_encoder.state_dict().items():
+        assert torch.equal(value, after.depth_encoder.state_dict()[name]), name
+    same = all(
+        torch.equal(value, after.visual_encoder.state_dict()[name])
+        for name, value in before.depth_encoder.state_dict().items()
+    )
+    assert same is (train == 'all')
+    assert checkpoint.provenance['phases'][0]['iterations'] == 30
+
+
+def test_fit_reads_the_cache_of_frozen_features(tmp_path: Path) -> None:
+    phases = [{'train': kind, 'iterations': 3, 'batch': 2} for kind in ('head', 'all')]
+    path = configuration(tmp_path, phases=phases, cached_views=2)
+    assert main(['fit', str(path)]) == 0
+    assert np.load(tmp_path / 'run' / 'cache' / 'blocks.npy', mmap_mode='r').shape[:2] == (8, 4)
+    assert read_checkpoint(tmp_path / 'run' / 'last.safetensors')[0].foundation is None
+
+
+def test_a_resumed_run_equals_one_that_was_never_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phases = [
+        {'train': kind, 'iterations': 4, 'batch': 2, 'encoder_learning_rate': 1e-4}
+        for kind in ('all', 'encoder')
+    ]
+    validation = [{'kind': 'camvid', 'root': str(tmp_path / 'data')}]
+    changes: dict[str, object] = {'phases': phases, 'validation': validation, 'save_every': 2}
+    path = configuration(tmp_path, **changes)
+    assert main(['fit', str(path)]) == 0
+    whole = tmp_path / 'run'
+    stopped = tmp_path / 'stopped'
+    path.write_text(path.read_text().replace(str(whole), str(stopped)))
+    steps = iter(range(7))
+
+    def stop(*_: object) -> None:
+        if next(steps, None) is None:
+            raise KeyboardInterrupt
+
+    update = AveragedModel.update_parameters
+    monkeypatch.setattr(
+        AveragedModel, 'update_parameters', lambda self, model: (stop(), update(self, model))
+    )
+    assert main(['fit', str(path)]) == 130
+    assert main(['fit', str(path)]) == 2
+    monkeypatch.undo()
+    assert main(['fit', str(path), '--resume']) == 0
+    assert not (stopped / 'state.safetensors').exists()
+    for name in ('last', 'best'):
+        one, other = (load_file(run / f'{name}.safetensors') for run in (whole, stopped))
+        assert all(torch.equal(value, other[key]) for key, value in one.items()), name
+    logs = [
+        [row.rsplit(',', 1)[0] for row in (run / 'log.csv').read_text().splitlines()]
+        for run in (whole, stopped)
+    ]
+    assert logs[0] == logs[1]
+
+
+def test_fit_trains_between_two_foundations(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = mini_network(dataclasses.replace(MINI, visual=EVA02))
+    for part, name in (('depth_encoder', 'depth'), ('visual_encoder', 'visual')):
+        state = {f'encoder.{k}': v for k, v in getattr(network, part).state_dict().items()}
+        if name == 'depth':
+            head = network.depth_head.state_dict()
+            state |= {f'depth_head.{key}': value for key, value in head.items()}
+        write_part(tmp_path / f'{name}.safetensors', state, layout='test')
+    changes: dict[str, object] = {
+        'model': network.config.to_json(),
+        'foundation': str(tmp_path / 'depth.safetensors'),
+        'foundation_name': 'depth',
+        'phases': [{'train': 'all', 'iterations': 2, 'batch': 1}],
+    }
+    assert main(['fit', str(configuration(tmp_path, **changes))]) == 2
+    assert 'visual_foundation' in capsys.readouterr().err
+    shutil.rmtree(tmp_path / 'data')
+    visual = str(tmp_path / 'visual.safetensors')
+    changes |= {'visual_foundation': visual, 'visual_foundation_name': 'visual'}
+    assert main(['fit', str(configuration(tmp_path, **changes))]) == 0
+    trained, checkpoint = load_network(
+        tmp_path / 'run' / 'last.safetensors',
+        tmp_path / 'depth.safetensors',
+        tmp_path / 'visual.safetensors',
+    )
+    assert (checkpoint.foundation, checkpoint.visual_foundation) == ('depth', 'visual')
+    for name, value in network.visual_encoder.state_dict().items():
+        assert torch.equal(value, trained.visual_encoder.state_dict()[name])
+
+
+def test_another_configuration_does_not_go_on_with_a_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = configuration(tmp_path)
+    assert main(['fit', str(path), '--resume']) == 2
+    assert 'without --resume' in capsys.readouterr().err
+
+
+def test_views_keep_labels_on_their_pixels() -> None:
+    labels = np.zeros((60, 90), np.uint8)
+    labels[20:40, 30:60] = 3
+    rgb = np.repeat((labels * 60)[..., None], 3, 2)
+    augment = Augment(height=56, width=56, short_side=60, brightness=0.0, scale=(0.7, 1.5))
+    for seed in range(20):
+        image, mask = view(Sample('x', rgb, labels), augment, np.random.default_rng(seed))
+        assert image.shape == (56, 56, 3)
+        known = mask != 255
+        assert ((image[..., 0] > 90) != (mask == 3))[known].mean() < 0.05
+
+
+@pytest.mark.parametrize(
+    ('changes', 'words'),
+    [
+        ({'phaces': []}, ['phaces', 'phases']),
+        ({'phases': [{'train': 'tail', 'iterations': 1}]}, ['tail', 'head']),
+        ({'sources': [{'kind': 'camvod'}]}, ['camvod', 'camvid']),
+        ({'foundation': 'none.safetensors'}, ['none.safetensors']),
+        ({'model': {'shrt_side': 56}}, ['fit.yaml', 'shrt_side', 'did you mean short_side?']),
+        ({'model': {'head': {'widht': 32}}}, ['HeadConfig', 'widht', 'did you mean width?']),
+        ({'model': {'head': 4}}, ['HeadConfig is 4', 'width']),
+        ({'model': 3}, ['NetworkConfig is 3', 'taps']),
+        ({'augment': {'scale': [1.0]}}, ['fit.yaml: augment: scale', 'expected 2 values']),
+        ({'augment': None}, ['augment is None', 'mapping']),
+        ({'phases': [{'train': 'all', 'iterations': 'abc'}]}, ["iterations is 'abc'", 'int']),
+        ({'phases': [{'train': 'all', 'iterations': 2.5}]}, ['iterations is 2.5', 'int']),
+        ({'loss': {'points': None}}, ['loss: points is None', 'int']),
+        ({'tensorboard': 'abc'}, ["tensorboard is 'abc'", 'bool']),
+        ({'sources': 5}, ['sources is 5', 'list']),
+        ({'sources': []}, ['sources', 'empty']),
+        ({'phases': []}, ['phases', 'empty']),
+        (
+            {
+                'rare_classes': True,
+                'cached_views': 1,
+                'phases': [{'train': 'all', 'iterations': 1, 'batch': 1}],
+            },
+            ['rare_classes', 'batch of 1'],
+        ),
+    ],
+)
+def test_wrong_configurations_end_with_one_line(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    changes: dict[str, object],
+    words: list[str],
+) -> None:
+    assert main(['fit', str(configuration(tmp_path, **changes))]) == 2
+    (error,) = capsys.readouterr().err.strip().splitlines()
+    assert all(word in error for word in words), error
+
+
+def test_a_broken_file_ends_with_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / 'fit.yaml'
+    path.write_text('output: [run,\nmodel: 3\n')
+    assert main(['fit', str(path)]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert 'fit.yaml is no YAML' in line
+    assert 'line 3, column 1' in line
+
+
+def test_labels_of_another_size_are_refused(tmp_path: Path) -> None:
+    street_like(tmp_path / 'data')
+    cv2.imwrite(str(tmp_path / 'data' / 'labels' / '0.png'), np.zeros((9, 9), np.uint8))
+    with pytest.raises(UserError, match='9 x 9'):
+        [load() for load in loaders(Source('camvid', str(tmp_path / 'data')))]
+
+
+def test_configuration_fields_are_built_as_annotated(tmp_path: Path) -> None:
+    config = read_config(configuration(tmp_path), FitConfig)
+    assert config.model == MINI
+    assert config.augment.scale == (1.0, 1.2)
+    assert config.phases[0].train == 'all'
+
+
+def test_auxiliary_phase_trains_the_visual_encoder_and_not_the_decoder(tmp_path: Path) -> None:
+    phases = [
+        {
+            'train': 'auxiliary', 'iterations': 20, 'batch': 2, 'learning_rate': 2e-3,
+            'encoder_learning_rate': 2e-3,
+        }
+    ]  # fmt: skip
+    path = configuration(tmp_path, phases=phases, loss={'auxiliary': 1.0, 'points': 256})
+    before = mini_network().state_dict()
+    assert main(['fit', str(path)]) == 0
+    network, _ = load_network(tmp_path / 'run' / 'last.safetensors')
+    changed = {
+        name.split('.')[0]
+        for name, value in network.state_dict().items()
+        if not torch.allclose(value, before[name], atol=1e-2)
+    }
+    assert 'visual_encoder' in changed
+    assert changed.isdisjoint({'depth_encoder', 'depth_head'})
+    rows = (tmp_path / 'run' / 'log.csv').read_text().splitlines()[1:]
+    losses = [float(row.split(',')[2]) for row in rows]
+    assert losses[-1] < 0.7 * losses[0]
