@@ -26,7 +26,7 @@ from depthforge_ros.engine import COMPILERS, Engine, load_engine
 from depthforge_ros.engine.artefact import ENGINES_VARIABLE, Request
 from depthforge_ros.engine.build import build, exported
 from depthforge_ros.engine.compiled import CompiledEngine
-from depthforge_ros.engine.tensorrt.compiler import build_unloaded, prepare
+from depthforge_ros.engine.tensorrt.dry_run import build_unloaded, prepare
 from depthforge_ros.engine.torch_engine import load
 from depthforge_ros.errors import UserError
 from depthforge_ros.evaluation.datasets import Dataset, DatasetChoice, open_dataset

@@ -26,9 +26,8 @@ from depthforge_ros.engine.artefact import (
 from depthforge_ros.engine.inductor import Inductor
 from depthforge_ros.engine.openvino import OpenVino
 from depthforge_ros.engine.precision import has_bf16_units
-from depthforge_ros.engine.tensorrt import compiler, dry_run
-from depthforge_ros.engine.tensorrt.compiler import Coverage
-from depthforge_ros.engine.tensorrt.dry_run import Built, DryRun
+from depthforge_ros.engine.tensorrt import dry_run
+from depthforge_ros.engine.tensorrt.dry_run import Built, Coverage, DryRun
 from depthforge_ros.engine.torch_engine import load_or_outline, RANDOM
 from depthforge_ros.errors import UserError
 from depthforge_ros.resources import share_directory
@@ -156,7 +155,7 @@ def test_a_checkpoint_without_its_foundation_gets_no_random_weights(
 def test_a_dry_run_says_what_it_lacks(
     model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(compiler, '_installed', dict)
+    monkeypatch.setattr(dry_run, 'installed_versions', dict)
     words = ['--engine', 'tensorrt', '--height', '56', '--width', '98']
     assert main(['compile', '--dry-run', '--model', model, *words]) == 2
     assert 'make tensorrt-dry-run' in capsys.readouterr().err

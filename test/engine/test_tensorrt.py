@@ -22,8 +22,8 @@ from depthforge_ros.engine.artefact import Request
 from depthforge_ros.engine.build import exported
 from depthforge_ros.engine.precision import driver_level
 from depthforge_ros.engine.tensorrt import watch
-from depthforge_ros.engine.tensorrt.compiler import build_unloaded, prepare, TensorRt
-from depthforge_ros.engine.tensorrt.dry_run import dry_run
+from depthforge_ros.engine.tensorrt.compiler import TensorRt
+from depthforge_ros.engine.tensorrt.dry_run import build_unloaded, dry_run, prepare
 from depthforge_ros.engine.torch_engine import load, Loaded
 from depthforge_ros.errors import UserError
 from depthforge_ros.model.dpt import Upscaling
@@ -77,7 +77,7 @@ from depthforge_ros.engine.tensorrt import compiler
 import torch
 properties = types.SimpleNamespace(name='H100', major=9, minor=0, multi_processor_count=132)
 torch.cuda.get_device_properties = lambda device: properties
-compiler._torch_tensorrt = lambda: None
+compiler.load_torch_tensorrt = lambda: None
 print(dict(compiler.TensorRt().versions(torch.device('cuda', 0))))
 """
 

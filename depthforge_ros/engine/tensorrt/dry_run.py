@@ -4,8 +4,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+import importlib
+from pathlib import Path
+import tempfile
+from typing import Any
 
 from depthforge_ros.engine.agreement import Agreement, compare
 from depthforge_ros.engine.artefact import Request
@@ -14,15 +18,33 @@ from depthforge_ros.engine.build import exported
 from depthforge_ros.engine.compiled import answered, proving_frames
 from depthforge_ros.engine.precision import precision
 from depthforge_ros.engine.tensorrt.compiler import (
-    build_unloaded,
-    count,
-    Coverage,
-    has_rtx,
-    prepare,
+    INPUT,
+    input_description,
+    installed_versions,
+    interpreter_module,
+    load_torch_tensorrt,
+    OUTPUTS,
+    TensorRt,
 )
+from depthforge_ros.engine.tensorrt.interpreter import run_network
 from depthforge_ros.engine.torch_engine import Loaded, Run, to_output
+from depthforge_ros.errors import UserError
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.export import ExportedProgram
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What a dry run says of a program."""
+
+    operators: int
+    converted: int
+    engines: int
+    left_out: Mapping[str, int]
+    """Operators that TensorRT has no converter for, and how often they occur."""
 
 
 @dataclass(frozen=True)
@@ -90,3 +112,111 @@ def _feature_error(answer: NetworkOutput, reference: NetworkOutput) -> float:
     assert reference.features is not None
     difference = answer.features - reference.features
     return float(np.linalg.norm(difference) / np.linalg.norm(reference.features))
+
+
+def prepare() -> None:
+    """
+    Import Torch-TensorRT for `count` and `build_unloaded`, which then ask no GPU.
+
+    Without one, stand-ins answer what it asks of `torch.cuda` before it partitions a graph.
+    """
+    if not {'torch-tensorrt', 'torch-tensorrt-rtx'} & set(installed_versions()):
+        raise UserError(
+            'a dry run needs Torch-TensorRT, which is not installed; `make tensorrt-dry-run` '
+            'installs what needs no GPU, for `.venv-tensorrt/bin/python -m '
+            'depthforge_ros.cli.main compile`'
+        )
+    if not torch.cuda.is_available():
+        _answer_for_a_gpu()
+    load_torch_tensorrt()
+
+
+def _answer_for_a_gpu() -> None:
+    cuda: Any = torch.cuda
+    gibibyte = 1 << 30
+    cuda.current_device = lambda: 0
+    cuda.get_device_capability = lambda device=None: (9, 0)
+    cuda.get_device_name = lambda device=None: 'none'
+    cuda.mem_get_info = lambda device=None: (80 * gibibyte, 80 * gibibyte)
+    cuda.set_device = lambda device: None
+    cuda.synchronize = lambda device=None: None
+
+
+def build_unloaded(program: ExportedProgram, request: Request) -> tuple[bytes, Run]:
+    """
+    Build an engine by `compile`, and give what answers by its network on the CPU.
+
+    For TensorRT's RTX flavour, whose builder needs no GPU: only to load its engine would. How the
+    network is run, see `interpreter`. UserError as `compile`.
+    """
+    module = interpreter_module()
+    built: list[Any] = []
+
+    def build(interpreter: Any) -> Any:
+        interpreter._construct_trt_network_def()
+        names = interpreter._input_names, interpreter._output_names
+        if names != ([INPUT], OUTPUTS):
+            raise RuntimeError(f'inputs and outputs are {names}, not {INPUT} and {OUTPUTS}')
+        options = interpreter._populate_trt_builder_config()
+        plan = interpreter.builder.build_serialized_network(interpreter.ctx.net, options)
+        if plan is None:
+            raise RuntimeError('the builder refuses the network')
+        built.append(interpreter)
+        return module.TRTInterpreterResult(_Unloaded(bytes(plan)), *names, False, False)
+
+    original, module.TRTInterpreter.run = module.TRTInterpreter.run, build
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / 'engine'
+            TensorRt().compile(program, request, path)
+            engine = path.read_bytes()
+    finally:
+        module.TRTInterpreter.run = original
+    # It owns the network, and the weights to which that only points.
+    owner = built[0]
+
+    def run(images: Tensor) -> Sequence[Tensor]:
+        return run_network(owner.ctx.net, module.trt, owner.ctx.weight_refit_map, images)
+
+    return engine, run
+
+
+@dataclass(frozen=True)
+class _Unloaded:
+    """Stands for an engine of which only the bytes are asked for."""
+
+    engine: bytes
+
+    def serialize(self) -> bytes:
+        return self.engine
+
+
+def has_rtx() -> bool:
+    """Whether TensorRT's RTX flavour is what is installed."""
+    return 'torch-tensorrt-rtx' in installed_versions()
+
+
+def count(program: ExportedProgram, request: Request) -> Coverage:
+    """Lower and partition as `compile` does, and build nothing; needs no GPU, but `prepare`."""
+    torch_tensorrt = load_torch_tensorrt()
+    compiler: Any = importlib.import_module('torch_tensorrt.dynamo._compiler')
+    found: list[Any] = []
+    # Its figures are only printed; this is where it hands them to the printer.
+    printer = compiler.dryrun_stats_display
+    compiler.dryrun_stats_display = lambda tracker, enabled: found.append(tracker)
+    try:
+        torch_tensorrt.dynamo.compile(
+            program,
+            arg_inputs=[input_description(torch_tensorrt, request)],
+            min_block_size=1,
+            dryrun=True,
+        )
+    finally:
+        compiler.dryrun_stats_display = printer
+    tracker = found[0]
+    return Coverage(
+        operators=tracker.total_ops_in_graph,
+        converted=tracker.supported_ops_in_graph,
+        engines=tracker.tensorrt_graph_count,
+        left_out=dict(tracker.unsupported_ops),
+    )
