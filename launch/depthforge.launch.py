@@ -24,7 +24,7 @@ ARGUMENTS = (
 def start(context):
     """Build the nodes once the arguments have their values."""
     given = context.launch_configurations
-    launching.demand_one_camera(given)
+    launching.require_one_camera(given)
     if given['build_only'] == 'true':
         return [launching.build(given)]
     use_sim_time = launching.sim_time(given)

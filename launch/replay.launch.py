@@ -3,7 +3,7 @@
 """Replay a bag through the node and record what it answers; ends with the bag."""
 
 from depthforge_ros.ros.tools import launching
-from depthforge_ros.ros.topics.names import full_name, lossless, OUTPUTS
+from depthforge_ros.ros.topics.names import lossless_qos, OUTPUTS, resolved_name
 from launch import LaunchDescription
 from launch.actions import (
     ExecuteProcess,
@@ -36,11 +36,11 @@ ARGUMENTS = (
 def start(context):
     """Build node, player and recorder once the arguments have their values."""
     given = context.launch_configurations
-    launching.demand_one_camera(given)
+    launching.require_one_camera(given)
     name = launching.node_name(given)
     remappings = launching.inputs(given)
-    image_topic = full_name(given['image_topic'], node=name)
-    overrides = {'use_sim_time': True, **lossless(image_topic=image_topic, node=name)}
+    image_topic = resolved_name(given['image_topic'], node=name)
+    overrides = {'use_sim_time': True, **lossless_qos(image_topic=image_topic, node=name)}
     node = launching.node(given, overrides, remappings)
     # The mask is recorded as it is, and not compressed beside it.
     outputs = (topic for output, topic in OUTPUTS.items() if output != 'mask_png')

@@ -206,11 +206,11 @@ def _settle(recorder: Recorder) -> None:
 @contextmanager
 def _node(log: Path, *, model: str, engine: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run `depthforge node` as a process of its own; it is interrupted at the end."""
-    from depthforge_ros.ros.topics.names import lossless
+    from depthforge_ros.ros.topics.names import lossless_qos
 
     command = [sys.executable, '-m', 'depthforge_ros.cli.main', 'node', '--ros-args']
     command += ['-r', f'image:={IMAGE_TOPIC}', '-p', f'model:={model}', '-p', f'engine:={engine}']
-    for name, value in lossless(image_topic=IMAGE_TOPIC).items():
+    for name, value in lossless_qos(image_topic=IMAGE_TOPIC).items():
         command += ['-p', f'{name}:={value}']
     with log.open('wb') as file:
         process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)

@@ -21,13 +21,18 @@ from depthforge_ros.ros.diagnostics.statistics import (
     Statistics,
 )
 from depthforge_ros.ros.parameters.definitions import NodeConfig
-from depthforge_ros.ros.topics.graph import why_silent
+from depthforge_ros.ros.topics.graph import missing_publisher
 from depthforge_ros.ros.topics.label_info import create_label_info, label_info_message
-from depthforge_ros.ros.topics.messages import Canvas
+from depthforge_ros.ros.topics.messages import ImageBuffers
 from depthforge_ros.ros.topics.metric_depth import MetricDepth, MetricStatus
 from depthforge_ros.ros.topics.names import camera_topic, DEPTH_OUTPUTS, METRIC_OUTPUTS, OUTPUTS
 from depthforge_ros.ros.topics.outputs import Answer, BUILDERS
-from depthforge_ros.ros.topics.qos import create_publisher, create_subscription, End, why_crowded
+from depthforge_ros.ros.topics.qos import (
+    create_publisher,
+    create_subscription,
+    duplicate_publishers,
+    Endpoint,
+)
 import numpy as np
 import numpy.typing as npt
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
@@ -80,14 +85,14 @@ class Camera:
         self._config = config
         self._label_space = label_space
         self._put = put
-        self._is_watched = is_watched
+        self.has_diagnostics_subscriber = is_watched
         self._logged_s: dict[str, float] = {}
         """perf_counter() of the last log line about frames, by what was wrong."""
-        self._mismatched: dict[str, End] = {}
+        self._mismatched: dict[str, Endpoint] = {}
         """Ends of ours that did not fit another at some time, by topic."""
         self._taken_s = -math.inf
         """perf_counter() when the last frame was due that a limited rate let pass."""
-        self.canvas = Canvas()
+        self.buffers = ImageBuffers()
         self._subscriptions: dict[str, Any] = {}
         """By topic, before remapping."""
         self._publishers: dict[str, Any] = {}
@@ -95,9 +100,12 @@ class Camera:
         try:
             for output, topic in OUTPUTS.items():
                 self._publishers[output] = create_publisher(
-                    node, BUILDERS[output][0], camera_topic(topic, name), note=self._note
+                    node,
+                    BUILDERS[output][0],
+                    camera_topic(topic, name),
+                    on_mismatch=self._on_mismatch,
                 )
-            self._label_info = create_label_info(node, camera=name, note=self._note)
+            self._label_info = create_label_info(node, camera=name, on_mismatch=self._on_mismatch)
         except Exception:
             self.destroy()
             raise
@@ -108,9 +116,11 @@ class Camera:
         return str(self._node.resolve_topic_name(camera_topic('image', self.name)))
 
     @property
-    def is_wanted_for_depth_alone(self) -> bool:
+    def is_only_for_depth(self) -> bool:
         """Whether a frame without a new depth is answered for nobody."""
-        return not self._is_watched() and self._asked_for().issubset(DEPTH_OUTPUTS)
+        return not self.has_diagnostics_subscriber() and self._subscribed_outputs().issubset(
+            DEPTH_OUTPUTS
+        )
 
     @property
     def mismatches(self) -> list[str]:
@@ -118,24 +128,24 @@ class Camera:
         ends = sorted(self._mismatched.values(), key=lambda end: end.topic != self.topic)
         return [text for end in ends if (text := end.mismatch())]
 
-    def why_silent(self) -> str:
+    def missing_publisher(self) -> str:
         """Say why no image can come; empty where somebody sends them."""
         kind = MESSAGE_TYPES[self._config().image_transport]
-        return why_silent(self._node, camera_topic('image', self.name), kind)
+        return missing_publisher(self._node, camera_topic('image', self.name), kind)
 
-    def crowds(self) -> list[str]:
+    def duplicate_publishers(self) -> list[str]:
         """Say of inputs that several nodes send them, where that is so."""
         inputs = dict(self._subscriptions)
-        texts = (why_crowded(self._node, topic, one) for topic, one in inputs.items())
+        texts = (duplicate_publishers(self._node, topic, one) for topic, one in inputs.items())
         return [text for text in texts if text]
 
     def metric_status(self) -> MetricStatus:
         """Return what is to be said of metric depth, and why no camera_info can come."""
         status = self.metric.status
-        if self.metric.has_info or not status.withheld:
+        if self.metric.has_info or not status.unavailable:
             return status
-        reason = why_silent(self._node, camera_topic('camera_info', self.name), CameraInfo)
-        return replace(status, withheld=f'{status.withheld}: {reason}') if reason else status
+        reason = missing_publisher(self._node, camera_topic('camera_info', self.name), CameraInfo)
+        return replace(status, unavailable=f'{status.unavailable}: {reason}') if reason else status
 
     def subscribe(self) -> None:
         """Say what the ids mean, and take frames from now on."""
@@ -144,7 +154,7 @@ class Camera:
         if self._label_info is not None:
             self._label_info.publish(label_info_message(self._label_space))
         self._subscribe(MESSAGE_TYPES[self._config().image_transport], 'image', self._receive)
-        if self.metric.is_wanted:
+        if self.metric.is_enabled:
             self._subscribe(CameraInfo, 'camera_info', self.metric.take_info)
 
     def unsubscribe(self) -> None:
@@ -162,7 +172,7 @@ class Camera:
             self._node.destroy_lifecycle_publisher(self._label_info)
             self._label_info = None
         self._mismatched.clear()
-        del self._node, self._is_watched
+        del self._node, self.has_diagnostics_subscriber
 
     def answer(
         self,
@@ -178,10 +188,12 @@ class Camera:
         header = frame.message.header
         publishers = dict(self._publishers)
         metric = self.metric.measure(header, rgb, result)
-        if self.metric.status.withheld:
-            self._warn('metric', self._why_no_metres)
+        if self.metric.status.unavailable:
+            self._warn('metric', self._metric_depth_warning)
         measured_s = time.perf_counter()
-        answer = Answer(header, rgb, result, self._label_space, overlay_alpha, self.canvas, metric)
+        answer = Answer(
+            header, rgb, result, self._label_space, overlay_alpha, self.buffers, metric
+        )
         # All are made before the first goes out: a frame is published whole, or dropped.
         messages = [
             (publisher, BUILDERS[name][1](answer))
@@ -198,16 +210,16 @@ class Camera:
         self.statistics.published(
             {
                 **stages_ms,
-                **({'metric': (measured_s - begun_s) * 1e3} if self.metric.is_wanted else {}),
+                **({'metric': (measured_s - begun_s) * 1e3} if self.metric.is_enabled else {}),
                 'publish': (done_s - measured_s) * 1e3,
                 'latency': (done_s - frame.received_s) * 1e3,
                 **self._age_ms(header.stamp),
             }
         )
 
-    def pass_over(self) -> None:
+    def skip(self) -> None:
         """Count a frame that nobody asked for."""
-        self.statistics.passed_over()
+        self.statistics.skipped()
 
     def drop(self, error: Exception) -> None:
         """Count a frame that has no answer, and say why in one line."""
@@ -226,32 +238,34 @@ class Camera:
     def _receive(self, message: Any) -> None:
         now_s = time.perf_counter()
         self.statistics.received()
-        if not self._is_wanted():
-            self.pass_over()
-        elif not self._is_due(now_s):
+        if not self._has_subscribers():
+            self.skip()
+        elif not self._passes_rate_limit(now_s):
             self.statistics.dropped(RATE_LIMITED)
         elif self._put(self, Frame(message, now_s)) is not None:
             self.statistics.dropped(REPLACED)
 
     def _subscribe(self, kind: Any, topic: str, callback: Callable[[Any], None]) -> None:
         topic = camera_topic(topic, self.name)
-        subscription = create_subscription(self._node, kind, topic, callback, note=self._note)
+        subscription = create_subscription(
+            self._node, kind, topic, callback, on_mismatch=self._on_mismatch
+        )
         self._subscriptions[topic] = subscription
 
-    def _is_wanted(self) -> bool:
+    def _has_subscribers(self) -> bool:
         """Tell whether anybody subscribes to what an answer is published as."""
-        return self._is_watched() or bool(self._asked_for())
+        return self.has_diagnostics_subscriber() or bool(self._subscribed_outputs())
 
-    def _asked_for(self) -> set[str]:
+    def _subscribed_outputs(self) -> set[str]:
         """Return the outputs that have subscribers, and can be made."""
         return {
             output
             for output, publisher in self._publishers.items()
             if publisher.get_subscription_count()
-            and (self.metric.is_wanted or output not in METRIC_OUTPUTS)
+            and (self.metric.is_enabled or output not in METRIC_OUTPUTS)
         }
 
-    def _is_due(self, now_s: float) -> bool:
+    def _passes_rate_limit(self, now_s: float) -> bool:
         """Tell whether the rate limit lets a frame pass; on average it is met exactly."""
         max_rate_hz = self._config().max_rate_hz
         if not max_rate_hz:
@@ -270,8 +284,8 @@ class Camera:
         now_ns = self._node.get_clock().now().nanoseconds
         return {'age': (now_ns - stamp_ns) / 1e6} if stamp_ns and now_ns else {}
 
-    def _why_no_metres(self) -> str:
-        return f'no metric depth for {self.topic}: {self.metric_status().withheld}'
+    def _metric_depth_warning(self) -> str:
+        return f'no metric depth for {self.topic}: {self.metric_status().unavailable}'
 
     def _warn(self, what: str, text: Callable[[], str]) -> None:
         """Log, unless the same was wrong a moment ago."""
@@ -280,8 +294,8 @@ class Camera:
             self._logged_s[what] = now_s
             self._node.get_logger().warning(text())
 
-    def _note(self, end: End) -> None:
+    def _on_mismatch(self, end: Endpoint) -> None:
         self._mismatched[end.topic] = end
         if text := end.mismatch():  # or else the other is gone already
-            self.statistics.noted(text)
+            self.statistics.record_error(text)
             self._node.get_logger().error(text)

@@ -21,12 +21,12 @@ from typing import Any, NoReturn
 
 GRACE_S = 1.2
 """Time that a node gets to end in order."""
-AGAIN_S = 0.05
+RESEND_PERIOD_S = 0.05
 """Time that the main thread gets to notice a signal, before it is sent another one."""
 SIGNALS = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 
 
-class Leaving:
+class SignalHandler:
     """
     What a signal does; ROS's own handlers call this one too.
 
@@ -64,9 +64,9 @@ class Leaving:
             raise KeyboardInterrupt
 
 
-def catch_signals() -> Leaving:
+def catch_signals() -> SignalHandler:
     """Let SIGINT, SIGTERM and SIGHUP end the process from now on, until the node runs at once."""
-    leaving = Leaving()
+    leaving = SignalHandler()
     # First, for the other ones become SIGTERM.
     for number in (signal.SIGINT, signal.SIGTERM):
         leaving.undo.callback(signal.signal, number, signal.signal(number, leaving))
@@ -80,11 +80,11 @@ def catch_signals() -> Leaving:
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         before = signal.signal(signal.SIGHUP, lambda *_: None)
         leaving.undo.callback(signal.signal, signal.SIGHUP, before)
-    threading.Thread(target=_follow, args=(caught, leaving), daemon=True).start()
+    threading.Thread(target=_forward_signals, args=(caught, leaving), daemon=True).start()
     return leaving
 
 
-def _follow(caught: int, leaving: Leaving) -> None:
+def _forward_signals(caught: int, leaving: SignalHandler) -> None:
     """
     Turn SIGHUP into SIGTERM, for which ROS wakes its executor, and see to it that it is noticed.
 
@@ -96,12 +96,12 @@ def _follow(caught: int, leaving: Leaving) -> None:
         if set(numbers).isdisjoint(SIGNALS):
             continue
         until_s = time.monotonic() + GRACE_S
-        time.sleep(0.0 if signal.SIGHUP in numbers else AGAIN_S)
+        time.sleep(0.0 if signal.SIGHUP in numbers else RESEND_PERIOD_S)
         while not leaving.is_called:
             if time.monotonic() > until_s:
                 os._exit(0)
             os.kill(os.getpid(), signal.SIGTERM)
-            time.sleep(AGAIN_S)
+            time.sleep(RESEND_PERIOD_S)
     os.close(caught)
 
 

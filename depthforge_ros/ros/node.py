@@ -17,12 +17,12 @@ from depthforge_ros.errors import one_line, UserError
 from depthforge_ros.pipeline import Pipeline, release_memory
 from depthforge_ros.ros.camera import Camera
 from depthforge_ros.ros.diagnostics.reporter import Reporter
-from depthforge_ros.ros.diagnostics.status import camera_status, Condition, idle_status
+from depthforge_ros.ros.diagnostics.status import camera_status, CameraState, idle_status
 from depthforge_ros.ros.parameters import declared, definitions
 from depthforge_ros.ros.rig import Rig
 from depthforge_ros.ros.services import guard
-from depthforge_ros.ros.topics.graph import why_not_alone
-from depthforge_ros.ros.topics.qos import create_publisher, End
+from depthforge_ros.ros.topics.graph import duplicate_node
+from depthforge_ros.ros.topics.qos import create_publisher, Endpoint
 from depthforge_ros.ros.transitions import Transitions
 from diagnostic_msgs.msg import DiagnosticArray
 import numpy as np
@@ -40,35 +40,37 @@ class DepthforgeNode(LifecycleNode):
         super().__init__('depthforge', **options)
         declared.declare(self)
         self._config = declared.read(self)
-        declared.declare_own(self, self._config.cameras)
+        declared.declare_per_camera(self, self._config.cameras)
         self.add_on_set_parameters_callback(self._check_parameters)
         self.add_post_set_parameters_callback(self._apply_parameters)
         self._rig: Rig | None = None
         self._rig_lock = threading.Lock()
         """Held to report on the rig, and to free it."""
-        self._freed_rig: Rig | None = None
+        self._hanging_rig: Rig | None = None
         """One whose last frame still hangs."""
         self._identity: dict[str, str] = {}
         self._engine_refusal = ''
         self._active_since_s: float | None = None
-        self._transitions = Transitions(self._note_failure)
+        self._transitions = Transitions(self._report_transition_failure)
         self._is_starting = False
         """Whether the process ends, with the reason, where a transition fails."""
         self._is_finalized = False
         self._last_error = ''
         """Since configure began."""
-        self._reader: End | None = None
+        self._diagnostics_endpoint: Endpoint | None = None
         """Of /diagnostics, once one came that does not fit."""
-        guard(self, note=self._note)
+        guard(self, report=self._report_error)
         self._diagnostics = create_publisher(
             self,
             DiagnosticArray,
             '/diagnostics',
-            note=self._note_reader,
+            on_mismatch=self._on_diagnostics_mismatch,
             depth=DIAGNOSTICS_DEPTH,
             is_managed=False,
         )
-        self._reporter = Reporter(self._report, lambda: self._config.diagnostics_period_s)
+        self._reporter = Reporter(
+            self._publish_diagnostics, lambda: self._config.diagnostics_period_s
+        )
 
     def start(self) -> None:
         """Configure and activate, if `autostart` says so; raises UserError on failure."""
@@ -115,7 +117,7 @@ class DepthforgeNode(LifecycleNode):
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop and free from any state."""
         del state
-        outcome = self._transitions.attempt('shutdown', self._end)
+        outcome = self._transitions.attempt('shutdown', self._stop_and_free)
         self._is_finalized = outcome == TransitionCallbackReturn.SUCCESS
         return outcome
 
@@ -123,7 +125,7 @@ class DepthforgeNode(LifecycleNode):
         """Go back to unconfigured, from where the node can be configured anew."""
         del state
         reason = self._transitions.failure
-        outcome = self._transitions.attempt('error processing', self._end)
+        outcome = self._transitions.attempt('error processing', self._stop_and_free)
         self._transitions.failure = self._transitions.failure or reason
         self._is_finalized = outcome != TransitionCallbackReturn.SUCCESS
         return outcome
@@ -143,7 +145,7 @@ class DepthforgeNode(LifecycleNode):
         pipeline = Pipeline(engine)
         pipeline(np.zeros(WARM_UP_SIZE, np.uint8))
         domain = DomainStatistics.fitting(engine)
-        rig = Rig(self, config, pipeline, domain, is_watched=self._is_watched)
+        rig = Rig(self, config, pipeline, domain, is_watched=self.has_diagnostics_subscriber)
         self._identity = {
             'model': engine.model,
             'engine': engine.name,
@@ -163,7 +165,7 @@ class DepthforgeNode(LifecycleNode):
                 'reported'
             )
 
-    def _is_watched(self) -> bool:
+    def has_diagnostics_subscriber(self) -> bool:
         """Tell whether anybody reads /diagnostics."""
         return bool(self._diagnostics.get_subscription_count())
 
@@ -175,7 +177,7 @@ class DepthforgeNode(LifecycleNode):
         topics = ', '.join(camera.topic for camera in self._rig.cameras)
         self.get_logger().info(f'waiting for images on {topics}')
         # Only now all are declared, those of the subscriptions' quality of service too.
-        if names := declared.without_effect(self):
+        if names := declared.unused_overrides(self):
             self.get_logger().warning(
                 f'start values without effect: {", ".join(sorted(names))}; the node has no such '
                 f'parameters, `ros2 param list {self.get_fully_qualified_name()}` names its own'
@@ -184,9 +186,9 @@ class DepthforgeNode(LifecycleNode):
     def _stop(self, *, is_closing: bool = False) -> None:
         self._active_since_s = None
         if self._rig is not None and (left := self._rig.stop(is_closing=is_closing)):
-            self._note(left)
+            self._report_error(left)
 
-    def _end(self) -> None:
+    def _stop_and_free(self) -> None:
         self._stop()
         self._free()
 
@@ -195,15 +197,15 @@ class DepthforgeNode(LifecycleNode):
         if rig is not None:
             with self._rig_lock:
                 rig.destroy()
-            if rig.left_behind:
-                self._freed_rig = rig
+            if rig.hanging_batch:
+                self._hanging_rig = rig
             del rig
             release_memory()
 
-    def _report(self) -> None:
+    def _publish_diagnostics(self) -> None:
         """Publish what is known of every camera, from the reporter's thread, in any state."""
         try:
-            if not self._is_watched():
+            if not self.has_diagnostics_subscriber():
                 return
             with self._rig_lock:
                 message = DiagnosticArray(status=self._statuses())
@@ -214,15 +216,15 @@ class DepthforgeNode(LifecycleNode):
                 self.get_logger().error(f'no diagnostics: {one_line(error)}')
 
     def _statuses(self) -> list[Any]:
-        rig, namesake = self._rig, why_not_alone(self)
+        rig, duplicate = self._rig, duplicate_node(self)
         if rig is not None and not self._is_finalized:
-            return [self._status(rig, camera, namesake) for camera in rig.cameras]
+            return [self._status(rig, camera, duplicate) for camera in rig.cameras]
         return [
             idle_status(
-                self._left_behind() or self._transitions.failure,
+                self._hanging_batch() or self._transitions.failure,
                 name=self._status_name(camera),
-                under_way=self._transitions.under_way,
-                namesake=namesake,
+                transition=self._transitions.running,
+                duplicate_node=duplicate,
                 is_finalized=self._is_finalized,
                 last_error=self._last_error,
             )
@@ -232,59 +234,59 @@ class DepthforgeNode(LifecycleNode):
     def _status_name(self, camera: str) -> str:
         return f'{self.get_fully_qualified_name()}: {camera or "camera"}'
 
-    def _status(self, rig: Rig, camera: Camera, namesake: str) -> Any:
+    def _status(self, rig: Rig, camera: Camera, duplicate: str) -> Any:
         since_s, clock = self._active_since_s, self.get_clock()
-        condition = Condition(
+        state = CameraState(
             active_for_s=None if since_s is None else time.monotonic() - since_s,
-            under_way=self._transitions.under_way,
+            transition=self._transitions.running,
             busy_s=rig.busy_s,
             is_working=rig.is_working,
             domain=camera.monitor.figures(),
-            mismatches=[*camera.mismatches, *self._unfit_readers()],
-            why_silent=camera.why_silent,
-            crowds=camera.crowds,
-            namesake=namesake,
+            mismatches=[*camera.mismatches, *self._diagnostics_mismatches()],
+            missing_publisher=camera.missing_publisher,
+            duplicate_publishers=camera.duplicate_publishers,
+            duplicate_node=duplicate,
             metric=camera.metric_status(),
             max_batch=rig.max_batch,
             engine_refusal=self._engine_refusal,
-            failure=rig.left_behind or self._left_behind() or self._transitions.failure,
+            failure=rig.hanging_batch or self._hanging_batch() or self._transitions.failure,
             is_without_clock=clock.ros_time_is_active and clock.now().nanoseconds == 0,
         )
         if self._active_since_s != since_s:  # a transition came between
-            condition = replace(condition, active_for_s=None)
+            state = replace(state, active_for_s=None)
         return camera_status(
             camera.statistics.snapshot(),
-            condition,
+            state,
             rig.config_of(camera.name),
             name=self._status_name(camera.name),
             topic=camera.topic,
             identity=self._identity,
         )
 
-    def _left_behind(self) -> str:
+    def _hanging_batch(self) -> str:
         """Tell of a frame that hangs since before a cleanup, for as long as it does."""
-        text = '' if self._freed_rig is None else self._freed_rig.left_behind
+        text = '' if self._hanging_rig is None else self._hanging_rig.hanging_batch
         if not text:
-            self._freed_rig = None
+            self._hanging_rig = None
         return text
 
-    def _note_reader(self, end: End) -> None:
-        self._reader = end
+    def _on_diagnostics_mismatch(self, end: Endpoint) -> None:
+        self._diagnostics_endpoint = end
         if text := end.mismatch():
-            self._note(text)
+            self._report_error(text)
 
-    def _unfit_readers(self) -> list[str]:
-        text = '' if self._reader is None else self._reader.mismatch()
+    def _diagnostics_mismatches(self) -> list[str]:
+        text = '' if self._diagnostics_endpoint is None else self._diagnostics_endpoint.mismatch()
         return [text] if text else []
 
-    def _note_failure(self, error: str) -> None:
+    def _report_transition_failure(self, error: str) -> None:
         """Note why a transition failed; at start, the process ends with it."""
         if self._is_starting:
             self._last_error = error
         elif self.context.ok():  # or else it was interrupted
-            self._note(error)
+            self._report_error(error)
 
-    def _note(self, error: str) -> None:
+    def _report_error(self, error: str) -> None:
         """Log what went wrong without ending anything, and tell it on /diagnostics."""
         if self.context.ok():
             self.get_logger().error(error)
@@ -293,7 +295,7 @@ class DepthforgeNode(LifecycleNode):
                 print(error, file=sys.stderr)
         self._last_error = error
         for camera in () if self._rig is None else self._rig.cameras:
-            camera.statistics.noted(error)
+            camera.statistics.record_error(error)
 
     def set_parameters_atomically(self, parameter_list: list[Any]) -> SetParametersResult:
         """Set all or none; what the tools of ROS ask for comes through here."""
@@ -315,7 +317,7 @@ class DepthforgeNode(LifecycleNode):
         try:
             for parameter in changed:
                 definitions.check(parameter.name, parameter.value)
-            declared.check_own(self, declared.read(self, changed).cameras)
+            declared.check_per_camera(self, declared.read(self, changed).cameras)
         except UserError as error:
             return SetParametersResult(successful=False, reason=str(error))
         for parameter in changed:
@@ -329,14 +331,15 @@ class DepthforgeNode(LifecycleNode):
 
     def _is_fixed(self, name: str, value: Any) -> bool:
         """Tell whether a parameter of ours could take another value only at configure."""
-        if self._rig is None or not definitions.is_ours(name) or definitions.is_runtime(name):
+        is_free = not definitions.is_node_parameter(name) or definitions.is_runtime(name)
+        if self._rig is None or is_free:
             return False
         return bool(value != self.get_parameter(name).value)
 
     def _apply_parameters(self, changed: list[Any]) -> None:
         """Take over all changes at once; the frame in work keeps what it began with."""
         names = {one.name for one in changed}
-        if not any(map(definitions.is_ours, names)):
+        if not any(map(definitions.is_node_parameter, names)):
             return
         self._config = declared.read(self)
         if 'diagnostics_period_s' in names:
@@ -344,4 +347,4 @@ class DepthforgeNode(LifecycleNode):
         if self._rig is not None:
             self._rig.reconfigure(self._config)
         elif 'cameras' in names:
-            declared.declare_own(self, self._config.cameras)
+            declared.declare_per_camera(self, self._config.cameras)

@@ -43,7 +43,7 @@ T = TypeVar('T')
 R = TypeVar('R')
 
 
-def _started(number: int) -> ThreadPoolExecutor:
+def _start_threads(number: int) -> ThreadPoolExecutor:
     """Start all threads now: one that cannot be started later would end the worker."""
     threads = ThreadPoolExecutor(number, 'depthforge_frames')
     together = Barrier(number)
@@ -92,7 +92,7 @@ class Rig:
         self._at_network = config.output_resolution == 'network'
         self._worker: Worker[Camera, Frame] | None = None
         self._is_started = False
-        self._threads = _started(min(len(config.cameras), len(os.sched_getaffinity(0))))
+        self._threads = _start_threads(min(len(config.cameras), len(os.sched_getaffinity(0))))
         """They end with the rig."""
         space = pipeline.engine.label_space
         self.reconfigure(config)
@@ -141,7 +141,7 @@ class Rig:
         return self._configs[camera]
 
     @property
-    def left_behind(self) -> str:
+    def hanging_batch(self) -> str:
         """What is wrong while a batch from before the last `stop` is in work; else empty."""
         if self._is_started or not self.is_working:
             return ''
@@ -152,8 +152,8 @@ class Rig:
 
     def start(self) -> None:
         """Subscribe; refused with UserError while a batch of an earlier start still hangs."""
-        if self.left_behind:
-            raise UserError(self.left_behind, reason=IN_WORK)
+        if self.hanging_batch:
+            raise UserError(self.hanging_batch, reason=IN_WORK)
         engine = self._pipeline.engine
         if isinstance(engine, SparseDepthEngine):
             engine.restart()
@@ -200,36 +200,36 @@ class Rig:
         configs = self._configs
         batches: dict[tuple[int, ...], list[Prepared]] = {}
         given = [(camera, frame, configs[camera.name]) for camera, frame in frames.items()]
-        for prepared in self._at_once(self._prepared, given):
+        for prepared in self._in_parallel(self._prepare_or_drop, given):
             if prepared is not None:
                 batches.setdefault(prepared.image.shape, []).append(prepared)
         for batch in batches.values():
             self._run(batch)
 
-    def _at_once(self, action: Callable[[T], R], frames: Sequence[T]) -> list[R]:
+    def _in_parallel(self, action: Callable[[T], R], frames: Sequence[T]) -> list[R]:
         """Do it for the frames of all cameras: decoding and resizing leave the GIL to others."""
         if len(frames) == 1:
             return [action(frames[0])]
         return list(self._threads.map(action, frames))
 
-    def _prepared(self, given: tuple[Camera, Frame, NodeConfig]) -> Prepared | None:
+    def _prepare_or_drop(self, given: tuple[Camera, Frame, NodeConfig]) -> Prepared | None:
         """Make a frame ready, or count why not."""
         camera = given[0]
         try:
-            if self._is_passed_over(camera):
-                camera.pass_over()
+            if self._is_skipped(camera):
+                camera.skip()
                 return None
             return self._prepare(*given)
         except Exception as error:
             camera.drop(error)
             return None
 
-    def _is_passed_over(self, camera: Camera) -> bool:
+    def _is_skipped(self, camera: Camera) -> bool:
         """Tell whether a frame without a depth of its own came where only depth is wanted."""
         engine = self._pipeline.engine
         return (
             isinstance(engine, SparseDepthEngine)
-            and camera.is_wanted_for_depth_alone
+            and camera.is_only_for_depth
             and engine.pass_over()
         )
 
@@ -279,7 +279,7 @@ class Rig:
                     index,
                     confidence_floor=one.config.confidence_floor,
                     at_network=self._at_network,
-                    memory=one.camera.canvas,
+                    memory=one.camera.buffers,
                 )
                 one.camera.monitor.update(output, index)
                 stages_ms = {**one.stages_ms, 'inference': inference_ms}
@@ -288,4 +288,4 @@ class Rig:
             except Exception as error:
                 one.camera.drop(error)
 
-        self._at_once(publish, range(len(batch)))
+        self._in_parallel(publish, range(len(batch)))

@@ -11,7 +11,7 @@ import sys
 from depthforge_ros.engine import unload
 from depthforge_ros.errors import one_line, UserError
 from depthforge_ros.ros.node import DepthforgeNode
-from depthforge_ros.ros.parameters.file import without_effect
+from depthforge_ros.ros.parameters.file import unused_files
 import rclpy
 from rclpy.exceptions import ROSInterruptException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
@@ -31,16 +31,16 @@ def run(args: Sequence[str] | None = None, *, on_end: Callable[[], None] = lambd
     try:
         try:
             rclpy.init(args=given)
-            _demand_ros_arguments(remove_ros_args(args=given))
+            _require_ros_arguments(remove_ros_args(args=given))
         except RuntimeError as error:
             # What follows is the place in the C code of rcl.
             text = str(error).split(', at /')[0]
             if type(error).__name__ == 'UnknownROSArgsError':  # rclpy does not export it
                 text = f'unknown ROS arguments {text}'
             remedy = '; set HOME or ROS_LOG_DIR' if 'logging directory' in text else ''
-            return _refuse(UserError(text + remedy))
+            return _report_and_exit_code(UserError(text + remedy))
         node = DepthforgeNode()
-        for text in without_effect(given, node.get_fully_qualified_name()):
+        for text in unused_files(given, node.get_fully_qualified_name()):
             node.get_logger().warning(text)
         node.start()
         executor = SingleThreadedExecutor()
@@ -51,7 +51,7 @@ def run(args: Sequence[str] | None = None, *, on_end: Callable[[], None] = lambd
     except Exception as error:
         # Interrupted, the context is gone when it is needed next.
         if rclpy.ok():
-            return _refuse(error)
+            return _report_and_exit_code(error)
     finally:
         on_end()
         if node is not None:
@@ -64,7 +64,7 @@ def run(args: Sequence[str] | None = None, *, on_end: Callable[[], None] = lambd
     return 0
 
 
-def _demand_ros_arguments(others: Sequence[str]) -> None:
+def _require_ros_arguments(others: Sequence[str]) -> None:
     if others:
         raise UserError(
             f'{" ".join(others)} was given; the node takes what follows --ros-args alone, such as '
@@ -72,6 +72,6 @@ def _demand_ros_arguments(others: Sequence[str]) -> None:
         )
 
 
-def _refuse(error: Exception) -> int:
+def _report_and_exit_code(error: Exception) -> int:
     print(f'depthforge node: error: {one_line(error)}', file=sys.stderr)
     return EXIT_USER_ERROR

@@ -12,28 +12,28 @@ from depthforge_ros.errors import one_line
 from lifecycle_msgs.srv import ChangeState
 
 
-def guard(node: Any, *, note: Callable[[str], None]) -> None:
+def guard(node: Any, *, report: Callable[[str], None]) -> None:
     """
     Answer requests that a callback raises on: with the response as far as it is filled in.
 
-    For a lifecycle transition or a parameter that says no. `note` is told why, in one line.
+    For a lifecycle transition or a parameter that says no. `report` is told why, in one line.
     rclpy raises out of `spin` instead. A transition that the present state lacks is refused.
     """
     for service in node.services:
-        service.callback = partial(_answer, service.callback, node, note)
+        service.callback = partial(_answer, service.callback, node, report)
 
 
 def _answer(
     callback: Callable[[Any, Any], Any],
     node: Any,
-    note: Callable[[str], None],
+    report: Callable[[str], None],
     request: Any,
     response: Any,
 ) -> Any:
     if isinstance(request, ChangeState.Request) and (
         refusal := _refusal(node, request.transition)
     ):
-        note(refusal)
+        report(refusal)
         response.success = False
         return response
     try:
@@ -42,7 +42,7 @@ def _answer(
         if not node.context.ok():  # it was interrupted
             raise
         service = type(request).__name__.removesuffix('_Request')
-        note(f'service {service} failed: {one_line(error)}')
+        report(f'service {service} failed: {one_line(error)}')
         return response
 
 

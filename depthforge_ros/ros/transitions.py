@@ -8,7 +8,7 @@ from collections.abc import Callable
 import time
 
 from depthforge_ros.errors import one_line, UserError
-from depthforge_ros.ros.diagnostics.status import UnderWay
+from depthforge_ros.ros.diagnostics.status import RunningTransition
 from depthforge_ros.ros.rig import IN_WORK
 from rclpy.lifecycle import TransitionCallbackReturn
 
@@ -16,18 +16,18 @@ from rclpy.lifecycle import TransitionCallbackReturn
 class Transitions:
     """Runs them, one at a time."""
 
-    def __init__(self, note: Callable[[str], None]) -> None:
-        """`note` is told of each that fails, in one line."""
-        self._note = note
+    def __init__(self, report: Callable[[str], None]) -> None:
+        """`report` is told of each that fails, in one line."""
+        self._report = report
         self._begun: tuple[str, float] | None = None
         self.failure = ''
         """Why the last one failed, unless that passes by itself."""
 
     @property
-    def under_way(self) -> UnderWay | None:
+    def running(self) -> RunningTransition | None:
         """The one in work."""
         begun = self._begun
-        return None if begun is None else UnderWay(begun[0], time.monotonic() - begun[1])
+        return None if begun is None else RunningTransition(begun[0], time.monotonic() - begun[1])
 
     def attempt(self, name: str, action: Callable[[], None]) -> TransitionCallbackReturn:
         """Run one that may fail: from a UserError the node goes back, from others to its error."""
@@ -37,7 +37,7 @@ class Transitions:
             action()
         except Exception as error:  # rclpy would swallow it without a word
             reason = one_line(error)
-            self._note(f'{name} failed: {reason}')
+            self._report(f'{name} failed: {reason}')
             if not isinstance(error, UserError):
                 self.failure = reason
                 return TransitionCallbackReturn.ERROR

@@ -146,7 +146,7 @@ def test_frames_between_are_not_computed_for_depth_alone(
         computed.clear()  # of the warm-up
         (camera,) = node._rig.cameras
         depths = peer.subscribe(Image, DEPTH, seen_by=node)
-        peer.spin_until(lambda: camera._asked_for() == {'depth'})
+        peer.spin_until(lambda: camera._subscribed_outputs() == {'depth'})
         publisher = peer.publisher(Image, '/image', seen_by=node)
 
         def send(numbers: Iterable[int]) -> None:
@@ -163,7 +163,7 @@ def test_frames_between_are_not_computed_for_depth_alone(
         assert [one.header.stamp.sec for one in depths] == [1000, 1003, 1006]
         assert (len(computed), count(node).dropped) == (3, {'no_subscribers': 4})
         masks = peer.subscribe(Image, MASK, seen_by=node)
-        peer.spin_until(lambda: camera._asked_for() == {'depth', 'mask'})
+        peer.spin_until(lambda: camera._subscribed_outputs() == {'depth', 'mask'})
         send(range(7, 10))
         peer.spin_until(lambda: len(masks) == 3)
         peer.spin_until(lambda: len(depths) == 4)

@@ -12,9 +12,9 @@ from typing import Any
 
 from depthforge_ros.cli.compile import add_arguments
 from depthforge_ros.engine import COMPILERS, ENGINES
-from depthforge_ros.ros.parameters.definitions import check, is_ours, NodeConfig
+from depthforge_ros.ros.parameters.definitions import check, is_node_parameter, NodeConfig
 from depthforge_ros.ros.tools.session import own_node
-from depthforge_ros.ros.topics.names import camera_info_beside, OUTPUTS
+from depthforge_ros.ros.topics.names import camera_info_topic, OUTPUTS
 from depthforge_ros.ros.topics.qos import create_publisher
 import pytest
 from sensor_msgs.msg import Image
@@ -157,7 +157,7 @@ def test_image_transport_is_chosen(name: str) -> None:
 def own_qos() -> dict[str, Any]:
     """Write the QoS of the node's publishers as RViz's files have it."""
     with own_node('node') as node:
-        publisher = create_publisher(node, Image, 'topic', note=print, is_managed=False)
+        publisher = create_publisher(node, Image, 'topic', on_mismatch=print, is_managed=False)
         profile = publisher.qos_profile
 
     def words(policy: Any) -> str:
@@ -324,11 +324,11 @@ def test_replay_has_the_arguments_of_the_node() -> None:
     ],
 )
 def test_camera_info_lies_beside_the_image(image: str, info: str) -> None:
-    assert camera_info_beside(image) == info
+    assert camera_info_topic(image) == info
 
 
 @pytest.mark.parametrize('name', ['depthforge.yaml', 'cpu.yaml', 'six_cameras.yaml'])
 def test_configurations_name_real_parameters_with_allowed_values(name: str) -> None:
     for key, value in parameters_of(ROOT / 'config' / name).items():
-        assert is_ours(key)
+        assert is_node_parameter(key)
         check(key, value)

@@ -151,7 +151,7 @@ def node_in_process(*, watched: bool = True, **values: Any) -> Iterator[Any]:
         if watched:
             watcher = rclpy.create_node('watcher', context=context)
             watcher.create_subscription(DiagnosticArray, '/diagnostics', print, 1)
-            while not node._is_watched():
+            while not node.has_diagnostics_subscriber():
                 time.sleep(0.01)
         node.start()
         thread.start()

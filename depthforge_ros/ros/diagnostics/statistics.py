@@ -137,18 +137,18 @@ class Statistics:
             self._dropped[reason] += 1
             self._dropped_at.add(reason)
             if error:
-                self._noted(error)
+                self._record_error(error)
 
-    def passed_over(self) -> None:
+    def skipped(self) -> None:
         """Count a received frame that nobody asked for, and begin the recent figures anew."""
         with self._lock:
             self._dropped[NO_SUBSCRIBERS] += 1
             self._pause()
 
-    def noted(self, error: str) -> None:
+    def record_error(self, error: str) -> None:
         """Keep what went wrong without a frame."""
         with self._lock:
-            self._noted(error)
+            self._record_error(error)
 
     def published(self, stages_ms: Mapping[str, float]) -> None:
         """Count an answered frame, with the milliseconds that each stage took."""
@@ -186,7 +186,7 @@ class Statistics:
         for recent in (self._received_at, self._dropped_at, self._published_at):
             recent.clear()
 
-    def _noted(self, error: str) -> None:
+    def _record_error(self, error: str) -> None:
         self._last_error, self._last_error_at_s = error, time.monotonic()
 
 

@@ -21,16 +21,16 @@ LONG_TRANSITION_S = 60.0
 
 
 @dataclass(frozen=True)
-class UnderWay:
+class RunningTransition:
     """A transition in work."""
 
     name: str
-    for_s: float
+    elapsed_s: float
     """Since it began."""
 
 
 @dataclass(frozen=True)
-class Condition:
+class CameraState:
     """What a camera's figures are judged with."""
 
     active_for_s: float | None
@@ -43,11 +43,11 @@ class Condition:
     """What the domain monitor says; `domain_shift` is lacking where it is not known."""
     mismatches: Sequence[str] = ()
     """Ends of topics that the quality of service keeps apart."""
-    why_silent: Callable[[], str] = str
+    missing_publisher: Callable[[], str] = str
     """Says why no image can come."""
-    crowds: Callable[[], Sequence[str]] = tuple
+    duplicate_publishers: Callable[[], Sequence[str]] = tuple
     """Says of inputs that several nodes send them."""
-    namesake: str = ''
+    duplicate_node: str = ''
     """Says that another node has the name of this one."""
     metric: MetricStatus = field(default_factory=MetricStatus)
     max_batch: int | None = None
@@ -56,14 +56,14 @@ class Condition:
     """Why an engine that is stored for this model does not run."""
     failure: str = ''
     """Why the last transition failed, or the next would."""
-    under_way: UnderWay | None = None
+    transition: RunningTransition | None = None
     is_without_clock: bool = False
     """Whether the node takes the time from /clock, and none came."""
 
 
 def camera_status(
     snapshot: Snapshot,
-    condition: Condition,
+    state: CameraState,
     limits: NodeConfig,
     *,
     name: str,
@@ -71,12 +71,12 @@ def camera_status(
     identity: Mapping[str, str],
 ) -> Any:
     """Judge one camera and list its figures; `identity` says of model and engine what they are."""
-    level, message = _judge(snapshot, condition, limits, topic=topic)
-    domain = {key: f'{value:.3f}' for key, value in condition.domain.items()}
-    metric = {key: f'{value:.4g}' for key, value in condition.metric.figures.items()}
-    engine = {} if condition.max_batch is None else {'max_batch': str(condition.max_batch)}
-    if condition.metric.off:
-        metric['metric_depth'] = condition.metric.off
+    level, message = _judge(snapshot, state, limits, topic=topic)
+    domain = {key: f'{value:.3f}' for key, value in state.domain.items()}
+    metric = {key: f'{value:.4g}' for key, value in state.metric.figures.items()}
+    engine = {} if state.max_batch is None else {'max_batch': str(state.max_batch)}
+    if state.metric.disabled:
+        metric['metric_depth'] = state.metric.disabled
     values = {'topic': topic, **identity, **engine, **_figures(snapshot), **domain, **metric}
     return DiagnosticStatus(
         level=level,
@@ -91,17 +91,17 @@ def idle_status(
     failure: str,
     *,
     name: str,
-    under_way: UnderWay | None,
-    namesake: str,
+    transition: RunningTransition | None,
+    duplicate_node: str,
     is_finalized: bool,
     last_error: str,
 ) -> Any:
     """
     Say of a camera why its node is not configured.
 
-    That is a failed transition, or one in work (`under_way`), or the node is finalized.
+    That is a failed transition, or one in work (`transition`), or the node is finalized.
     """
-    level, message = _idle(failure, under_way, 'not configured', namesake)
+    level, message = _idle(failure, transition, 'not configured', duplicate_node)
     if is_finalized:
         level = DiagnosticStatus.ERROR if failure else DiagnosticStatus.STALE
         reason = f' ({failure})' if failure else ''
@@ -111,48 +111,46 @@ def idle_status(
 
 
 def _idle(
-    failure: str, under_way: UnderWay | None, state: str, namesake: str
+    failure: str, transition: RunningTransition | None, state: str, duplicate_node: str
 ) -> tuple[bytes, str]:
     level, message = DiagnosticStatus.OK, state
     if failure:
         level, message = DiagnosticStatus.ERROR, failure
-    elif under_way is not None:
-        message = f'{under_way.name} is under way for {under_way.for_s:.1f} s'
-        if under_way.for_s > LONG_TRANSITION_S:
+    elif transition is not None:
+        message = f'{transition.name} is under way for {transition.elapsed_s:.1f} s'
+        if transition.elapsed_s > LONG_TRANSITION_S:
             level, message = DiagnosticStatus.WARN, f'{message}, more than {LONG_TRANSITION_S:g} s'
-    if namesake:
-        return max(level, DiagnosticStatus.WARN), f'{message}; {namesake}'
+    if duplicate_node:
+        return max(level, DiagnosticStatus.WARN), f'{message}; {duplicate_node}'
     return level, message
 
 
 def _judge(
-    snapshot: Snapshot, condition: Condition, limits: NodeConfig, *, topic: str
+    snapshot: Snapshot, state: CameraState, limits: NodeConfig, *, topic: str
 ) -> tuple[bytes, str]:
     """Return the level and, in one line, all that is wrong, the worst first."""
-    stall = _stall(condition, limits)
-    if condition.active_for_s is None:
-        level, message = _idle(
-            condition.failure, condition.under_way, 'not active', condition.namesake
-        )
-        if stall and condition.under_way:
+    stall = _stall_error(state, limits)
+    if state.active_for_s is None:
+        level, message = _idle(state.failure, state.transition, 'not active', state.duplicate_node)
+        if stall and state.transition:
             return DiagnosticStatus.ERROR, f'{message}; {stall}'
         return level, message
-    errors = [*([stall] if stall else []), *_errors(snapshot, condition)]
-    warnings = list(_warnings(snapshot, condition, limits, topic))
+    errors = [*([stall] if stall else []), *_errors(snapshot, state)]
+    warnings = list(_warnings(snapshot, state, limits, topic))
     if errors or warnings:
         level = DiagnosticStatus.ERROR if errors else DiagnosticStatus.WARN
         return level, '; '.join(errors + warnings)
     return DiagnosticStatus.OK, f'{snapshot.output_rate_hz:.1f} frames per second'
 
 
-def _stall(condition: Condition, limits: NodeConfig) -> str:
-    if condition.busy_s <= limits.stall_after_s:
+def _stall_error(state: CameraState, limits: NodeConfig) -> str:
+    if state.busy_s <= limits.stall_after_s:
         return ''
-    return f'stalled: one frame has been in work for {condition.busy_s:.1f} s'
+    return f'stalled: one frame has been in work for {state.busy_s:.1f} s'
 
 
-def _errors(snapshot: Snapshot, condition: Condition) -> Iterator[str]:
-    if not condition.is_working:
+def _errors(snapshot: Snapshot, state: CameraState) -> Iterator[str]:
+    if not state.is_working:
         yield 'the worker has ended; deactivate and activate the node'
     faults = _faults(snapshot)
     if faults and not snapshot.recently_published:
@@ -160,42 +158,42 @@ def _errors(snapshot: Snapshot, condition: Condition) -> Iterator[str]:
 
 
 def _warnings(
-    snapshot: Snapshot, condition: Condition, limits: NodeConfig, topic: str
+    snapshot: Snapshot, state: CameraState, limits: NodeConfig, topic: str
 ) -> Iterator[str]:
-    silent_s = condition.active_for_s or 0.0
+    silent_s = state.active_for_s or 0.0
     if snapshot.last_received_s is not None:
         silent_s = min(silent_s, time.monotonic() - snapshot.last_received_s)
     if silent_s > limits.stall_after_s:
-        reason = condition.why_silent()
+        reason = state.missing_publisher()
         yield f'no image on {topic} for {silent_s:.1f} s{": " if reason else ""}{reason}'
-    if condition.failure:
-        yield condition.failure
-    yield from condition.mismatches
+    if state.failure:
+        yield state.failure
+    yield from state.mismatches
     if snapshot.recently_received:
-        yield from condition.crowds()
-    if condition.namesake:
-        yield condition.namesake
+        yield from state.duplicate_publishers()
+    if state.duplicate_node:
+        yield state.duplicate_node
     faults = _faults(snapshot)
     if faults and snapshot.recently_published:
         yield f'frames were dropped: {", ".join(sorted(faults))}'
-    if text := _slow(snapshot, limits):
+    if text := _rate_warning(snapshot, limits):
         yield text
     latency_ms = snapshot.percentiles_ms.get('latency', (0.0, 0.0))[0]
     if snapshot.recently_published and 0.0 < limits.max_latency_ms < latency_ms:
         yield f'latency is {latency_ms:.0f} ms, max_latency_ms is {limits.max_latency_ms:g}'
-    if snapshot.recently_published and limits.max_age_ms and not condition.is_without_clock:
-        yield from _old(snapshot, limits.max_age_ms, latency_ms)
+    if snapshot.recently_published and limits.max_age_ms and not state.is_without_clock:
+        yield from _age_warning(snapshot, limits.max_age_ms, latency_ms)
     if (share := _drop_share(snapshot)) > limits.max_drop_share:
         yield f'{share:.0%} of the frames dropped, max_drop_share is {limits.max_drop_share:g}'
-    if condition.max_batch is not None:
-        yield f'the engine ran out of memory; it now takes at most {condition.max_batch} at once'
-    if condition.engine_refusal:
-        yield f'the stored engine is not used: {condition.engine_refusal}'
-    if condition.is_without_clock:
+    if state.max_batch is not None:
+        yield f'the engine ran out of memory; it now takes at most {state.max_batch} at once'
+    if state.engine_refusal:
+        yield f'the stored engine is not used: {state.engine_refusal}'
+    if state.is_without_clock:
         yield 'use_sim_time is true and no /clock has come; publish it, or set that to false'
-    if condition.metric.withheld:
-        yield f'no metric depth: {condition.metric.withheld}'
-    shift = condition.domain.get('domain_shift', 0.0)
+    if state.metric.unavailable:
+        yield f'no metric depth: {state.metric.unavailable}'
+    shift = state.domain.get('domain_shift', 0.0)
     if 0.0 < limits.max_domain_shift < shift:
         yield (
             f'unlike the training images by {shift:.1f}, max_domain_shift is '
@@ -203,7 +201,7 @@ def _warnings(
         )
 
 
-def _old(snapshot: Snapshot, limit_ms: float, latency_ms: float) -> Iterator[str]:
+def _age_warning(snapshot: Snapshot, limit_ms: float, latency_ms: float) -> Iterator[str]:
     """Say of frames that they are answered late, or that stamps are off the clock or lacking."""
     if 'age' not in snapshot.percentiles_ms:
         yield f'frames carry no stamp, max_age_ms is {limit_ms:g}; let the camera driver set it'
@@ -217,7 +215,7 @@ def _old(snapshot: Snapshot, limit_ms: float, latency_ms: float) -> Iterator[str
         yield f'frames are {age} when answered, max_age_ms is {limit_ms:g}; {remedy}'
 
 
-def _slow(snapshot: Snapshot, limits: NodeConfig) -> str:
+def _rate_warning(snapshot: Snapshot, limits: NodeConfig) -> str:
     """Say of a rate below its limit that it is; empty until enough frames could have come."""
     limit_hz, rate_hz = limits.min_rate_hz, snapshot.output_rate_hz
     if not limit_hz:

@@ -13,9 +13,9 @@ from depthforge_ros.ros.parameters.definitions import (
     default,
     descriptor,
     from_ros,
-    is_ours,
+    is_node_parameter,
     NodeConfig,
-    OWN,
+    PER_CAMERA,
 )
 from rcl_interfaces.srv import ListParameters
 from rclpy.parameter import Parameter
@@ -31,24 +31,24 @@ def declare(node: Any) -> None:
         _declare(node, name, default(name))
 
 
-def declare_own(node: Any, cameras: tuple[str, ...]) -> None:
+def declare_per_camera(node: Any, cameras: tuple[str, ...]) -> None:
     """Declare what these cameras may have of their own, without a value, and that of no other."""
-    own = _own(cameras)
+    per_camera = _per_camera(cameras)
     for name in node.list_parameters([], ListParameters.Request.DEPTH_RECURSIVE).names:
-        if '.' in name and is_ours(name) and name not in own:
+        if '.' in name and is_node_parameter(name) and name not in per_camera:
             node.undeclare_parameter(name)
-    for name in own:
+    for name in per_camera:
         if not node.has_parameter(name):
             _declare(node, name, None)
 
 
-def check_own(node: Any, cameras: tuple[str, ...]) -> None:
-    """Raise UserError where `declare_own` would, for a start value that is not allowed."""
-    for name in _own(cameras):
+def check_per_camera(node: Any, cameras: tuple[str, ...]) -> None:
+    """Raise UserError where `declare_per_camera` would, for a start value that is not allowed."""
+    for name in _per_camera(cameras):
         check(name, _start_value(node, name))
 
 
-def without_effect(node: Any) -> list[str]:
+def unused_overrides(node: Any) -> list[str]:
     """Return the names that start values were given for, and that the node does not have."""
     return [name for name in node._parameter_overrides if not node.has_parameter(name)]
 
@@ -65,13 +65,17 @@ def read(node: Any, changed: Iterable[Parameter] = ()) -> NodeConfig:
 
 
 def for_camera(node: Any, config: NodeConfig, camera: str) -> NodeConfig:
-    """Return the configuration with what a camera has of its own; `declare_own` before."""
-    own = {key: node.get_parameter_or(f'{camera}.{key}').value for key in OWN if camera}
-    return replace(config, **{key: value for key, value in own.items() if value is not None})
+    """Return the configuration with what a camera has of its own; `declare_per_camera` before."""
+    per_camera = {
+        key: node.get_parameter_or(f'{camera}.{key}').value for key in PER_CAMERA if camera
+    }
+    return replace(
+        config, **{key: value for key, value in per_camera.items() if value is not None}
+    )
 
 
-def _own(cameras: tuple[str, ...]) -> list[str]:
-    return [f'{camera}.{key}' for camera in filter(None, cameras) for key in OWN]
+def _per_camera(cameras: tuple[str, ...]) -> list[str]:
+    return [f'{camera}.{key}' for camera in filter(None, cameras) for key in PER_CAMERA]
 
 
 def _start_value(node: Any, name: str) -> Any:
@@ -81,11 +85,11 @@ def _start_value(node: Any, name: str) -> Any:
     return None if '.' in name and value == UNSET_IN_FILE else value
 
 
-def _declare(node: Any, name: str, otherwise: Any) -> None:
+def _declare(node: Any, name: str, default_value: Any) -> None:
     given = _start_value(node, name)
     check(name, given)
     described = descriptor(name)
     # rclpy reads no parameter at all where one of a fixed type is unset; `check` fixes it.
-    described.dynamic_typing = otherwise is None
-    value = otherwise if given is None else given
+    described.dynamic_typing = default_value is None
+    value = default_value if given is None else given
     node.declare_parameter(name, value, described, ignore_override=True)

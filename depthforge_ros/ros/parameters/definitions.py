@@ -24,7 +24,7 @@ TYPE_NAMES = {
 }
 CAMERA_NAME = re.compile(r'[A-Za-z][A-Za-z0-9_]*')
 
-OWN = ('max_rate_hz', 'camera_height_m', 'camera_pitch_deg', 'image_rectified')
+PER_CAMERA = ('max_rate_hz', 'camera_height_m', 'camera_pitch_deg', 'image_rectified')
 """Parameters that a named camera may have a value of its own for, as NAME.camera_height_m."""
 
 
@@ -221,15 +221,15 @@ def is_runtime(name: str) -> bool:
     return bool(_field(name).metadata['runtime'])
 
 
-def is_ours(name: str) -> bool:
+def is_node_parameter(name: str) -> bool:
     """Tell the node's own parameters from those of rclpy, such as `use_sim_time`."""
     camera, _, key = name.rpartition('.')
-    return key in OWN and bool(CAMERA_NAME.fullmatch(camera)) if camera else key in _FIELDS
+    return key in PER_CAMERA and bool(CAMERA_NAME.fullmatch(camera)) if camera else key in _FIELDS
 
 
 def check(name: str, value: Any) -> None:
     """Raise UserError unless `value` is allowed for the parameter, not given, or not ours."""
-    if is_ours(name) and value is not None and not _is_allowed(_field(name), value):
+    if is_node_parameter(name) and value is not None and not _is_allowed(_field(name), value):
         raise UserError(_refusal(name, value))
 
 

@@ -33,7 +33,7 @@ def parameters_in(file: str, node: str) -> dict[str, Any]:
     return found
 
 
-def without_effect(arguments: Sequence[str], node: str) -> Iterator[str]:
+def unused_files(arguments: Sequence[str], node: str) -> Iterator[str]:
     """Say of each --params-file among the ROS arguments that has nothing for a node."""
     for option, file in pairwise(arguments):
         if option != '--params-file':

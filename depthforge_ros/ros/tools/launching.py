@@ -12,7 +12,7 @@ from depthforge_ros.errors import UserError
 from depthforge_ros.resources import share_directory
 from depthforge_ros.ros.parameters.definitions import CAMERA_NAME
 from depthforge_ros.ros.parameters.file import parameters_in
-from depthforge_ros.ros.topics.names import camera_info_beside, camera_topic, full_name
+from depthforge_ros.ros.topics.names import camera_info_topic, camera_topic, resolved_name
 from launch.actions import DeclareLaunchArgument, ExecuteProcess
 from launch_ros.actions import Node
 from rclpy.exceptions import NameValidationException
@@ -136,7 +136,7 @@ def named_cameras(given: Mapping[str, str]) -> list[str]:
     return [str(name) for name in cameras if name] if isinstance(cameras, list) else []
 
 
-def demand_one_camera(given: Mapping[str, str]) -> None:
+def require_one_camera(given: Mapping[str, str]) -> None:
     """Refuse a file of parameters for named cameras, whose topics are others."""
     if cameras := named_cameras(given):
         raise UserError(
@@ -166,7 +166,7 @@ def inputs(given: Mapping[str, str], cameras: Sequence[str] = ('',)) -> list[tup
         )
     topics = {
         'image': image,
-        'camera_info': given['camera_info_topic'] or camera_info_beside(image),
+        'camera_info': given['camera_info_topic'] or camera_info_topic(image),
     }
     for name, topic in topics.items():
         if len(cameras) > 1 and '{camera}' not in topic:
@@ -180,7 +180,7 @@ def inputs(given: Mapping[str, str], cameras: Sequence[str] = ('',)) -> list[tup
         for name, topic in topics.items()
     ]
     for _, topic in remappings:
-        full_name(topic, node=node_name(given))
+        resolved_name(topic, node=node_name(given))
     return remappings
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from depthforge_ros.errors import UserError
 from depthforge_ros.ros.tools.session import DURABILITY, own_node
 from depthforge_ros.ros.topics.graph import message_class
-from depthforge_ros.ros.topics.names import full_name
+from depthforge_ros.ros.topics.names import resolved_name
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
@@ -31,7 +31,7 @@ from rosbags.interfaces import (
 from rosbags.rosbag2 import StoragePlugin, Writer, WriterError
 from rosbags.typesys import get_typestore, Stores
 
-LOOK_PERIOD_S = 0.1
+DISCOVERY_PERIOD_S = 0.1
 """Time between two looks for topics that are not there yet."""
 DEPTH = 100
 """Messages per topic that wait while the disk is slow."""
@@ -49,7 +49,7 @@ class Recorder:
         if not topics:
             raise UserError('no topic to record was given; name at least one')
         self.output = Path(output)
-        self.counts: dict[str, int] = dict.fromkeys(map(full_name, topics), 0)
+        self.counts: dict[str, int] = dict.fromkeys(map(resolved_name, topics), 0)
         """Messages so far, per topic."""
         self._kinds: dict[str, str] = {}
         """Types that are recorded, by topic: that of the first publisher."""
@@ -70,7 +70,7 @@ class Recorder:
         self._node = self._stack.enter_context(own_node('depthforge_record'))
         self._executor = SingleThreadedExecutor(context=self._node.context)
         self._executor.add_node(self._node)
-        self._node.create_timer(LOOK_PERIOD_S, self._look)
+        self._node.create_timer(DISCOVERY_PERIOD_S, self._discover)
         self._thread = threading.Thread(target=self._spin, name='depthforge_record', daemon=True)
         self._thread.start()
         return self
@@ -87,7 +87,7 @@ class Recorder:
         try:
             self._stack.close()
         except OSError as closing:
-            self._failure = self._failure or self._unwritten(closing)
+            self._failure = self._failure or self._write_error(closing)
         # Else it is the failure itself that ends it.
         if error is None or not isinstance(error, Exception):
             self._raise_failure()
@@ -99,7 +99,7 @@ class Recorder:
             self._raise_failure()
             if time.monotonic() > deadline_s:
                 return False
-            time.sleep(LOOK_PERIOD_S)
+            time.sleep(DISCOVERY_PERIOD_S)
         return True
 
     @property
@@ -118,11 +118,11 @@ class Recorder:
         except ExternalShutdownException:
             pass
         except OSError as error:
-            self._failure = self._unwritten(error)
+            self._failure = self._write_error(error)
         except Exception as error:  # handed to the caller's thread
             self._failure = error
 
-    def _unwritten(self, error: OSError) -> UserError:
+    def _write_error(self, error: OSError) -> UserError:
         return UserError(
             f'{self.output} cannot be written to any more ({error.strerror}); free space, and '
             'record again; `depthforge evaluate bag` reads what is there'
@@ -133,20 +133,20 @@ class Recorder:
         if failure is not None:
             raise failure
 
-    def _look(self) -> None:
+    def _discover(self) -> None:
         for topic in self.counts:
             publishers = self._node.get_publishers_info_by_topic(topic)
             if publishers:
                 kind = self._kinds.setdefault(topic, publishers[0].topic_type)
                 offered = [one.qos_profile for one in publishers if one.topic_type == kind]
-                self._hear(topic, kind, offered)
+                self._subscribe(topic, kind, offered)
 
-    def _hear(self, topic: str, kind: str, offered: Sequence[Any]) -> None:
+    def _subscribe(self, topic: str, kind: str, offered: Sequence[Any]) -> None:
         """Subscribe, or anew where a publisher came that offers less than those before it."""
         before = self._subscriptions.get(topic)
-        wanted = _heard([*offered, *([before.qos_profile] if before else [])])
+        wanted = _requested_qos([*offered, *([before.qos_profile] if before else [])])
         if before is None:
-            message_type = self._record(topic, kind, offered)
+            message_type = self._add_connection(topic, kind, offered)
         elif _is_same(before.qos_profile, wanted):
             return
         else:
@@ -162,7 +162,7 @@ class Recorder:
             event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
         )
 
-    def _record(self, topic: str, kind: str, offered: Sequence[Any]) -> Any:
+    def _add_connection(self, topic: str, kind: str, offered: Sequence[Any]) -> Any:
         """Give the topic its place in the bag; returns the class of its messages."""
         message_type = message_class(kind)
         if message_type is None or kind not in self._typestore.types:
@@ -171,7 +171,7 @@ class Recorder:
             topic,
             kind,
             typestore=self._typestore,
-            offered_qos_profiles=[_recorded(one) for one in offered],
+            offered_qos_profiles=[_bag_qos(one) for one in offered],
         )
         return message_type
 
@@ -181,7 +181,7 @@ class Recorder:
         self._last_s = time.monotonic()
 
 
-def _heard(offered: Sequence[Any]) -> QoSProfile:
+def _requested_qos(offered: Sequence[Any]) -> QoSProfile:
     """Ask for the most that every publisher of a topic offers."""
     reliable = all(one.reliability == QoSReliabilityPolicy.RELIABLE for one in offered)
     latched = all(one.durability == DURABILITY[True] for one in offered)
@@ -198,7 +198,7 @@ def _is_same(one: Any, other: Any) -> bool:
     return (one.reliability, one.durability) == (other.reliability, other.durability)
 
 
-def _recorded(profile: Any) -> Qos:
+def _bag_qos(profile: Any) -> Qos:
     """Note an offered profile in the bag, so that a replay can offer the same."""
     return Qos(
         history=QosHistory[profile.history.name],

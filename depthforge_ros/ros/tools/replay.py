@@ -15,7 +15,7 @@ from typing import Any
 from depthforge_ros.errors import UserError
 from depthforge_ros.ros.tools.session import DURABILITY, own_node
 from depthforge_ros.ros.topics.graph import message_class
-from depthforge_ros.ros.topics.names import full_name
+from depthforge_ros.ros.topics.names import resolved_name
 from rclpy.duration import Duration
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rosbags.rosbag2 import Reader, ReaderError
@@ -54,9 +54,9 @@ def replay(
         raise UserError(f'timeout_s {timeout_s:g} was given, it must be 0 or more, seconds')
     awaited: Counter[str] = Counter()
     for topic, number in (wait_for or {}).items():
-        awaited[full_name(topic)] += number
+        awaited[resolved_name(topic)] += number
     with _opened(bag) as reader, own_node('depthforge_replay') as node:
-        connections = _choose(reader, [full_name(topic) for topic in topics])
+        connections = _choose(reader, [resolved_name(topic) for topic in topics])
         publishers = {one.topic: _publisher(node, one) for one in connections}
         _await_subscribers(node, publishers, awaited, timeout_s)
         counts: Counter[str] = Counter(dict.fromkeys(publishers, 0))

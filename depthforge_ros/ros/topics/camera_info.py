@@ -25,7 +25,7 @@ def camera_from_message(message: Any, *, width: int, height: int) -> Camera:
         r=tuple(message.r),
         distortion_model=message.distortion_model or 'plumb_bob',
     )
-    _demand_lens(full)
+    _require_lens(full)
     seen = full.window(
         x=message.roi.x_offset,
         y=message.roi.y_offset,
@@ -41,7 +41,7 @@ def camera_from_message(message: Any, *, width: int, height: int) -> Camera:
     return seen
 
 
-def _demand_lens(camera: Camera) -> None:
+def _require_lens(camera: Camera) -> None:
     """Refuse focal lengths that no lens has; P may be of zeros, where no image is rectified."""
     longer = max(camera.width, camera.height)
     least, most = (longer * share for share in FOCAL_LENGTHS)

@@ -8,7 +8,7 @@ import importlib
 from typing import Any
 
 
-def why_silent(node: Any, topic: str, kind: Any) -> str:
+def missing_publisher(node: Any, topic: str, kind: Any) -> str:
     """
     Say why nothing of a message type can come on a topic; empty where somebody sends it.
 
@@ -21,7 +21,7 @@ def why_silent(node: Any, topic: str, kind: Any) -> str:
     return '' if wanted in sent else f'{wanted} is wanted, it carries {", ".join(sorted(sent))}'
 
 
-def why_not_alone(node: Any) -> str:
+def duplicate_node(node: Any) -> str:
     """Say that another node has the name of this one; empty where none has."""
     names = node.get_node_names_and_namespaces()
     if names.count((node.get_name(), node.get_namespace())) < 2:

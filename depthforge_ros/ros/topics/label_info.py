@@ -9,12 +9,12 @@ from typing import Any
 from depthforge_ros.labels import LabelSpace
 from depthforge_ros.ros.topics.graph import message_class
 from depthforge_ros.ros.topics.names import camera_topic
-from depthforge_ros.ros.topics.qos import create_publisher, Note
+from depthforge_ros.ros.topics.qos import create_publisher, OnMismatch
 
 TOPIC = '~/segmentation/label_info'
 
 
-def create_label_info(node: Any, *, camera: str, note: Note) -> Any:
+def create_label_info(node: Any, *, camera: str, on_mismatch: OnMismatch) -> Any:
     """Create the latched publisher; None, and a log line, where vision_msgs is missing."""
     kind = message_class('vision_msgs/msg/LabelInfo')
     if kind is None:
@@ -23,7 +23,9 @@ def create_label_info(node: Any, *, camera: str, note: Note) -> Any:
             f'vision_msgs is not installed, so {TOPIC} is not published', once=True
         )
         return None
-    return create_publisher(node, kind, camera_topic(TOPIC, camera), note=note, is_latched=True)
+    return create_publisher(
+        node, kind, camera_topic(TOPIC, camera), on_mismatch=on_mismatch, is_latched=True
+    )
 
 
 def label_info_message(space: LabelSpace) -> Any:

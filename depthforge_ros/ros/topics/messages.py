@@ -23,7 +23,7 @@ FIELD_TYPES = {
 MILLIMETRES_PER_M = 1000.0
 
 
-class Canvas:
+class ImageBuffers:
     """Memory of one camera's planes: a message takes them as they are, the next frame again."""
 
     def __init__(self) -> None:
@@ -46,14 +46,14 @@ class Canvas:
 
 
 def image_message(
-    header: Any, *, encoding: str, pixels: npt.NDArray[Any], canvas: Canvas | None = None
+    header: Any, *, encoding: str, pixels: npt.NDArray[Any], buffers: ImageBuffers | None = None
 ) -> Any:
     """
     Fill an Image with (H, W) or (H, W, C) pixels; stamp and frame are those of `header`.
 
-    Pixels that are a plane of `canvas` are not copied.
+    Pixels that are a plane of `buffers` are not copied.
     """
-    octets = canvas and canvas.octets(pixels)
+    octets = buffers and buffers.octets(pixels)
     pixels = np.ascontiguousarray(pixels)
     # With its fields checked a message takes an array as it is, and copies it otherwise.
     message = Image(header=header, check_fields=True)

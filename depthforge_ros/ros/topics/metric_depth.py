@@ -36,9 +36,9 @@ OFF = 'off: the scale is not known; set camera_height_m or metric_scale'
 class MetricStatus:
     """What the diagnostics say of metric depth."""
 
-    withheld: str = ''
+    unavailable: str = ''
     """Why there is none though it was asked for, in one line."""
-    off: str = ''
+    disabled: str = ''
     """What asks for it, where nothing does."""
     figures: Mapping[str, float] = field(default_factory=dict)
 
@@ -94,20 +94,20 @@ class MetricDepth:
         """
         self.config = config
         self._fixed_scale = config.metric_scale or (1.0 if is_metric else 0.0)
-        self.status = MetricStatus(off='' if self.is_wanted else OFF)
+        self.status = MetricStatus(disabled='' if self.is_enabled else OFF)
         self._ids = {name: number for number, name in enumerate(space.classes)}
         self._filter = ScaleFilter()
         self._info_topic = info_topic
         self._info: Any = None
         self._calibration: tuple[Any, ...] = ()
         self._camera: Camera | None = None
-        self._of_planes: Camera
+        self._result_camera: Camera
         self._rays: npt.NDArray[np.float32]
         self._network_rays: npt.NDArray[np.float32]
         self._build: CloudBuilder
 
     @property
-    def is_wanted(self) -> bool:
+    def is_enabled(self) -> bool:
         """Whether the parameters or the model give a scale at all."""
         return self._fixed_scale > 0.0 or self.config.camera_height_m > 0.0
 
@@ -124,7 +124,7 @@ class MetricDepth:
         self, header: Any, rgb: Callable[[], npt.NDArray[np.uint8]], result: Result
     ) -> MetricFrame | None:
         """Return the frame in metres, or None and say why in `status`."""
-        if not self.is_wanted or result.depth_age:
+        if not self.is_enabled or result.depth_age:
             return None
         small = replace(result.without_floor(), at_network=True)
         try:
@@ -166,8 +166,8 @@ class MetricDepth:
         )  # fmt: skip
         if self._camera is None:
             camera = camera_from_message(info, width=width, height=height)
-            self._of_planes, self._rays = self._seen_on(camera, result)
-            _, self._network_rays = self._seen_on(camera, replace(result, at_network=True))
+            self._result_camera, self._rays = self._resized(camera, result)
+            _, self._network_rays = self._resized(camera, replace(result, at_network=True))
             self._build = CloudBuilder(self._rays, stride=self.config.points_stride)
             self._camera, self._calibration = camera, calibration
         if calibration != self._calibration:
@@ -181,9 +181,9 @@ class MetricDepth:
                 f'camera_info is for {self._camera.width} x {self._camera.height} pixels, the '
                 f'image has {width} x {height}; publish the one that belongs to the image'
             )
-        return self._of_planes
+        return self._result_camera
 
-    def _seen_on(self, camera: Camera, result: Result) -> tuple[Camera, npt.NDArray[np.float32]]:
+    def _resized(self, camera: Camera, result: Result) -> tuple[Camera, npt.NDArray[np.float32]]:
         """Return the camera of a result's planes, and its rays."""
         height, width = result.size
         seen = camera.resized(width=width, height=height)

@@ -35,13 +35,13 @@ def camera_topic(topic: str, camera: str) -> str:
     return f'~/{camera}/{topic[2:]}' if topic.startswith('~/') else f'{camera}/{topic}'
 
 
-def camera_info_beside(image_topic: str) -> str:
+def camera_info_topic(image_topic: str) -> str:
     """Where image_transport's drivers publish the CameraInfo of an image topic."""
     folder, slash, _ = image_topic.removesuffix('/compressed').rpartition('/')
     return f'{folder}{slash}camera_info'
 
 
-def full_name(topic: str, *, node: str = '/depthforge') -> str:
+def resolved_name(topic: str, *, node: str = '/depthforge') -> str:
     """Resolve a topic as ROS does: relative in the node's namespace, `~` in the node itself."""
     namespace, _, name = node.rpartition('/')
     if topic.startswith('~') and not topic.startswith('~/'):
@@ -58,7 +58,7 @@ def full_name(topic: str, *, node: str = '/depthforge') -> str:
     return full
 
 
-def lossless(*, image_topic: str, node: str = '/depthforge') -> dict[str, str | int]:
+def lossless_qos(*, image_topic: str, node: str = '/depthforge') -> dict[str, str | int]:
     """
     Quality of service overrides under which a replay loses no frame on the way.
 

@@ -14,10 +14,10 @@ from depthforge_ros.labels import LabelSpace, MASK_ENCODINGS
 from depthforge_ros.postprocess import overlay, Result
 from depthforge_ros.ros.topics.camera_info import camera_info_message
 from depthforge_ros.ros.topics.messages import (
-    Canvas,
     cloud_message,
     confidence_message,
     image_message,
+    ImageBuffers,
     metric_depth_message,
 )
 from depthforge_ros.ros.topics.metric_depth import MetricFrame
@@ -39,7 +39,7 @@ class Answer:
     result: Result
     label_space: LabelSpace
     overlay_alpha: float
-    canvas: Canvas
+    buffers: ImageBuffers
     """Of the planes of `result`."""
     metric: MetricFrame | None = None
     """None where no scale is known."""
@@ -48,7 +48,7 @@ class Answer:
 def _mask(answer: Answer) -> Any:
     labels = answer.result.labels
     encoding = MASK_ENCODINGS[labels.itemsize]
-    return image_message(answer.header, encoding=encoding, pixels=labels, canvas=answer.canvas)
+    return image_message(answer.header, encoding=encoding, pixels=labels, buffers=answer.buffers)
 
 
 def _mask_png(answer: Answer) -> Any:
@@ -74,7 +74,7 @@ def _confidence(answer: Answer) -> Any:
 
 def _entropy(answer: Answer) -> Any:
     return image_message(
-        answer.header, encoding='32FC1', pixels=answer.result.entropy, canvas=answer.canvas
+        answer.header, encoding='32FC1', pixels=answer.result.entropy, buffers=answer.buffers
     )
 
 
@@ -82,7 +82,7 @@ def _depth(answer: Answer) -> Any:
     if answer.result.depth_age:
         return None
     return image_message(
-        answer.header, encoding='32FC1', pixels=answer.result.inverse_depth, canvas=answer.canvas
+        answer.header, encoding='32FC1', pixels=answer.result.inverse_depth, buffers=answer.buffers
     )
 
 

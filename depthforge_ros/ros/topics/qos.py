@@ -45,12 +45,12 @@ DURATIONS = ('deadline', 'liveliness_lease_duration')
 KINDS = ('history', 'reliability', 'durability', 'liveliness')
 MAX_DEPTH = 2**31 - 1
 NO_LIMIT_NS = 2**63 - 1
-NOT_YET_NAMED = '_NODE_NAME_UNKNOWN_'
+UNKNOWN_NODE = '_NODE_NAME_UNKNOWN_'
 """What the graph says of the node of an end that it has just heard of."""
 
 
 @dataclass(frozen=True)
-class End:
+class Endpoint:
     """A publisher or subscription of ours, and what keeps others of its topic from it."""
 
     topic: str
@@ -59,7 +59,7 @@ class End:
     """Looks for one whose quality of service does not fit; says in one line how to mend it."""
 
 
-Note = Callable[[End], None]
+OnMismatch = Callable[[Endpoint], None]
 """Is told when an end comes that does not fit."""
 
 
@@ -68,7 +68,7 @@ def create_publisher(
     kind: Any,
     topic: str,
     *,
-    note: Note,
+    on_mismatch: OnMismatch,
     depth: int = 1,
     is_latched: bool = False,
     is_managed: bool = True,
@@ -79,29 +79,29 @@ def create_publisher(
     A managed one publishes only while the node is active.
     """
 
-    def on_mismatch(event: Any) -> None:
+    def on_event(event: Any) -> None:
         del event
         find = partial(node.get_subscriptions_info_by_topic, topic)
-        note(_end(publisher, kind, 'publisher', find))
+        on_mismatch(_endpoint(publisher, kind, 'publisher', find))
 
     qos = _profile(QoSReliabilityPolicy.RELIABLE, depth)
     if is_latched:
         qos.durability = QoSDurabilityPolicy.TRANSIENT_LOCAL
-    events = PublisherEventCallbacks(incompatible_qos=on_mismatch)
+    events = PublisherEventCallbacks(incompatible_qos=on_event)
     create = node.create_lifecycle_publisher if is_managed else node.create_publisher
     publisher = _create(node, create, kind, topic, qos_profile=qos, event_callbacks=events)
     return publisher
 
 
 def create_subscription(
-    node: Any, kind: Any, topic: str, callback: Callable[[Any], None], *, note: Note
+    node: Any, kind: Any, topic: str, callback: Callable[[Any], None], *, on_mismatch: OnMismatch
 ) -> Any:
     """Create a best-effort subscription, which takes from any publisher of the type."""
 
-    def on_mismatch(event: Any) -> None:
+    def on_event(event: Any) -> None:
         del event
         find = partial(node.get_publishers_info_by_topic, topic)
-        note(_end(subscription, kind, 'subscription', find))
+        on_mismatch(_endpoint(subscription, kind, 'subscription', find))
 
     subscription = _create(
         node,
@@ -110,7 +110,7 @@ def create_subscription(
         topic,
         callback=callback,
         qos_profile=_profile(QoSReliabilityPolicy.BEST_EFFORT),
-        event_callbacks=SubscriptionEventCallbacks(incompatible_qos=on_mismatch),
+        event_callbacks=SubscriptionEventCallbacks(incompatible_qos=on_event),
     )
     return subscription
 
@@ -126,13 +126,13 @@ def _profile(reliability: Any, depth: int = 1) -> Any:
 
 def _create(node: Any, create: Callable[..., Any], kind: Any, topic: str, **options: Any) -> Any:
     """Create with the standard override parameters; a bad override raises UserError."""
-    _demand_one_type(node, kind, topic)
+    _require_one_type(node, kind, topic)
     try:
         return create(
             kind,
             topic,
             **options,
-            qos_overriding_options=QoSOverridingOptions(POLICIES, callback=_checked),
+            qos_overriding_options=QoSOverridingOptions(POLICIES, callback=_check_override),
             # A group never forgets who was in it, and looks through them for every callback: that
             # of the node would hold those of all activations.
             callback_group=MutuallyExclusiveCallbackGroup(),
@@ -153,7 +153,7 @@ def _create(node: Any, create: Callable[..., Any], kind: Any, topic: str, **opti
         ) from error
 
 
-def _demand_one_type(node: Any, kind: Any, topic: str) -> None:
+def _require_one_type(node: Any, kind: Any, topic: str) -> None:
     """Refuse a topic on which the node has another type, which the middleware would not say."""
     name = node.resolve_topic_name(topic)
     for other in (*node.publishers, *node.subscriptions):
@@ -164,7 +164,7 @@ def _demand_one_type(node: Any, kind: Any, topic: str) -> None:
             )
 
 
-def _checked(qos: Any) -> SetParametersResult:
+def _check_override(qos: Any) -> SetParametersResult:
     """Refuse values that the middleware would not, or only in words of its own."""
     numbers = {name: getattr(qos, name).nanoseconds for name in DURATIONS}
     bad = [f'{name} {number}' for name, number in numbers.items() if number < 0]
@@ -173,7 +173,7 @@ def _checked(qos: Any) -> SetParametersResult:
     return SetParametersResult(successful=not bad, reason=', '.join(bad))
 
 
-def why_crowded(node: Any, topic: str, subscription: Any) -> str:
+def duplicate_publishers(node: Any, topic: str, subscription: Any) -> str:
     """
     Say that several nodes send what a subscription takes; empty where that is not so.
 
@@ -185,8 +185,8 @@ def why_crowded(node: Any, topic: str, subscription: Any) -> str:
             f'{one.node_namespace.rstrip("/")}/{one.node_name}'
             for one in node.get_publishers_info_by_topic(topic)
             if one.topic_type == wanted
-            and one.node_name != NOT_YET_NAMED
-            and not _unfit(own, one.qos_profile, 'subscription')
+            and one.node_name != UNKNOWN_NODE
+            and not _incompatible_policies(own, one.qos_profile, 'subscription')
         }
     )
     if len(names) < 2:
@@ -197,20 +197,22 @@ def why_crowded(node: Any, topic: str, subscription: Any) -> str:
     )
 
 
-def _end(end: Any, kind: Any, entity: str, find_others: Callable[[], Sequence[Any]]) -> End:
+def _endpoint(
+    end: Any, kind: Any, entity: str, find_others: Callable[[], Sequence[Any]]
+) -> Endpoint:
     topic, own = end.topic_name, end.qos_profile
 
     def mismatch() -> str:
         others = [one.qos_profile for one in find_others() if one.topic_type == type_name(kind)]
-        remedies = (_remedy(topic, own, other, entity) for other in others)
+        remedies = (_describe_mismatch(topic, own, other, entity) for other in others)
         return next(filter(None, remedies), '')
 
-    return End(topic, mismatch)
+    return Endpoint(topic, mismatch)
 
 
-def _remedy(topic: str, own: Any, other: Any, entity: str) -> str:
+def _describe_mismatch(topic: str, own: Any, other: Any, entity: str) -> str:
     """Name the policies that keep two ends apart, and how to bring them together."""
-    names = _unfit(own, other, entity)
+    names = _incompatible_policies(own, other, entity)
     if not names:
         return ''
     apart, overrides, ours = [], [], []
@@ -226,9 +228,9 @@ def _remedy(topic: str, own: Any, other: Any, entity: str) -> str:
     )
 
 
-def _unfit(own: Any, other: Any, entity: str) -> list[str]:
+def _incompatible_policies(own: Any, other: Any, entity: str) -> list[str]:
     """Return the policies by which two ends do not fit."""
-    ours, theirs = _limited(own), _limited(other)
+    ours, theirs = _matched_policies(own), _matched_policies(other)
     unfit = []
     for name in MATCHED:
         changed = copy(ours)
@@ -239,7 +241,7 @@ def _unfit(own: Any, other: Any, entity: str) -> list[str]:
     return unfit
 
 
-def _limited(qos: Any) -> QoSProfile:
+def _matched_policies(qos: Any) -> QoSProfile:
     """Copy what two ends must agree on; no limit is 0 in profiles, and Infinite in the graph."""
     limits = {name: getattr(qos, name) for name in DURATIONS}
     kinds = {name: getattr(qos, name) for name in MATCHED if name not in DURATIONS}

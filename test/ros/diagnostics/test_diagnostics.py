@@ -9,9 +9,8 @@ import time
 from typing import Any
 
 from depthforge_ros.ros.diagnostics.statistics import Statistics
-from depthforge_ros.ros.diagnostics.status import camera_status, Condition
+from depthforge_ros.ros.diagnostics.status import camera_status, CameraState, RunningTransition
 from depthforge_ros.ros.parameters.definitions import NodeConfig
-from depthforge_ros.ros.transitions import UnderWay
 from diagnostic_msgs.msg import DiagnosticStatus
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -20,8 +19,9 @@ from support.paths import ROOT
 import yaml
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
-HEALTHY = Condition(active_for_s=9.0, busy_s=0.0, is_working=True, domain={'domain_shift': 1.0})
+HEALTHY = CameraState(active_for_s=9.0, busy_s=0.0, is_working=True, domain={'domain_shift': 1.0})
 IDLE = {'active_for_s': None}
+LOADING, SLOW = RunningTransition('x', 5.0), RunningTransition('x', 61.0)
 LIMITS = NodeConfig(
     stall_after_s=2.0,
     min_rate_hz=0.1,
@@ -32,11 +32,11 @@ LIMITS = NodeConfig(
 
 
 def status_of(
-    statistics: Statistics, condition: Condition = HEALTHY, limits: NodeConfig = LIMITS
+    statistics: Statistics, state: CameraState = HEALTHY, limits: NodeConfig = LIMITS
 ) -> Any:
     identity = {'model': 'm', 'engine': 'e', 'fingerprint': 'f'}
     snapshot = statistics.snapshot()
-    return camera_status(snapshot, condition, limits, name='n', topic='/image', identity=identity)
+    return camera_status(snapshot, state, limits, name='n', topic='/image', identity=identity)
 
 
 @pytest.fixture
@@ -63,9 +63,9 @@ def test_a_healthy_camera_is_ok(healthy: Statistics) -> None:
         ({'engine_refusal': 'torch was 1'}, WARN, 'stored engine is not used: torch was 1'),
         ({'is_without_clock': True}, WARN, 'no /clock has come'),
         ({'active_for_s': None, 'busy_s': 3.0}, OK, 'not active'),
-        ({**IDLE, 'busy_s': 1.0, 'under_way': UnderWay('x', 5.0)}, OK, 'x is under way for 5.0 s'),
-        ({**IDLE, 'under_way': UnderWay('x', 61.0)}, WARN, 'x is under way for 61.0 s, more than'),
-        ({**IDLE, 'busy_s': 3.0, 'under_way': UnderWay('x', 5.0)}, ERROR, 'for 5.0 s; stalled'),
+        ({**IDLE, 'busy_s': 1.0, 'transition': LOADING}, OK, 'x is under way for 5.0 s'),
+        ({**IDLE, 'transition': SLOW}, WARN, 'x is under way for 61.0 s, more than'),
+        ({**IDLE, 'busy_s': 3.0, 'transition': LOADING}, ERROR, 'for 5.0 s; stalled'),
     ],
 )
 def test_conditions_turn_the_level(

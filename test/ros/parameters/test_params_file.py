@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from depthforge_ros.ros.parameters.file import parameters_in, without_effect
+from depthforge_ros.ros.parameters.file import parameters_in, unused_files
 import pytest
 import rclpy
 from rclpy.context import Context
@@ -60,7 +60,7 @@ def test_a_file_gives_a_node_what_ros_gives_it(tmp_path: Path, text: str) -> Non
 
 def told_of(file: Path, text: str) -> list[str]:
     file.write_text(text)
-    return list(without_effect(['--ros-args', '--params-file', str(file)], '/depthforge'))
+    return list(unused_files(['--ros-args', '--params-file', str(file)], '/depthforge'))
 
 
 def test_a_file_for_another_node_is_told(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from depthforge_ros.cli import replay as replay_command
 from depthforge_ros.errors import UserError
 from depthforge_ros.ros.tools.record import Recorder
 from depthforge_ros.ros.tools.replay import paced, replay
-from depthforge_ros.ros.topics.names import lossless
+from depthforge_ros.ros.topics.names import lossless_qos
 from diagnostic_msgs.msg import DiagnosticArray
 import numpy as np
 import pytest
@@ -138,7 +138,10 @@ def test_every_frame_of_a_replayed_drive_is_accounted_for(
 ) -> None:
     bag = make_bag(tmp_path / 'bag', {'/image': 'sensor_msgs/msg/Image'}, messages=20)
     mask, depth = '/depthforge/segmentation/mask', '/depthforge/depth/relative'
-    overrides = lossless(image_topic='/image') | {'engine': 'null', 'diagnostics_period_s': 0.2}
+    overrides = lossless_qos(image_topic='/image') | {
+        'engine': 'null',
+        'diagnostics_period_s': 0.2,
+    }
     arguments = [text for key, value in overrides.items() for text in ('-p', f'{key}:={value}')]
     parser = argparse.ArgumentParser()
     replay_command.add_arguments(parser)

@@ -14,7 +14,7 @@ from depthforge_ros.geometry.camera import Camera
 from depthforge_ros.labels import CAMVID
 from depthforge_ros.ros.topics import label_info
 from depthforge_ros.ros.topics.camera_info import camera_info_message
-from depthforge_ros.ros.topics.messages import Canvas, image_message
+from depthforge_ros.ros.topics.messages import image_message, ImageBuffers
 from depthforge_ros.ros.topics.names import OUTPUTS
 from depthforge_ros.ros.topics.outputs import BUILDERS
 from diagnostic_msgs.msg import DiagnosticArray
@@ -107,7 +107,7 @@ def test_frames_are_computed_only_for_subscribers(peer: Any, engine: FaultyEngin
 
         # Latency, domain shift and the metric scale are made of the frames.
         peer.subscribe(DiagnosticArray, '/diagnostics', seen_by=node)
-        peer.spin_until(node._is_watched)
+        peer.spin_until(node.has_diagnostics_subscriber)
         publisher.publish(make_image(5))
         peer.spin_until(lambda: count(node).published == 2)
         assert count(node).in_flight == 0
@@ -139,17 +139,17 @@ def test_planes_are_made_only_for_subscribers(peer: Any, made: list[str]) -> Non
 @given(sizes=st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=2, max_size=5))
 @settings(deadline=None, max_examples=30)
 def test_planes_of_a_canvas_become_messages_without_a_copy(sizes: list[tuple[int, int]]) -> None:
-    canvas = Canvas()
+    buffers = ImageBuffers()
     for number, size in enumerate(sizes):
-        plane = canvas('depth', size, np.float32)
-        other = canvas('labels', size, np.uint8)
+        plane = buffers('depth', size, np.float32)
+        other = buffers('labels', size, np.uint8)
         plane[:], other[:] = number, number
-        message = image_message(Header(), encoding='32FC1', pixels=plane, canvas=canvas)
+        message = image_message(Header(), encoding='32FC1', pixels=plane, buffers=buffers)
         sent = np.frombuffer(message.data, np.float32).reshape(message.height, message.width)
         assert np.array_equal(sent, plane)
         assert np.shares_memory(sent, plane)
-        assert canvas('depth', size, np.float32) is plane
-        copied = image_message(Header(), encoding='mono8', pixels=other.copy(), canvas=canvas)
+        assert buffers('depth', size, np.float32) is plane
+        copied = image_message(Header(), encoding='mono8', pixels=other.copy(), buffers=buffers)
         assert not np.shares_memory(np.frombuffer(copied.data, np.uint8), other)
 
 
@@ -226,7 +226,7 @@ def test_missing_vision_msgs_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     log = SimpleNamespace(info=lambda text, *, once: once and said.append(text))
     node = SimpleNamespace(get_logger=lambda: log)
-    assert label_info.create_label_info(node, camera='', note=print) is None
+    assert label_info.create_label_info(node, camera='', on_mismatch=print) is None
     assert 'vision_msgs is not installed' in said[0]
 
 

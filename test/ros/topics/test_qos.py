@@ -12,7 +12,7 @@ from typing import Any
 from depthforge_ros.errors import UserError
 from depthforge_ros.ros.tools.session import own_node
 from depthforge_ros.ros.topics.names import OUTPUTS
-from depthforge_ros.ros.topics.qos import _end, create_publisher, create_subscription
+from depthforge_ros.ros.topics.qos import _endpoint, create_publisher, create_subscription
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 import pytest
 from rclpy.duration import Duration, Infinite
@@ -115,9 +115,9 @@ def test_a_reader_of_the_diagnostics_that_does_not_fit_is_told_to_the_others(pee
 
 def test_two_types_on_one_topic_are_refused_in_one_line() -> None:
     with own_node('node') as node:
-        create_subscription(node, Image, '/x', print, note=print)
+        create_subscription(node, Image, '/x', print, on_mismatch=print)
         with pytest.raises(UserError, match=r'/x, which carries sensor_msgs/msg/Image already'):
-            create_publisher(node, CompressedImage, 'x', note=print, is_managed=False)
+            create_publisher(node, CompressedImage, 'x', on_mismatch=print, is_managed=False)
 
 
 def peer_of(**qos: Any) -> Any:
@@ -132,16 +132,16 @@ def test_an_ordinary_peer_fits(ours: dict[str, Any]) -> None:
     # As the graph tells of those that have no limit.
     others = [peer_of(deadline=Infinite, liveliness_lease_duration=Infinite), peer_of()]
     for entity in ('publisher', 'subscription'):
-        assert _end(end, Image, entity, lambda: others).mismatch() == ''
+        assert _endpoint(end, Image, entity, lambda: others).mismatch() == ''
 
 
 def test_the_remedy_is_for_the_end_that_does_not_fit_now() -> None:
     own, fitting, unfit = (Duration(nanoseconds=number) for number in (100, 200, 50))
     others = [peer_of(deadline=Infinite), peer_of(deadline=fitting), peer_of(deadline=unfit)]
     end: Any = SimpleNamespace(topic_name=MASK, qos_profile=QoSProfile(depth=1, deadline=own))
-    as_publisher = _end(end, Image, 'publisher', lambda: others)
+    as_publisher = _endpoint(end, Image, 'publisher', lambda: others)
     assert 'is 100 here and 50 at the other end' in as_publisher.mismatch()
-    as_subscription = _end(end, Image, 'subscription', lambda: others)
+    as_subscription = _endpoint(end, Image, 'subscription', lambda: others)
     assert 'is 100 here and 0 at the other end' in as_subscription.mismatch()
     del others[0]
     assert 'is 100 here and 200 at the other end' in as_subscription.mismatch()
@@ -153,7 +153,7 @@ def test_the_remedy_is_for_the_end_that_does_not_fit_now() -> None:
 
 def test_all_policies_that_do_not_fit_are_told() -> None:
     end: Any = SimpleNamespace(topic_name=MASK, qos_profile=BEST_EFFORT)
-    told = _end(
+    told = _endpoint(
         end, Image, 'publisher', lambda: [peer_of(durability=LATCHED.durability)]
     ).mismatch()
     for policy, ours, theirs in (
@@ -343,4 +343,4 @@ def test_what_the_middleware_refuses_is_told_with_its_topic() -> None:
         with pytest.raises(
             UserError, match=r'does not give /x .*\(.*invalid allocator\); with SROS'
         ):
-            create_subscription(node, Image, 'x', print, note=print)
+            create_subscription(node, Image, 'x', print, on_mismatch=print)
