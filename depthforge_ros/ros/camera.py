@@ -6,9 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 import math
 import time
 from typing import Any
+import weakref
 
 from depthforge_ros.domain import DomainMonitor, DomainStatistics
 from depthforge_ros.errors import is_of_memory, one_line, UserError
@@ -20,6 +22,7 @@ from depthforge_ros.ros.diagnostics.statistics import (
     REPLACED,
     Statistics,
 )
+from depthforge_ros.ros.node_protocol import CameraNode
 from depthforge_ros.ros.parameters.definitions import NodeConfig
 from depthforge_ros.ros.topics.graph import missing_publisher
 from depthforge_ros.ros.topics.label_info import create_label_info, label_info_message
@@ -35,6 +38,8 @@ from depthforge_ros.ros.topics.qos import (
 )
 import numpy as np
 import numpy.typing as npt
+from rclpy.publisher import Publisher
+from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 MESSAGE_TYPES = {'raw': Image, 'compressed': CompressedImage}
@@ -51,61 +56,54 @@ class Frame:
     """time.perf_counter() in the subscription's callback."""
 
 
+Put = Callable[['Camera', Frame], Frame | None]
+"""Hands a frame over; returns the one of this camera that it replaced."""
+
+
+@dataclass(frozen=True)
+class CameraModel:
+    """What a camera must know of the model that answers its frames."""
+
+    label_space: LabelSpace
+    domain: DomainStatistics | None
+    """Of the training images; None where they are not known."""
+    is_metric: bool
+    """Whether its inverse depth is in 1/m already."""
+
+
 class Camera:
     """Created at configure, subscribed while active; counts from configure to cleanup."""
 
     def __init__(
-        self,
-        node: Any,
-        config: Callable[[], NodeConfig],
-        label_space: LabelSpace,
-        domain: DomainStatistics | None,
-        *,
-        name: str,
-        is_metric: bool,
-        put: Callable[[Camera, Frame], Frame | None],
-        is_watched: Callable[[], bool],
+        self, node: CameraNode, name: str, config: NodeConfig, model: CameraModel
     ) -> None:
-        """
-        `config` gives the camera's present configuration.
-
-        `put` hands a frame over and returns the one of this camera that it replaced; `is_watched`
-        tells whether the figures of the frames have a reader.
-        """
         self.name = name
+        self.config = config
+        """The present one; `reconfigure` replaces it."""
         self.statistics = Statistics()
-        self.monitor = DomainMonitor(domain)
+        self.monitor = DomainMonitor(model.domain)
         self.metric = MetricDepth(
-            config(),
-            label_space,
-            is_metric=is_metric,
+            config,
+            model.label_space,
+            is_metric=model.is_metric,
             info_topic=node.resolve_topic_name(camera_topic('camera_info', name)),
         )
-        self._node = node
-        self._config = config
-        self._label_space = label_space
-        self._put = put
-        self.has_diagnostics_subscriber = is_watched
+        self.buffers = ImageBuffers()
+        # The node owns its cameras: a frame that hangs must not keep the node.
+        self._node: CameraNode = weakref.proxy(node)
+        self._label_space = model.label_space
         self._logged_s: dict[str, float] = {}
         """perf_counter() of the last log line about frames, by what was wrong."""
         self._mismatched: dict[str, Endpoint] = {}
-        """Ends of ours that did not fit another at some time, by topic."""
+        """Endpoints of ours that did not fit another at some time, by topic."""
         self._taken_s = -math.inf
         """perf_counter() when the last frame was due that a limited rate let pass."""
-        self.buffers = ImageBuffers()
-        self._subscriptions: dict[str, Any] = {}
+        self._subscriptions: dict[str, Subscription] = {}
         """By topic, before remapping."""
-        self._publishers: dict[str, Any] = {}
-        self._label_info: Any = None
+        self._publishers: dict[str, Publisher] = {}
+        self._label_info: Publisher | None = None
         try:
-            for output, topic in OUTPUTS.items():
-                self._publishers[output] = create_publisher(
-                    node,
-                    BUILDERS[output][0],
-                    camera_topic(topic, name),
-                    on_mismatch=self._on_mismatch,
-                )
-            self._label_info = create_label_info(node, camera=name, on_mismatch=self._on_mismatch)
+            self._create_publishers()
         except Exception:
             self.destroy()
             raise
@@ -118,9 +116,7 @@ class Camera:
     @property
     def is_only_for_depth(self) -> bool:
         """Whether a frame without a new depth is answered for nobody."""
-        return not self.has_diagnostics_subscriber() and self._subscribed_outputs().issubset(
-            DEPTH_OUTPUTS
-        )
+        return self._subscribed_outputs() <= DEPTH_OUTPUTS and not self._is_monitored()
 
     @property
     def mismatches(self) -> list[str]:
@@ -130,7 +126,7 @@ class Camera:
 
     def missing_publisher(self) -> str:
         """Say why no image can come; empty where somebody sends them."""
-        kind = MESSAGE_TYPES[self._config().image_transport]
+        kind = MESSAGE_TYPES[self.config.image_transport]
         return missing_publisher(self._node, camera_topic('image', self.name), kind)
 
     def duplicate_publishers(self) -> list[str]:
@@ -147,13 +143,20 @@ class Camera:
         reason = missing_publisher(self._node, camera_topic('camera_info', self.name), CameraInfo)
         return replace(status, unavailable=f'{status.unavailable}: {reason}') if reason else status
 
-    def subscribe(self) -> None:
-        """Say what the ids mean, and take frames from now on."""
+    def reconfigure(self, config: NodeConfig) -> None:
+        """Take over what may change while frames come."""
+        before, self.config = self.config, config
+        if before.max_rate_hz != config.max_rate_hz:
+            self.statistics.pause()  # its rate so far is that of another limit
+
+    def subscribe(self, put: Put) -> None:
+        """Publish what the ids mean, and hand frames to `put` from now on."""
         self.statistics.pause()
         self._taken_s = -math.inf
         if self._label_info is not None:
             self._label_info.publish(label_info_message(self._label_space))
-        self._subscribe(MESSAGE_TYPES[self._config().image_transport], 'image', self._receive)
+        receive = partial(self._receive, put)
+        self._subscribe(MESSAGE_TYPES[self.config.image_transport], 'image', receive)
         if self.metric.is_enabled:
             self._subscribe(CameraInfo, 'camera_info', self.metric.take_info)
 
@@ -163,7 +166,7 @@ class Camera:
             self._node.destroy_subscription(self._subscriptions.popitem()[1])
 
     def destroy(self) -> None:
-        """Free the publishers, and let go of the node."""
+        """Free the publishers."""
         self.unsubscribe()
         for publisher in self._publishers.values():
             self._node.destroy_lifecycle_publisher(publisher)
@@ -172,9 +175,8 @@ class Camera:
             self._node.destroy_lifecycle_publisher(self._label_info)
             self._label_info = None
         self._mismatched.clear()
-        del self._node, self.has_diagnostics_subscriber
 
-    def answer(
+    def publish(
         self,
         frame: Frame,
         rgb: Callable[[], npt.NDArray[np.uint8]],
@@ -235,17 +237,29 @@ class Camera:
         self.statistics.dropped(reason, text)
         self._warn(reason, lambda: f'frame dropped ({reason}) on {self.topic}: {text}')
 
-    def _receive(self, message: Any) -> None:
+    def _create_publishers(self) -> None:
+        for output, topic in OUTPUTS.items():
+            self._publishers[output] = create_publisher(
+                self._node,
+                BUILDERS[output][0],
+                camera_topic(topic, self.name),
+                on_mismatch=self._on_mismatch,
+            )
+        self._label_info = create_label_info(
+            self._node, camera=self.name, on_mismatch=self._on_mismatch
+        )
+
+    def _receive(self, put: Put, message: Any) -> None:
         now_s = time.perf_counter()
         self.statistics.received()
         if not self._has_subscribers():
             self.skip()
         elif not self._passes_rate_limit(now_s):
             self.statistics.dropped(RATE_LIMITED)
-        elif self._put(self, Frame(message, now_s)) is not None:
+        elif put(self, Frame(message, now_s)) is not None:
             self.statistics.dropped(REPLACED)
 
-    def _subscribe(self, kind: Any, topic: str, callback: Callable[[Any], None]) -> None:
+    def _subscribe(self, kind: type, topic: str, callback: Callable[[Any], None]) -> None:
         topic = camera_topic(topic, self.name)
         subscription = create_subscription(
             self._node, kind, topic, callback, on_mismatch=self._on_mismatch
@@ -254,7 +268,10 @@ class Camera:
 
     def _has_subscribers(self) -> bool:
         """Tell whether anybody subscribes to what an answer is published as."""
-        return self.has_diagnostics_subscriber() or bool(self._subscribed_outputs())
+        return self._is_monitored() or bool(self._subscribed_outputs())
+
+    def _is_monitored(self) -> bool:
+        return self._node.has_diagnostics_subscriber()
 
     def _subscribed_outputs(self) -> set[str]:
         """Return the outputs that have subscribers, and can be made."""
@@ -267,7 +284,7 @@ class Camera:
 
     def _passes_rate_limit(self, now_s: float) -> bool:
         """Tell whether the rate limit lets a frame pass; on average it is met exactly."""
-        max_rate_hz = self._config().max_rate_hz
+        max_rate_hz = self.config.max_rate_hz
         if not max_rate_hz:
             return True
         period_s = 1.0 / max_rate_hz

@@ -15,19 +15,21 @@ from depthforge_ros.domain import DomainStatistics
 from depthforge_ros.engine import load_engine
 from depthforge_ros.errors import one_line, UserError
 from depthforge_ros.pipeline import Pipeline, release_memory
-from depthforge_ros.ros.camera import Camera
+from depthforge_ros.ros.camera import Camera, Frame
 from depthforge_ros.ros.diagnostics.reporter import Reporter
 from depthforge_ros.ros.diagnostics.status import camera_status, CameraState, idle_status
 from depthforge_ros.ros.parameters import declared, definitions
-from depthforge_ros.ros.rig import Rig
+from depthforge_ros.ros.rig import describe_hanging_batch, Rig
 from depthforge_ros.ros.services import guard
 from depthforge_ros.ros.topics.graph import duplicate_node
 from depthforge_ros.ros.topics.qos import create_publisher, Endpoint
 from depthforge_ros.ros.transitions import Transitions
+from depthforge_ros.ros.worker import Worker
 from diagnostic_msgs.msg import DiagnosticArray
 import numpy as np
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
 
 WARM_UP_SIZE = (480, 640, 3)
 DIAGNOSTICS_DEPTH = 10
@@ -46,8 +48,8 @@ class DepthforgeNode(LifecycleNode):
         self._rig: Rig | None = None
         self._rig_lock = threading.Lock()
         """Held to report on the rig, and to free it."""
-        self._hanging_rig: Rig | None = None
-        """One whose last frame still hangs."""
+        self._hanging_worker: Worker[Camera, Frame] | None = None
+        """Of a rig that was freed while a frame hung in it."""
         self._identity: dict[str, str] = {}
         self._engine_refusal = ''
         self._active_since_s: float | None = None
@@ -145,7 +147,7 @@ class DepthforgeNode(LifecycleNode):
         pipeline = Pipeline(engine)
         pipeline(np.zeros(WARM_UP_SIZE, np.uint8))
         domain = DomainStatistics.fitting(engine)
-        rig = Rig(self, config, pipeline, domain, is_watched=self.has_diagnostics_subscriber)
+        rig = Rig(self, declared.for_cameras(self, config), pipeline, domain)
         self._identity = {
             'model': engine.model,
             'engine': engine.name,
@@ -193,14 +195,16 @@ class DepthforgeNode(LifecycleNode):
         self._free()
 
     def _free(self) -> None:
-        rig, self._rig = self._rig, None  # first, for a signal may interrupt the rest
-        if rig is not None:
-            with self._rig_lock:
-                rig.destroy()
-            if rig.hanging_batch:
-                self._hanging_rig = rig
-            del rig
+        if self._rig is not None:
+            self._destroy_rig(self._rig)
             release_memory()
+
+    def _destroy_rig(self, rig: Rig) -> None:
+        self._rig = None  # first, for a signal may interrupt the rest
+        with self._rig_lock:
+            rig.destroy()
+        if rig.hanging_batch:
+            self._hanging_worker = rig.worker
 
     def _publish_diagnostics(self) -> None:
         """Publish what is known of every camera, from the reporter's thread, in any state."""
@@ -257,7 +261,7 @@ class DepthforgeNode(LifecycleNode):
         return camera_status(
             camera.statistics.snapshot(),
             state,
-            rig.config_of(camera.name),
+            camera.config,
             name=self._status_name(camera.name),
             topic=camera.topic,
             identity=self._identity,
@@ -265,9 +269,9 @@ class DepthforgeNode(LifecycleNode):
 
     def _hanging_batch(self) -> str:
         """Tell of a frame that hangs since before a cleanup, for as long as it does."""
-        text = '' if self._hanging_rig is None else self._hanging_rig.hanging_batch
+        text = describe_hanging_batch(self._hanging_worker)
         if not text:
-            self._hanging_rig = None
+            self._hanging_worker = None
         return text
 
     def _on_diagnostics_mismatch(self, end: Endpoint) -> None:
@@ -297,46 +301,19 @@ class DepthforgeNode(LifecycleNode):
         for camera in () if self._rig is None else self._rig.cameras:
             camera.statistics.record_error(error)
 
-    def set_parameters_atomically(self, parameter_list: list[Any]) -> SetParametersResult:
+    def set_parameters_atomically(self, parameter_list: list[Parameter]) -> SetParametersResult:
         """Set all or none; what the tools of ROS ask for comes through here."""
         # rclpy checks types and names first, and its words name neither value nor parameter.
-        for parameter in parameter_list:
-            name = parameter.name
-            try:
-                definitions.check(name, parameter.value)
-                if not self.has_parameter(name):
-                    raise UserError(f'there is no parameter {name}; `ros2 param list` names all')
-                if parameter.value is None:
-                    raise UserError(f'parameter {name} cannot be unset; set a value')
-            except UserError as error:
-                return SetParametersResult(successful=False, reason=str(error))
+        if refusal := declared.refusal(self, parameter_list):
+            return SetParametersResult(successful=False, reason=refusal)
         return super().set_parameters_atomically(parameter_list)
 
-    def _check_parameters(self, changed: list[Any]) -> SetParametersResult:
+    def _check_parameters(self, changed: list[Parameter]) -> SetParametersResult:
         """Refuse values that are not allowed, and changes that would not take effect."""
-        try:
-            for parameter in changed:
-                definitions.check(parameter.name, parameter.value)
-            declared.check_per_camera(self, declared.read(self, changed).cameras)
-        except UserError as error:
-            return SetParametersResult(successful=False, reason=str(error))
-        for parameter in changed:
-            if self._is_fixed(parameter.name, parameter.value):
-                return SetParametersResult(
-                    successful=False,
-                    reason=f'parameter {parameter.name} is read at configure; deactivate and '
-                    'clean the node up first',
-                )
-        return SetParametersResult(successful=True)
+        reason = declared.change_refusal(self, changed, is_configured=self._rig is not None)
+        return SetParametersResult(successful=not reason, reason=reason)
 
-    def _is_fixed(self, name: str, value: Any) -> bool:
-        """Tell whether a parameter of ours could take another value only at configure."""
-        is_free = not definitions.is_node_parameter(name) or definitions.is_runtime(name)
-        if self._rig is None or is_free:
-            return False
-        return bool(value != self.get_parameter(name).value)
-
-    def _apply_parameters(self, changed: list[Any]) -> None:
+    def _apply_parameters(self, changed: list[Parameter]) -> None:
         """Take over all changes at once; the frame in work keeps what it began with."""
         names = {one.name for one in changed}
         if not any(map(definitions.is_node_parameter, names)):
@@ -345,6 +322,6 @@ class DepthforgeNode(LifecycleNode):
         if 'diagnostics_period_s' in names:
             self._reporter.restart()
         if self._rig is not None:
-            self._rig.reconfigure(self._config)
+            self._rig.reconfigure(declared.for_cameras(self, self._config))
         elif 'cameras' in names:
             declared.declare_per_camera(self, self._config.cameras)

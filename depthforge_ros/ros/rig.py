@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 import os
 from threading import Barrier
 import time
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from depthforge_ros.domain import DomainStatistics
 from depthforge_ros.engine.sparse_depth import SparseDepthEngine
@@ -24,9 +24,9 @@ from depthforge_ros.frame import decode, rgb_from_bgr, rgb_from_message
 from depthforge_ros.pipeline import Pipeline
 from depthforge_ros.postprocess import to_camera
 from depthforge_ros.preprocess import Geometry
-from depthforge_ros.ros.camera import Camera, Frame
+from depthforge_ros.ros.camera import Camera, CameraModel, Frame
 from depthforge_ros.ros.diagnostics.statistics import DEACTIVATED
-from depthforge_ros.ros.parameters.declared import for_camera
+from depthforge_ros.ros.node_protocol import CameraNode
 from depthforge_ros.ros.parameters.definitions import NodeConfig
 from depthforge_ros.ros.worker import Worker
 import numpy as np
@@ -77,38 +77,25 @@ class Rig:
 
     def __init__(
         self,
-        node: Any,
-        config: NodeConfig,
+        node: CameraNode,
+        configs: Mapping[str, NodeConfig],
         pipeline: Pipeline,
         domain: DomainStatistics | None,
-        *,
-        is_watched: Callable[[], bool],
     ) -> None:
-        """`is_watched` tells whether anybody reads the figures."""
+        """`configs` has each camera's configuration, by its name."""
         self.cameras: list[Camera] = []
-        self._node = node
+        self.worker: Worker[Camera, Frame] | None = None
+        """That of the last start."""
         self._pipeline = pipeline
-        self._configs: Mapping[str, NodeConfig] = {}
-        self._at_network = config.output_resolution == 'network'
-        self._worker: Worker[Camera, Frame] | None = None
+        self._configs = configs
         self._is_started = False
-        self._threads = _start_threads(min(len(config.cameras), len(os.sched_getaffinity(0))))
+        self._threads = _start_threads(min(len(configs), len(os.sched_getaffinity(0))))
         """They end with the rig."""
-        space = pipeline.engine.label_space
-        self.reconfigure(config)
+        engine = pipeline.engine
+        model = CameraModel(engine.label_space, domain, engine.is_metric)
         try:
-            for name in config.cameras:
-                camera = Camera(
-                    node,
-                    partial(self.config_of, name),
-                    space,
-                    domain,
-                    name=name,
-                    is_metric=pipeline.engine.is_metric,
-                    put=self._put,
-                    is_watched=is_watched,
-                )
-                self.cameras.append(camera)
+            for name, config in configs.items():
+                self.cameras.append(Camera(node, name, config, model))
         except Exception:
             self.destroy()
             raise
@@ -116,39 +103,28 @@ class Rig:
     @property
     def busy_s(self) -> float:
         """Seconds that the batch in work has taken so far, 0 if there is none."""
-        return 0.0 if self._worker is None else self._worker.busy_s
+        return 0.0 if self.worker is None else self.worker.busy_s
 
     @property
     def is_working(self) -> bool:
         """Whether the worker's thread runs; after `stop` only while a batch hangs in it."""
-        return self._worker is not None and self._worker.is_alive
+        return self.worker is not None and self.worker.is_alive
 
     @property
     def max_batch(self) -> int | None:
         """Frames at once since the memory ran out; None while that did not happen."""
         return self._pipeline.max_batch
 
-    def reconfigure(self, config: NodeConfig) -> None:
+    def reconfigure(self, configs: Mapping[str, NodeConfig]) -> None:
         """Take over what may change while frames come, of all cameras in one step."""
-        before = self._configs
-        self._configs = {name: for_camera(self._node, config, name) for name in config.cameras}
+        self._configs = configs
         for camera in self.cameras:
-            if before[camera.name].max_rate_hz != self.config_of(camera.name).max_rate_hz:
-                camera.statistics.pause()  # its rate so far is that of another limit
-
-    def config_of(self, camera: str) -> NodeConfig:
-        """Return the present configuration of a camera."""
-        return self._configs[camera]
+            camera.reconfigure(configs[camera.name])
 
     @property
     def hanging_batch(self) -> str:
         """What is wrong while a batch from before the last `stop` is in work; else empty."""
-        if self._is_started or not self.is_working:
-            return ''
-        return (
-            f'a frame from before deactivation has been in work for {self.busy_s:.0f} s; restart '
-            'the node if it does not end'
-        )
+        return '' if self._is_started else describe_hanging_batch(self.worker)
 
     def start(self) -> None:
         """Subscribe; refused with UserError while a batch of an earlier start still hangs."""
@@ -158,10 +134,10 @@ class Rig:
         if isinstance(engine, SparseDepthEngine):
             engine.restart()
         self._is_started = True
-        self._worker = Worker(self._answer)
+        self.worker = Worker(self._answer)
         try:
             for camera in self.cameras:
-                camera.subscribe()
+                camera.subscribe(self.worker.put)
         except Exception:
             self.stop(is_closing=True)
             raise
@@ -172,11 +148,11 @@ class Rig:
 
         Returns what is wrong, empty if all ended.
         """
-        if self._worker is None or not self._is_started:
+        if self.worker is None or not self._is_started:
             return ''
         for camera in self.cameras:
             camera.unsubscribe()
-        for camera in self._worker.stop(CLOSE_TIMEOUT_S if is_closing else DRAIN_TIMEOUT_S):
+        for camera in self.worker.stop(CLOSE_TIMEOUT_S if is_closing else DRAIN_TIMEOUT_S):
             camera.statistics.dropped(DEACTIVATED)
         self._is_started = False
         if not self.is_working:
@@ -184,16 +160,9 @@ class Rig:
         return f'a frame has been in work for {self.busy_s:.0f} s and was left behind'
 
     def destroy(self) -> None:
-        """Free the publishers and the engine; nothing can be started again."""
+        """Free the publishers; nothing can be started again."""
         for camera in self.cameras:
             camera.destroy()
-        self.cameras.clear()
-        # A batch that hangs refers to this, and the executor until it wakes next; neither may keep
-        # the engine, nor the node, whose shared memory would outlive the process.
-        del self._pipeline, self._node
-
-    def _put(self, camera: Camera, frame: Frame) -> Frame | None:
-        return frame if self._worker is None else self._worker.put(camera, frame)
 
     def _answer(self, frames: Mapping[Camera, Frame]) -> None:
         """Answer each frame or count why not; frames of one network size make one batch."""
@@ -244,7 +213,7 @@ class Rig:
 
         @cache
         def rgb() -> npt.NDArray[np.uint8]:
-            if self._at_network:
+            if config.output_resolution == 'network':
                 return image[: geometry.content_height, : geometry.content_width]
             # Few outputs show the image, and only their subscribers pay for all of it.
             return rgb_from_message(frame.message, max_pixels=max_pixels)
@@ -278,14 +247,24 @@ class Rig:
                     one.geometry,
                     index,
                     confidence_floor=one.config.confidence_floor,
-                    at_network=self._at_network,
+                    at_network=one.config.output_resolution == 'network',
                     memory=one.camera.buffers,
                 )
                 one.camera.monitor.update(output, index)
                 stages_ms = {**one.stages_ms, 'inference': inference_ms}
                 alpha = one.config.overlay_alpha
-                one.camera.answer(one.frame, one.rgb, result, stages_ms, overlay_alpha=alpha)
+                one.camera.publish(one.frame, one.rgb, result, stages_ms, overlay_alpha=alpha)
             except Exception as error:
                 one.camera.drop(error)
 
         self._in_parallel(publish, range(len(batch)))
+
+
+def describe_hanging_batch(worker: Worker[Camera, Frame] | None) -> str:
+    """Say what is wrong while a stopped worker is still in a batch; empty once it has ended."""
+    if worker is None or not worker.is_alive:
+        return ''
+    return (
+        f'a frame from before deactivation has been in work for {worker.busy_s:.0f} s; restart '
+        'the node if it does not end'
+    )

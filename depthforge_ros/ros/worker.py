@@ -22,12 +22,14 @@ class Worker(Generic[S, T]):
     """
 
     def __init__(self, handle: Callable[[Mapping[S, T]], None]) -> None:
-        self._handle = handle
         self._changed = threading.Condition()
         self._waiting: dict[S, T] = {}
         self._stopped = False
         self._busy_since_s: float | None = None
-        self._thread = threading.Thread(target=self._run, name='depthforge_worker', daemon=True)
+        # Only the thread refers to what handles, and only while it runs.
+        self._thread = threading.Thread(
+            target=self._run, args=(handle,), name='depthforge_worker', daemon=True
+        )
         self._thread.start()
 
     @property
@@ -60,10 +62,10 @@ class Worker(Generic[S, T]):
         self._thread.join(timeout_s)
         return waiting
 
-    def _run(self) -> None:
+    def _run(self, handle: Callable[[Mapping[S, T]], None]) -> None:
         while batch := self._take():
             try:
-                self._handle(batch)
+                handle(batch)
             finally:
                 self._busy_since_s = None
 

@@ -33,7 +33,14 @@ FLOORS = (
     *(('geometry',), ('metrics',), ('model',), ('engine',)),
     ('domain', 'pipeline', 'postprocess'),
     *(('bags',), ('evaluation',), ('reports',)),
-    *(('ros.parameters',), ('ros.topics',), ('ros.diagnostics',), ('ros.tools',), ('ros',)),
+    *(
+        ('ros.node_protocol',),
+        ('ros.parameters',),
+        ('ros.topics',),
+        ('ros.diagnostics',),
+        ('ros.tools',),
+        ('ros',),
+    ),
     ('cli',),
 )
 """Rooms of the package, bottom first: each may import from its own floor and from those below."""

@@ -63,7 +63,7 @@ def hang(*_):
 
 def start_and_hang(self, start=node.DepthforgeNode.start):
     start(self)
-    self._rig._worker.put(self._rig.cameras[0], None)
+    self._rig.worker.put(self._rig.cameras[0], None)
 
 def drain_in_vain(worker, timeout_s):
     strike()

@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+
+from depthforge_ros.ros.node_protocol import TopicNode
+from rclpy.node import Node
 
 
-def missing_publisher(node: Any, topic: str, kind: Any) -> str:
+def missing_publisher(node: TopicNode, topic: str, kind: type) -> str:
     """
     Say why nothing of a message type can come on a topic; empty where somebody sends it.
 
@@ -21,7 +23,7 @@ def missing_publisher(node: Any, topic: str, kind: Any) -> str:
     return '' if wanted in sent else f'{wanted} is wanted, it carries {", ".join(sorted(sent))}'
 
 
-def duplicate_node(node: Any) -> str:
+def duplicate_node(node: Node) -> str:
     """Say that another node has the name of this one; empty where none has."""
     names = node.get_node_names_and_namespaces()
     if names.count((node.get_name(), node.get_namespace())) < 2:
@@ -32,12 +34,12 @@ def duplicate_node(node: Any) -> str:
     )
 
 
-def type_name(kind: Any) -> str:
+def type_name(kind: type) -> str:
     """Return the name of a message class as the graph writes it."""
     return f'{kind.__module__.partition(".")[0]}/msg/{kind.__name__}'
 
 
-def message_class(name: str) -> Any | None:
+def message_class(name: str) -> type | None:
     """Find the class of `package/msg/Type`; None where that package is not installed."""
     package, _, kind = name.partition('/msg/')
     try:

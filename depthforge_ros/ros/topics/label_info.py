@@ -7,14 +7,18 @@ from __future__ import annotations
 from typing import Any
 
 from depthforge_ros.labels import LabelSpace
+from depthforge_ros.ros.node_protocol import TopicNode
 from depthforge_ros.ros.topics.graph import message_class
 from depthforge_ros.ros.topics.names import camera_topic
 from depthforge_ros.ros.topics.qos import create_publisher, OnMismatch
+from rclpy.publisher import Publisher
 
 TOPIC = '~/segmentation/label_info'
 
 
-def create_label_info(node: Any, *, camera: str, on_mismatch: OnMismatch) -> Any:
+def create_label_info(
+    node: TopicNode, *, camera: str, on_mismatch: OnMismatch
+) -> Publisher | None:
     """Create the latched publisher; None, and a log line, where vision_msgs is missing."""
     kind = message_class('vision_msgs/msg/LabelInfo')
     if kind is None:

@@ -23,7 +23,7 @@ OUTPUTS = {
 """Topics that the node publishes for each camera; `camera_topic` puts the camera's name in."""
 METRIC_OUTPUTS = ('metric_depth', 'metric_camera_info', 'points')
 """Those that need a scale."""
-DEPTH_OUTPUTS = ('depth', *METRIC_OUTPUTS)
+DEPTH_OUTPUTS = frozenset(('depth', *METRIC_OUTPUTS))
 """Those that come with a new depth only."""
 REPLAY_DEPTH = 100
 

@@ -7,16 +7,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from depthforge_ros.errors import UserError
+from depthforge_ros.ros.node_protocol import TopicNode
 from depthforge_ros.ros.topics.graph import type_name
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.duration import Infinite
 from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
 from rclpy.exceptions import InvalidParameterTypeException
+from rclpy.publisher import Publisher
 from rclpy.qos import (
     qos_check_compatible,
     QoSCompatibility,
@@ -28,7 +29,10 @@ from rclpy.qos import (
     QoSReliabilityPolicy,
 )
 from rclpy.qos_overriding_options import InvalidQosOverridesError, QoSOverridingOptions
+from rclpy.subscription import Subscription
+from rclpy.topic_endpoint_info import TopicEndpointInfo
 
+T = TypeVar('T')
 POLICIES = (
     QoSPolicyKind.HISTORY,
     QoSPolicyKind.DEPTH,
@@ -64,25 +68,27 @@ OnMismatch = Callable[[Endpoint], None]
 
 
 def create_publisher(
-    node: Any,
-    kind: Any,
+    node: TopicNode,
+    kind: type,
     topic: str,
     *,
     on_mismatch: OnMismatch,
     depth: int = 1,
     is_latched: bool = False,
     is_managed: bool = True,
-) -> Any:
+) -> Publisher:
     """
     Create a reliable publisher; late subscribers get the last message if it is latched.
 
     A managed one publishes only while the node is active.
     """
 
+    def find_readers() -> Sequence[TopicEndpointInfo]:
+        return node.get_subscriptions_info_by_topic(topic)
+
     def on_event(event: Any) -> None:
         del event
-        find = partial(node.get_subscriptions_info_by_topic, topic)
-        on_mismatch(_endpoint(publisher, kind, 'publisher', find))
+        on_mismatch(_endpoint(publisher, kind, 'publisher', find_readers))
 
     qos = _profile(QoSReliabilityPolicy.RELIABLE, depth)
     if is_latched:
@@ -94,14 +100,21 @@ def create_publisher(
 
 
 def create_subscription(
-    node: Any, kind: Any, topic: str, callback: Callable[[Any], None], *, on_mismatch: OnMismatch
-) -> Any:
+    node: TopicNode,
+    kind: type,
+    topic: str,
+    callback: Callable[[Any], None],
+    *,
+    on_mismatch: OnMismatch,
+) -> Subscription:
     """Create a best-effort subscription, which takes from any publisher of the type."""
+
+    def find_senders() -> Sequence[TopicEndpointInfo]:
+        return node.get_publishers_info_by_topic(topic)
 
     def on_event(event: Any) -> None:
         del event
-        find = partial(node.get_publishers_info_by_topic, topic)
-        on_mismatch(_endpoint(subscription, kind, 'subscription', find))
+        on_mismatch(_endpoint(subscription, kind, 'subscription', find_senders))
 
     subscription = _create(
         node,
@@ -115,7 +128,7 @@ def create_subscription(
     return subscription
 
 
-def _profile(reliability: Any, depth: int = 1) -> Any:
+def _profile(reliability: QoSReliabilityPolicy, depth: int = 1) -> QoSProfile:
     return QoSProfile(
         history=QoSHistoryPolicy.KEEP_LAST,
         depth=depth,
@@ -124,7 +137,9 @@ def _profile(reliability: Any, depth: int = 1) -> Any:
     )
 
 
-def _create(node: Any, create: Callable[..., Any], kind: Any, topic: str, **options: Any) -> Any:
+def _create(
+    node: TopicNode, create: Callable[..., T], kind: type, topic: str, **options: Any
+) -> T:
     """Create with the standard override parameters; a bad override raises UserError."""
     _require_one_type(node, kind, topic)
     try:
@@ -153,7 +168,7 @@ def _create(node: Any, create: Callable[..., Any], kind: Any, topic: str, **opti
         ) from error
 
 
-def _require_one_type(node: Any, kind: Any, topic: str) -> None:
+def _require_one_type(node: TopicNode, kind: type, topic: str) -> None:
     """Refuse a topic on which the node has another type, which the middleware would not say."""
     name = node.resolve_topic_name(topic)
     for other in (*node.publishers, *node.subscriptions):
@@ -164,7 +179,7 @@ def _require_one_type(node: Any, kind: Any, topic: str) -> None:
             )
 
 
-def _check_override(qos: Any) -> SetParametersResult:
+def _check_override(qos: QoSProfile) -> SetParametersResult:
     """Refuse values that the middleware would not, or only in words of its own."""
     numbers = {name: getattr(qos, name).nanoseconds for name in DURATIONS}
     bad = [f'{name} {number}' for name, number in numbers.items() if number < 0]
@@ -173,7 +188,7 @@ def _check_override(qos: Any) -> SetParametersResult:
     return SetParametersResult(successful=not bad, reason=', '.join(bad))
 
 
-def duplicate_publishers(node: Any, topic: str, subscription: Any) -> str:
+def duplicate_publishers(node: TopicNode, topic: str, subscription: Subscription) -> str:
     """
     Say that several nodes send what a subscription takes; empty where that is not so.
 
@@ -198,7 +213,10 @@ def duplicate_publishers(node: Any, topic: str, subscription: Any) -> str:
 
 
 def _endpoint(
-    end: Any, kind: Any, entity: str, find_others: Callable[[], Sequence[Any]]
+    end: Publisher | Subscription,
+    kind: type,
+    entity: str,
+    find_others: Callable[[], Sequence[TopicEndpointInfo]],
 ) -> Endpoint:
     topic, own = end.topic_name, end.qos_profile
 
@@ -210,7 +228,7 @@ def _endpoint(
     return Endpoint(topic, mismatch)
 
 
-def _describe_mismatch(topic: str, own: Any, other: Any, entity: str) -> str:
+def _describe_mismatch(topic: str, own: QoSProfile, other: QoSProfile, entity: str) -> str:
     """Name the policies that keep two ends apart, and how to bring them together."""
     names = _incompatible_policies(own, other, entity)
     if not names:
@@ -228,7 +246,7 @@ def _describe_mismatch(topic: str, own: Any, other: Any, entity: str) -> str:
     )
 
 
-def _incompatible_policies(own: Any, other: Any, entity: str) -> list[str]:
+def _incompatible_policies(own: QoSProfile, other: QoSProfile, entity: str) -> list[str]:
     """Return the policies by which two ends do not fit."""
     ours, theirs = _matched_policies(own), _matched_policies(other)
     unfit = []
@@ -241,7 +259,7 @@ def _incompatible_policies(own: Any, other: Any, entity: str) -> list[str]:
     return unfit
 
 
-def _matched_policies(qos: Any) -> QoSProfile:
+def _matched_policies(qos: QoSProfile) -> QoSProfile:
     """Copy what two ends must agree on; no limit is 0 in profiles, and Infinite in the graph."""
     limits = {name: getattr(qos, name) for name in DURATIONS}
     kinds = {name: getattr(qos, name) for name in MATCHED if name not in DURATIONS}
@@ -249,7 +267,7 @@ def _matched_policies(qos: Any) -> QoSProfile:
     return QoSProfile(depth=1, **kinds, **durations)
 
 
-def _value(qos: Any, policy: str) -> str:
+def _value(qos: QoSProfile, policy: str) -> str:
     value = getattr(qos, policy)
     if policy in DURATIONS:
         return str(value.nanoseconds % NO_LIMIT_NS)

@@ -12,7 +12,7 @@ import pytest
 from rcl_interfaces.msg import Parameter as ParameterMessage
 from rcl_interfaces.srv import GetParameters, ListParameters, SetParameters
 from rclpy.parameter import Parameter
-from support.node import node_in_process
+from support.node import get_state, node_in_process
 import yaml
 
 
@@ -122,7 +122,7 @@ def test_start_values_that_nothing_reads_are_named(
     path = tmp_path / 'given.yaml'
     path.write_text(yaml.safe_dump({'/**': {'ros__parameters': given}}))
     with start_node('--params-file', str(path)) as process:
-        peer.spin_until(lambda: peer.node.count_subscribers('/image'))
+        get_state(peer)  # answered once the start is over
         code, errors = process.end(signal.SIGTERM)
     assert code == 0, errors
     unknown = 'front.max_rate_hz, min_rate, qos_overrides./camera/image.subscription.depth'
