@@ -25,7 +25,7 @@ from depthforge_ros.ros.topics.graph import duplicate_node
 from depthforge_ros.ros.topics.qos import create_publisher, Endpoint
 from depthforge_ros.ros.transitions import Transitions
 from depthforge_ros.ros.worker import Worker
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 import numpy as np
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -47,7 +47,7 @@ class DepthforgeNode(LifecycleNode):
         self.add_post_set_parameters_callback(self._apply_parameters)
         self._rig: Rig | None = None
         self._rig_lock = threading.Lock()
-        """Held to report on the rig, and to free it."""
+        """Held while the rig is reported on, and while it is freed."""
         self._hanging_worker: Worker[Camera, Frame] | None = None
         """Of a rig that was freed while a frame hung in it."""
         self._identity: dict[str, str] = {}
@@ -60,7 +60,7 @@ class DepthforgeNode(LifecycleNode):
         self._last_error = ''
         """Since configure began."""
         self._diagnostics_endpoint: Endpoint | None = None
-        """Of /diagnostics, once one came that does not fit."""
+        """Of /diagnostics, once a reader came whose quality of service does not fit."""
         guard(self, report=self._report_error)
         self._diagnostics = create_publisher(
             self,
@@ -85,7 +85,7 @@ class DepthforgeNode(LifecycleNode):
         self._is_starting = False
 
     def close(self) -> None:
-        """Stop and free everything, in whatever state; a frame that hangs is left behind."""
+        """Stop and free everything, in any state; a frame that hangs is not waited for."""
         self._stop(is_closing=True)
         self._reporter.stop()
         self._free()
@@ -207,7 +207,7 @@ class DepthforgeNode(LifecycleNode):
             self._hanging_worker = rig.worker
 
     def _publish_diagnostics(self) -> None:
-        """Publish what is known of every camera, from the reporter's thread, in any state."""
+        """Publish the status of every camera, from the reporter's thread, in any state."""
         try:
             if not self.has_diagnostics_subscriber():
                 return
@@ -219,28 +219,40 @@ class DepthforgeNode(LifecycleNode):
             if self.context.ok():  # or else the process ends
                 self.get_logger().error(f'no diagnostics: {one_line(error)}')
 
-    def _statuses(self) -> list[Any]:
+    def _statuses(self) -> list[DiagnosticStatus]:
+        """Judge each camera, or say why the node is not configured."""
         rig, duplicate = self._rig, duplicate_node(self)
-        if rig is not None and not self._is_finalized:
-            return [self._status(rig, camera, duplicate) for camera in rig.cameras]
-        return [
-            idle_status(
-                self._hanging_batch() or self._transitions.failure,
-                name=self._status_name(camera),
-                transition=self._transitions.running,
-                duplicate_node=duplicate,
-                is_finalized=self._is_finalized,
-                last_error=self._last_error,
-            )
-            for camera in self._config.cameras
-        ]
+        if rig is None or self._is_finalized:
+            return [self._idle_status(name, duplicate) for name in self._config.cameras]
+        return [self._camera_status(rig, camera, duplicate) for camera in rig.cameras]
 
-    def _status_name(self, camera: str) -> str:
-        return f'{self.get_fully_qualified_name()}: {camera or "camera"}'
+    def _idle_status(self, camera: str, duplicate: str) -> DiagnosticStatus:
+        return idle_status(
+            self._hanging_batch() or self._transitions.failure,
+            name=self._status_name(camera),
+            transition=self._transitions.running,
+            duplicate_node=duplicate,
+            is_finalized=self._is_finalized,
+            last_error=self._last_error,
+        )
 
-    def _status(self, rig: Rig, camera: Camera, duplicate: str) -> Any:
+    def _camera_status(self, rig: Rig, camera: Camera, duplicate: str) -> DiagnosticStatus:
+        since_s = self._active_since_s
+        state = self._camera_state(rig, camera, duplicate)
+        if since_s is None or self._active_since_s != since_s:  # a transition came between
+            state = replace(state, active_for_s=None)
+        return camera_status(
+            camera.statistics.snapshot(),
+            state,
+            camera.config,
+            name=self._status_name(camera.name),
+            topic=camera.topic,
+            identity=self._identity,
+        )
+
+    def _camera_state(self, rig: Rig, camera: Camera, duplicate: str) -> CameraState:
         since_s, clock = self._active_since_s, self.get_clock()
-        state = CameraState(
+        return CameraState(
             active_for_s=None if since_s is None else time.monotonic() - since_s,
             transition=self._transitions.running,
             busy_s=rig.busy_s,
@@ -256,19 +268,12 @@ class DepthforgeNode(LifecycleNode):
             failure=rig.hanging_batch or self._hanging_batch() or self._transitions.failure,
             is_without_clock=clock.ros_time_is_active and clock.now().nanoseconds == 0,
         )
-        if self._active_since_s != since_s:  # a transition came between
-            state = replace(state, active_for_s=None)
-        return camera_status(
-            camera.statistics.snapshot(),
-            state,
-            camera.config,
-            name=self._status_name(camera.name),
-            topic=camera.topic,
-            identity=self._identity,
-        )
+
+    def _status_name(self, camera: str) -> str:
+        return f'{self.get_fully_qualified_name()}: {camera or "camera"}'
 
     def _hanging_batch(self) -> str:
-        """Tell of a frame that hangs since before a cleanup, for as long as it does."""
+        """Say that a frame from before a cleanup still hangs; empty once it has ended."""
         text = describe_hanging_batch(self._hanging_worker)
         if not text:
             self._hanging_worker = None
@@ -284,17 +289,17 @@ class DepthforgeNode(LifecycleNode):
         return [text] if text else []
 
     def _report_transition_failure(self, error: str) -> None:
-        """Note why a transition failed; at start, the process ends with it."""
+        """Report why a transition failed; at start, the process ends with it."""
         if self._is_starting:
             self._last_error = error
         elif self.context.ok():  # or else it was interrupted
             self._report_error(error)
 
     def _report_error(self, error: str) -> None:
-        """Log what went wrong without ending anything, and tell it on /diagnostics."""
+        """Log an error that ends nothing, and publish it on /diagnostics."""
         if self.context.ok():
             self.get_logger().error(error)
-        else:  # the logger would complain of its own end
+        else:  # the logger needs the context
             with suppress(OSError):
                 print(error, file=sys.stderr)
         self._last_error = error

@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 import time
-from typing import Any
 
 from depthforge_ros.ros.diagnostics.statistics import NO_FAULTS, RATE_LIMITED, Snapshot, WINDOW_S
 from depthforge_ros.ros.parameters.definitions import NodeConfig
@@ -69,22 +68,18 @@ def camera_status(
     name: str,
     topic: str,
     identity: Mapping[str, str],
-) -> Any:
+) -> DiagnosticStatus:
     """Judge one camera and list its figures; `identity` says of model and engine what they are."""
     level, message = _judge(snapshot, state, limits, topic=topic)
-    domain = {key: f'{value:.3f}' for key, value in state.domain.items()}
-    metric = {key: f'{value:.4g}' for key, value in state.metric.figures.items()}
-    engine = {} if state.max_batch is None else {'max_batch': str(state.max_batch)}
-    if state.metric.disabled:
-        metric['metric_depth'] = state.metric.disabled
-    values = {'topic': topic, **identity, **engine, **_figures(snapshot), **domain, **metric}
-    return DiagnosticStatus(
-        level=level,
-        name=name,
-        message=message,
-        hardware_id=identity['fingerprint'],
-        values=[KeyValue(key=key, value=value) for key, value in values.items()],
-    )
+    figures = {
+        'topic': topic,
+        **identity,
+        **_engine_figures(state),
+        **_frame_figures(snapshot),
+        **_domain_figures(state),
+        **_metric_figures(state.metric),
+    }
+    return _status(level, message, figures, name=name, hardware_id=identity['fingerprint'])
 
 
 def idle_status(
@@ -95,7 +90,7 @@ def idle_status(
     duplicate_node: str,
     is_finalized: bool,
     last_error: str,
-) -> Any:
+) -> DiagnosticStatus:
     """
     Say of a camera why its node is not configured.
 
@@ -106,8 +101,19 @@ def idle_status(
         level = DiagnosticStatus.ERROR if failure else DiagnosticStatus.STALE
         reason = f' ({failure})' if failure else ''
         message = f'finalized{reason}; only a restart brings the node back'
-    values = [KeyValue(key='last_error', value=last_error)]
-    return DiagnosticStatus(level=level, name=name, message=message, values=values)
+    return _status(level, message, {'last_error': last_error}, name=name)
+
+
+def _status(
+    level: bytes, message: str, figures: Mapping[str, str], *, name: str, hardware_id: str = ''
+) -> DiagnosticStatus:
+    return DiagnosticStatus(
+        level=level,
+        name=name,
+        message=message,
+        hardware_id=hardware_id,
+        values=[KeyValue(key=key, value=value) for key, value in figures.items()],
+    )
 
 
 def _idle(
@@ -160,6 +166,16 @@ def _errors(snapshot: Snapshot, state: CameraState) -> Iterator[str]:
 def _warnings(
     snapshot: Snapshot, state: CameraState, limits: NodeConfig, topic: str
 ) -> Iterator[str]:
+    yield from _input_warnings(snapshot, state, limits, topic)
+    yield from _frame_warnings(snapshot, state, limits)
+    yield from _engine_warnings(state)
+    yield from _model_warnings(state, limits)
+
+
+def _input_warnings(
+    snapshot: Snapshot, state: CameraState, limits: NodeConfig, topic: str
+) -> Iterator[str]:
+    """Say what keeps images from coming, or from being those of this camera."""
     silent_s = state.active_for_s or 0.0
     if snapshot.last_received_s is not None:
         silent_s = min(silent_s, time.monotonic() - snapshot.last_received_s)
@@ -173,6 +189,10 @@ def _warnings(
         yield from state.duplicate_publishers()
     if state.duplicate_node:
         yield state.duplicate_node
+
+
+def _frame_warnings(snapshot: Snapshot, state: CameraState, limits: NodeConfig) -> Iterator[str]:
+    """Say which frames get no answer, and whether answers are too few or too late."""
     faults = _faults(snapshot)
     if faults and snapshot.recently_published:
         yield f'frames were dropped: {", ".join(sorted(faults))}'
@@ -185,12 +205,19 @@ def _warnings(
         yield from _age_warning(snapshot, limits.max_age_ms, latency_ms)
     if (share := _drop_share(snapshot)) > limits.max_drop_share:
         yield f'{share:.0%} of the frames dropped, max_drop_share is {limits.max_drop_share:g}'
+
+
+def _engine_warnings(state: CameraState) -> Iterator[str]:
     if state.max_batch is not None:
         yield f'the engine ran out of memory; it now takes at most {state.max_batch} at once'
     if state.engine_refusal:
         yield f'the stored engine is not used: {state.engine_refusal}'
     if state.is_without_clock:
         yield 'use_sim_time is true and no /clock has come; publish it, or set that to false'
+
+
+def _model_warnings(state: CameraState, limits: NodeConfig) -> Iterator[str]:
+    """Say why there is no metric depth, and that masks may be wrong."""
     if state.metric.unavailable:
         yield f'no metric depth: {state.metric.unavailable}'
     shift = state.domain.get('domain_shift', 0.0)
@@ -254,7 +281,20 @@ def _drop_share(snapshot: Snapshot) -> float:
     return min(1.0, dropped / max(snapshot.recently_received - not_asked_for, 1))
 
 
-def _figures(snapshot: Snapshot) -> dict[str, str]:
+def _engine_figures(state: CameraState) -> dict[str, str]:
+    return {} if state.max_batch is None else {'max_batch': str(state.max_batch)}
+
+
+def _domain_figures(state: CameraState) -> dict[str, str]:
+    return {key: f'{value:.3f}' for key, value in state.domain.items()}
+
+
+def _metric_figures(metric: MetricStatus) -> dict[str, str]:
+    figures = {key: f'{value:.4g}' for key, value in metric.figures.items()}
+    return figures | ({'metric_depth': metric.disabled} if metric.disabled else {})
+
+
+def _frame_figures(snapshot: Snapshot) -> dict[str, str]:
     figures = {
         'received': str(snapshot.received),
         'published': str(snapshot.published),
