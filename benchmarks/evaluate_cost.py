@@ -24,7 +24,7 @@ from depthforge_ros.bags.camera_file import read_drive_file
 from depthforge_ros.bags.make_bag import BagPlan, make_bag
 from depthforge_ros.cli.common import DEFAULT_MODEL
 from depthforge_ros.engine import load_engine
-from depthforge_ros.evaluation.bag_judge import BagQuestion, judge_bag
+from depthforge_ros.evaluation.bag_judge import BagRequest, judge_bag
 from depthforge_ros.pipeline import Pipeline
 from depthforge_ros.resources import share_directory
 import torch
@@ -80,7 +80,7 @@ def _bag(path: Path) -> Path:
 
 def _cpu_s_per_1000(bag: Path, pipeline: Pipeline) -> float:
     begun_s = time.process_time()
-    received = judge_bag(BagQuestion(bag, bag), pipeline).figures()['received']
+    received = judge_bag(BagRequest(bag, bag), pipeline).figures()['received']
     return (time.process_time() - begun_s) * 1000.0 / received
 
 

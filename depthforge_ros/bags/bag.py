@@ -21,9 +21,9 @@ IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
 METADATA = 'metadata.yaml'
 LABEL_SPACE_KEY = 'label_space'
 """Key of a bag's custom metadata that names the classes of its ground truth."""
-NOT_CAMERAS = ('labels', 'depth', 'mask', 'overlay', 'confidence', 'entropy', 'relative')
+NON_CAMERA_NAMES = ('labels', 'depth', 'mask', 'overlay', 'confidence', 'entropy', 'relative')
 """Last parts of topics that hold images which no camera took."""
-OF_DEPTH = ('depth', 'depth_registered')
+DEPTH_FOLDERS = ('depth', 'depth_registered')
 """Parts before the last of those that depth cameras fill, as `depth/image_raw`."""
 ALIGNED_DEPTH = 'aligned_depth_to_'
 """How that part begins where depth is seen from another lens."""
@@ -36,14 +36,14 @@ def is_bag(path: Path) -> bool:
     return path.suffix in ('.mcap', '.db3', '.bag') or (path / METADATA).is_file()
 
 
-def _is_of_camera(topic: str) -> bool:
+def _is_camera_topic(topic: str) -> bool:
     *_, folder, last = ('', *topic.removesuffix(COMPRESSED).split('/'))
-    is_depth = folder in OF_DEPTH or folder.startswith(ALIGNED_DEPTH)
-    return not (is_depth or last in NOT_CAMERAS or topic.endswith(COMPRESSED_DEPTH))
+    is_depth = folder in DEPTH_FOLDERS or folder.startswith(ALIGNED_DEPTH)
+    return not (is_depth or last in NON_CAMERA_NAMES or topic.endswith(COMPRESSED_DEPTH))
 
 
 @dataclass(frozen=True)
-class Recorded:
+class RawMessage:
     """One message as the bag has it."""
 
     received_ns: int
@@ -56,7 +56,7 @@ class Bag:
     """
     An open bag; a context manager. Iterate one topic at a time.
 
-    A damaged place raises UserError or, in a `lenient` bag, ends what `recorded` yields and is
+    A damaged place raises UserError or, in a `lenient` bag, ends what `raw_messages` yields and is
     named in `damage`, as are fewer messages than the bag's index promises.
     """
 
@@ -66,7 +66,7 @@ class Bag:
         if path.is_dir() and not (path / METADATA).is_file():
             raise UserError(
                 f'folder {path} holds no metadata.yaml, so is no rosbag2; give a rosbag2 folder,'
-                ' an mcap or db3 file; an interrupted recording is mended by `ros2 bag reindex`'
+                ' an mcap or db3 file; an interrupted recording is repaired by `ros2 bag reindex`'
             )
         self.path = path
         self.damage: str | None = None
@@ -79,7 +79,7 @@ class Bag:
         except Exception as error:
             raise UserError(
                 f'{path} cannot be read as a bag ({one_line(error)}); give a rosbag2 folder, an '
-                'mcap, db3 or bag file; an interrupted recording is mended by `ros2 bag reindex`'
+                'mcap, db3 or bag file; an interrupted recording is repaired by `ros2 bag reindex`'
             ) from error
 
     def __enter__(self) -> Bag:
@@ -132,7 +132,7 @@ class Bag:
         cameras = [
             name
             for name in topics
-            if _is_of_camera(name)
+            if _is_camera_topic(name)
             and not (name.endswith(COMPRESSED) and name.removesuffix(COMPRESSED) in topics)
         ]
         if missing:
@@ -162,7 +162,7 @@ class Bag:
         """Messages of a topic."""
         return self._reader.topics[topic].msgcount
 
-    def recorded(self, *topics: str) -> Iterator[Recorded]:
+    def raw_messages(self, *topics: str) -> Iterator[RawMessage]:
         """Yield the messages of some topics as raw bytes, in recorded order."""
         wanted = [one for one in self._reader.connections if one.topic in topics]
         if not wanted:
@@ -170,14 +170,14 @@ class Bag:
         promised, read = sum(map(self.count, {one.topic for one in wanted})), 0
         try:
             for connection, received_ns, raw in self._reader.messages(wanted):
-                yield Recorded(received_ns, raw, connection.topic)
+                yield RawMessage(received_ns, raw, connection.topic)
                 read += 1
         except Exception as error:
             if self._lenient:
                 self.damage = f'{self.path.name} breaks off: {one_line(error)}'
                 return
             raise UserError(
-                f'{self.path} is damaged ({one_line(error)}); copy it again or mend it with '
+                f'{self.path} is damaged ({one_line(error)}); copy it again or repair it with '
                 '`ros2 bag reindex`'
             ) from error
         if read < promised:
@@ -185,7 +185,7 @@ class Bag:
                 f'{self.path.name} holds {read} of the {promised} messages of {topics[0]}'
             )
 
-    def decode(self, recorded: Recorded) -> Any:
+    def decode(self, recorded: RawMessage) -> Any:
         """Deserialise; broken bytes are a UserError with the reason `bad_message`."""
         try:
             return self._reader.deserialize(recorded.raw, self.topics[recorded.topic])
@@ -237,10 +237,10 @@ def remove_bag(path: Path) -> None:
     """
     if not path.exists():
         return
-    strangers = [one.name for one in path.iterdir() if not _is_bag_file(one)]
-    if strangers:
+    foreign = [one.name for one in path.iterdir() if not _is_bag_file(one)]
+    if foreign:
         raise UserError(
-            f'{path} is to be replaced but holds {strangers[0]}, which is no part of a bag; move '
+            f'{path} is to be replaced but holds {foreign[0]}, which is no part of a bag; move '
             'it away'
         )
     for one in path.iterdir():

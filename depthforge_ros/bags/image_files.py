@@ -39,10 +39,10 @@ def read_labels(path: Path, space: LabelSpace) -> npt.NDArray[np.uint8]:
             'channel with train ids is needed'
         )
     labels[np.isin(labels, ignored_ids(space))] = UNLABELLED
-    strange = np.unique(labels[(labels >= len(space)) & (labels != UNLABELLED)])
-    if len(strange):
+    unknown = np.unique(labels[(labels >= len(space)) & (labels != UNLABELLED)])
+    if len(unknown):
         raise UserError(
-            f'labels {path} hold the id {strange[0]}, {space.name} has 0 to {len(space) - 1} and '
+            f'labels {path} hold the id {unknown[0]}, {space.name} has 0 to {len(space) - 1} and '
             f'{UNLABELLED}; choose the right label space'
         )
     return np.asarray(labels, np.uint8)

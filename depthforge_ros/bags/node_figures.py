@@ -1,6 +1,6 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What the node said of itself on /diagnostics, from a bag."""
+"""The node's figures on /diagnostics, read from a bag."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def node_figures(
 
 
 class NodeFigures:
-    """What the node said of one camera, asked for by rising times."""
+    """The node's figures of one camera, looked up by rising times."""
 
     def __init__(self, bag: Bag, topic: str, *, node: str = 'depthforge') -> None:
         self._reports = _reports(bag, node, topic)

@@ -35,23 +35,23 @@ MCAP_LAST = (0x02, 0x0F)
 
 
 @contextmanager
-def readable(path: Path) -> Iterator[tuple[Path, str | None]]:
+def repaired(path: Path) -> Iterator[tuple[Path, str | None]]:
     """
-    Give the bag itself, or a mended copy while the context lasts and what was wrong.
+    Give the bag itself, or a repaired copy while the context lasts and what was wrong.
 
     UserError, that of the bag itself, where nothing of it can be read; errors of the copy that
     are raised in the context name the bag.
     """
-    with TemporaryDirectory() as spare:
-        copy, damage = _readable(path, Path(spare))
+    with TemporaryDirectory() as folder:
+        copy, damage = _repair_if_broken(path, Path(folder))
         try:
             yield copy, damage
         except UserError as error:
-            said = str(error).replace(str(copy), str(path))
-            raise UserError(said, reason=error.reason) from error
+            text = str(error).replace(str(copy), str(path))
+            raise UserError(text, reason=error.reason) from error
 
 
-def _readable(path: Path, spare: Path) -> tuple[Path, str | None]:
+def _repair_if_broken(path: Path, folder: Path) -> tuple[Path, str | None]:
     try:
         with Bag(path):
             return path, None
@@ -59,41 +59,41 @@ def _readable(path: Path, spare: Path) -> tuple[Path, str | None]:
         files = _files(path)
         if not files:
             raise
-        return _mended(path, files, spare, error), f'{path.name} is cut short or damaged'
+        return _repaired_copy(path, files, folder, error), f'{path.name} is cut short or damaged'
 
 
 def _files(path: Path) -> list[Path]:
     folder = sorted(path.iterdir()) if path.is_dir() else [path]
-    return [one for one in folder if one.is_file() and one.suffix in MENDERS]
+    return [one for one in folder if one.is_file() and one.suffix in REPAIRERS]
 
 
-def _mended(path: Path, files: list[Path], spare: Path, error: UserError) -> Path:
-    copy = spare / f'{path.stem}_mended'
+def _repaired_copy(path: Path, files: list[Path], folder: Path, error: UserError) -> Path:
+    copy = folder / f'{path.stem}_repaired'
     copy.mkdir()
     for one in files:
         try:
-            MENDERS[one.suffix](one, copy / one.name)
+            REPAIRERS[one.suffix](one, copy / one.name)
         except (OSError, ReaderError, sqlite3.Error, struct.error, ValueError):
             raise error from None
     metadata = (path if path.is_dir() else path.parent) / METADATA
     if metadata.is_file():
         shutil.copy(metadata, copy)
     if path.is_dir() and metadata.is_file():
-        mended = copy
+        repaired = copy
     elif len(files) == 1:
-        mended = copy / files[0].name
+        repaired = copy / files[0].name
     else:
         raise error
     try:
-        with Bag(mended) as bag:
+        with Bag(repaired) as bag:
             if any(map(bag.count, bag.topics)):
-                return mended
+                return repaired
     except UserError:
         pass
     raise error
 
 
-def _mend_mcap(source: Path, target: Path) -> None:
+def _repair_mcap(source: Path, target: Path) -> None:
     """Keep the records up to the last whole one."""
     size = source.stat().st_size
     with source.open('rb') as file:
@@ -112,7 +112,7 @@ def _mend_mcap(source: Path, target: Path) -> None:
         file.write(MCAP_END)
 
 
-def _mend_sqlite(source: Path, target: Path) -> None:
+def _repair_sqlite(source: Path, target: Path) -> None:
     """Copy the rows that can be read; writable_schema lets SQLite open a file without its end."""
     with (
         sqlite3.connect(f'{source.resolve().as_uri()}?immutable=1', uri=True) as old,
@@ -139,7 +139,7 @@ def _copy_rows(old: sqlite3.Connection, new: sqlite3.Connection, table: str) -> 
         return
 
 
-def _mend_rosbag1(source: Path, target: Path) -> None:
+def _repair_rosbag1(source: Path, target: Path) -> None:
     """Write the messages of all whole chunks anew."""
     with source.open('rb') as file, Writer(target) as writer:
         file.readline()
@@ -181,8 +181,8 @@ def _write_rosbag1(
         )
 
 
-MENDERS: Mapping[str, Callable[[Path, Path], None]] = {
-    '.mcap': _mend_mcap,
-    '.db3': _mend_sqlite,
-    '.bag': _mend_rosbag1,
+REPAIRERS: Mapping[str, Callable[[Path, Path], None]] = {
+    '.mcap': _repair_mcap,
+    '.db3': _repair_sqlite,
+    '.bag': _repair_rosbag1,
 }

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import Any
 
-from depthforge_ros.bags.bag import Bag, Recorded, stamp_ns
+from depthforge_ros.bags.bag import Bag, RawMessage, stamp_ns
 from depthforge_ros.errors import UserError
 
 LOOK_AHEAD = 2
@@ -62,18 +62,18 @@ def stamped(bag: Bag, topic: str) -> Iterator[Stamped]:
     driver does not stamp. A stamp ahead of those that follow is an error too: whoever looks for it
     in another topic would read all of that away.
     """
-    return _without_leaps(_with_stamps(bag, topic), topic)
+    return _without_future_stamps(_with_stamps(bag, topic), topic)
 
 
 def _with_stamps(bag: Bag, topic: str) -> Iterator[Stamped]:
-    items = (_stamped(bag, one) for one in bag.recorded(topic))
+    items = (_stamped(bag, one) for one in bag.raw_messages(topic))
     first = list(islice(items, 2))
     is_unstamped = len(first) == 2 and not any(one.stamp_ns for one in first)
     for one in chain(first, items):
         yield replace(one, stamp_ns=one.received_ns, is_unstamped=True) if is_unstamped else one
 
 
-def _without_leaps(items: Iterator[Stamped], topic: str) -> Iterator[Stamped]:
+def _without_future_stamps(items: Iterator[Stamped], topic: str) -> Iterator[Stamped]:
     """Tell a stamp that two later ones are below from one that fell behind."""
     before_ns = 0
     waiting: deque[Stamped] = deque(islice(items, LOOK_AHEAD))
@@ -101,12 +101,12 @@ def _is_below(later: Stamped, stamp_ns: int) -> bool:
 
 def decoded(bag: Bag, topic: str) -> Iterator[tuple[int, Any]]:
     """Yield (received_ns, message) of a topic, without the messages that cannot be decoded."""
-    for recorded in bag.recorded(topic):
+    for recorded in bag.raw_messages(topic):
         with suppress(UserError):
             yield recorded.received_ns, bag.decode(recorded)
 
 
-def _stamped(bag: Bag, recorded: Recorded) -> Stamped:
+def _stamped(bag: Bag, recorded: RawMessage) -> Stamped:
     try:
         message = bag.decode(recorded)
     except UserError as error:

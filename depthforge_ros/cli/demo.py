@@ -113,7 +113,7 @@ def run_drive(
     from depthforge_ros.bags.bag import remove_bag
     from depthforge_ros.bags.make_bag import BagPlan, make_bag
     from depthforge_ros.bags.node_figures import node_figures
-    from depthforge_ros.evaluation.bag_judge import BagQuestion, judge_bag
+    from depthforge_ros.evaluation.bag_judge import BagRequest, judge_bag
     from depthforge_ros.reports.drive import Section
 
     print(f'\n{drive.title}', flush=True)
@@ -141,7 +141,7 @@ def run_drive(
             f'at {pace:g} times real time only {answered} of {sent} frames were answered',
             flush=True,
         )
-    judged_bag = judge_bag(BagQuestion(bag=recording, truth=source, mask_space=space))
+    judged_bag = judge_bag(BagRequest(bag=recording, truth=source, mask_space=space))
     (judgement,) = judged_bag.cameras.values()
     node = node_figures(recording)
     judged = judgement.figures()

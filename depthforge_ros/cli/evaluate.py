@@ -219,13 +219,13 @@ def _run_suite(args: argparse.Namespace) -> int:
 
 
 def _run_bag(args: argparse.Namespace) -> int:
-    from depthforge_ros.evaluation.bag_judge import BagQuestion, has_masks, judge_bag
+    from depthforge_ros.evaluation.bag_judge import BagRequest, has_masks, judge_bag
     from depthforge_ros.reports.drive import report_format, write_report
 
     for path in args.report:
         report_format(path)
     model = args.model or (None if has_masks(args.bag) else DEFAULT_MODEL)
-    question = BagQuestion(
+    request = BagRequest(
         bag=args.bag,
         truth=args.truth or args.bag,
         mask_space=_space(args.mask_labels),
@@ -233,17 +233,17 @@ def _run_bag(args: argparse.Namespace) -> int:
         target=_space(args.label_space),
         topics=tuple(args.topics),
     )
-    judgement = judge_bag(question, _pipeline(args, model) if model else None)
+    judgement = judge_bag(request, _pipeline(args, model) if model else None)
     figures = judgement.figures()
     print_figures(figures)
-    rival = judge_bag(question, _pipeline(args, args.against)) if args.against else None
-    if rival:
+    other = judge_bag(request, _pipeline(args, args.against)) if args.against else None
+    if other:
         print(f'\nagainst {args.against}')
-        figures['against'] = rival.figures()
+        figures['against'] = other.figures()
         print_figures(figures['against'])
     for path in args.report:
         names = (model or 'as recorded', args.against)
-        write_report(path, _sections(judgement, rival, names))
+        write_report(path, _sections(judgement, other, names))
         print(f'report: {path}')
     write_json(args.json, figures)
     warn(judgement.warnings)
@@ -254,21 +254,21 @@ def _run_bag(args: argparse.Namespace) -> int:
 
 
 def _sections(
-    judged: BagJudgement, rival: BagJudgement | None, names: tuple[str, str]
+    judged: BagJudgement, other: BagJudgement | None, names: tuple[str, str]
 ) -> list[Section]:
     """Return a section of the report for each camera."""
-    from depthforge_ros.reports.drive import Rival, Section
+    from depthforge_ros.reports.drive import OtherJudgement, Section
 
     sections = []
     for topic, one in judged.cameras.items():
-        other = rival.cameras[topic] if rival else None
+        second = other.cameras[topic] if other else None
         sections.append(
             Section(
                 f'{judged.bag} {topic}' if len(judged.cameras) > 1 else judged.bag,
                 one,
                 one.figures(),
                 details=judged.identity,
-                rival=Rival(other, other.figures(), names) if other else None,
+                other=OtherJudgement(second, second.figures(), names) if second else None,
                 damage=judged.damage,
             )
         )

@@ -34,7 +34,7 @@ REPEATED_STAMP = 'repeated_stamp'
 
 @dataclass(frozen=True)
 class Answer:
-    """What was said of one camera frame."""
+    """The model's answer to one camera frame, or why there is none."""
 
     stamp_ns: int
     rgb: Callable[[], npt.NDArray[np.uint8]]
@@ -63,7 +63,7 @@ def recorded_answers(
     Pair each image with what the node recorded for it.
 
     The latency is from the arrival of the image at the recorder to that of its mask. Entropy that
-    was not recorded, and domain shift, are what /diagnostics said last, which is smoothed.
+    was not recorded, and domain shift, are the last on /diagnostics, which are smoothed.
     `camera` is the name in the answers' topics where there are several cameras.
     """
 
@@ -73,10 +73,10 @@ def recorded_answers(
 
     masks = Series(bags.open(path), mask_topic)
     depths, confidences, entropies = map(series, (DEPTH_ENDING, CONFIDENCE_ENDING, ENTROPY_ENDING))
-    said = NodeFigures(bags.open(path), topic)
+    figures = NodeFigures(bags.open(path), topic)
     for image in _images(bags, path, topic):
         if isinstance(image.message, UserError):
-            yield _unreadable(image.stamp_ns, image.message)
+            yield _dropped_answer(image.stamp_ns, image.message)
             continue
         stamp, rgb = image.stamp_ns, partial(rgb_from_message, image.message)
         mask = masks.at(stamp)
@@ -93,9 +93,9 @@ def recorded_answers(
             entropy=(
                 float(np.mean(depth_from_message(entropy[1])))
                 if entropy
-                else _number(said.at(mask[0]), 'mean_entropy')
+                else _number(figures.at(mask[0]), 'mean_entropy')
             ),
-            domain_shift=_number(said.at(mask[0]), 'domain_shift'),
+            domain_shift=_number(figures.at(mask[0]), 'domain_shift'),
             latency_ms=(mask[0] - image.received_ns) / 1e6,
             age_ms=_age_ms(mask[0] - stamp),
             answered_ns=mask[0],
@@ -109,7 +109,7 @@ def predicted_answers(
     domain = DomainStatistics.fitting(pipeline.engine)
     for image in _images(bags, path, topic):
         if isinstance(image.message, UserError):
-            yield _unreadable(image.stamp_ns, image.message)
+            yield _dropped_answer(image.stamp_ns, image.message)
         else:
             rgb = partial(rgb_from_message, image.message)
             yield predicted(image.stamp_ns, rgb, pipeline, domain)
@@ -176,7 +176,7 @@ def _images(bags: Bags, path: Path, topic: str) -> Iterator[Stamped]:
         )
 
 
-def _unreadable(stamp: int, error: UserError) -> Answer:
+def _dropped_answer(stamp: int, error: UserError) -> Answer:
     """Drop a message."""
 
     def rgb() -> npt.NDArray[np.uint8]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from depthforge_ros.bags.bag import Bag, Bags, is_bag
 from depthforge_ros.bags.node_figures import node_figures
-from depthforge_ros.bags.repair import readable
+from depthforge_ros.bags.repair import repaired
 from depthforge_ros.errors import UserError
 from depthforge_ros.evaluation.answers import (
     Answer,
@@ -36,7 +36,7 @@ IDENTITY = ('model', 'engine', 'fingerprint')
 
 
 @dataclass(frozen=True)
-class BagQuestion:
+class BagRequest:
     """What is judged against what."""
 
     bag: Path
@@ -54,11 +54,22 @@ class BagQuestion:
 
 def has_masks(path: Path) -> bool:
     """Tell whether masks of the node were recorded in a bag."""
-    with readable(path) as (copy, _), Bag(copy) as bag:
+    with repaired(path) as (copy, _), Bag(copy) as bag:
         return bag.topic_ending(MASK_ENDING) is not None
 
 
-def judge_bag(question: BagQuestion, pipeline: Pipeline | None = None) -> BagJudgement:
+@dataclass(frozen=True)
+class _Camera:
+    """A camera topic that is judged."""
+
+    topic: str
+    name: str | None
+    """In the topics of its answers and ground truth; None where it is the only one."""
+    frames: int
+    is_alone: bool
+
+
+def judge_bag(request: BagRequest, pipeline: Pipeline | None = None) -> BagJudgement:
     """
     Judge the masks recorded in the bag or, with a pipeline, run the model over its images.
 
@@ -66,66 +77,71 @@ def judge_bag(question: BagQuestion, pipeline: Pipeline | None = None) -> BagJud
     the same each time, but for the latencies of a model that is run.
     """
     with ExitStack() as copies:
-        path, damage = copies.enter_context(readable(question.bag))
-        truth = path if question.truth == question.bag else question.truth
+        path, damage = copies.enter_context(repaired(request.bag))
+        truth = path if request.truth == request.bag else request.truth
         if is_bag(truth) and truth != path:
-            truth, truth_damage = copies.enter_context(readable(truth))
+            truth, truth_damage = copies.enter_context(repaired(truth))
             damage = damage or truth_damage
-        judged = _judge_cameras(path, replace(question, truth=truth), pipeline)
+        judged = _judge_cameras(path, replace(request, truth=truth), pipeline)
     return replace(judged, damage=damage or judged.damage)
 
 
-def _judge_cameras(path: Path, question: BagQuestion, pipeline: Pipeline | None) -> BagJudgement:
-    """Judge the bag of a question, which is read from `path`."""
-    cameras = {}
+def _judge_cameras(path: Path, request: BagRequest, pipeline: Pipeline | None) -> BagJudgement:
+    """Judge the bag of a request, which is read from `path`."""
+    judged: dict[str, Judgement] = {}
     damage = None
+    for camera in _cameras(path, request, is_recorded=pipeline is None):
+        with Bags() as bags:
+            judged[camera.topic] = _judge_camera(bags, path, camera, request, pipeline)
+            damage = damage or bags.damage
+    _require_answers(request, judged)
+    if pipeline is None:
+        _use_drop_reasons_of_node(path, judged)
+    return BagJudgement(request.bag.name, _identity(path, pipeline), judged, damage)
+
+
+def _cameras(path: Path, request: BagRequest, *, is_recorded: bool) -> list[_Camera]:
+    """List the cameras to judge; of recorded answers those that the node ran on, if on any."""
     with Bag(path) as bag:
-        names = {one: bag.camera_name(one) for one in bag.camera_topics(question.topics)}
+        names = {one: bag.camera_name(one) for one in bag.camera_topics(request.topics)}
         if not names:
             raise UserError(
-                f'{question.bag} has no topic of camera images; it has '
+                f'{request.bag} has no topic of camera images; it has '
                 f'{", ".join(sorted(bag.topics)) or "no topics"}'
             )
-        counts = {topic: bag.count(topic) for topic in names}
-        if pipeline is None and not question.topics:
-            # The node may have run on some of the cameras.
+        if is_recorded and not request.topics:
             answered = {one for one, name in names.items() if bag.topic_ending(MASK_ENDING, name)}
             names = {one: name for one, name in names.items() if one in answered or not answered}
-    for topic, name in names.items():
-        with Bags() as bags:
-            truth = open_truth(bags, question.truth, name, space=question.truth_space)
-            spaces = _spaces(question, pipeline, truth)
-            judge = CameraJudge(topic, spaces, truth)
-            answers = _answers(
-                bags, path, topic, name=name, alone=len(names) == 1, pipeline=pipeline
-            )
-            for answer in tqdm(answers, desc=topic, unit='frame', total=counts[topic]):
-                judge.add(answer)
-            try:
-                cameras[topic] = judge.finish()
-            except UserError as error:
-                raise UserError(f'{question.bag}: {error}') from error
-            cameras[topic].warnings[:0] = bags.warnings
-            damage = damage or bags.damage
-    _refuse_nothing(question, cameras)
-    if pipeline is None:
-        _take_reasons(path, cameras)
-    return BagJudgement(question.bag.name, _identity(path, pipeline), cameras, damage)
+        return [
+            _Camera(topic, name, bag.count(topic), is_alone=len(names) == 1)
+            for topic, name in names.items()
+        ]
+
+
+def _judge_camera(
+    bags: Bags, path: Path, camera: _Camera, request: BagRequest, pipeline: Pipeline | None
+) -> Judgement:
+    truth = open_truth(bags, request.truth, camera.name, space=request.truth_space)
+    judge = CameraJudge(camera.topic, _spaces(request, pipeline, truth), truth)
+    answers = _answers(bags, path, camera, pipeline)
+    for answer in tqdm(answers, desc=camera.topic, unit='frame', total=camera.frames):
+        judge.add(answer)
+    try:
+        judgement = judge.finish()
+    except UserError as error:
+        raise UserError(f'{request.bag}: {error}') from error
+    judgement.warnings[:0] = bags.warnings
+    return judgement
 
 
 def _answers(
-    bags: Bags,
-    path: Path,
-    topic: str,
-    *,
-    name: str | None,
-    alone: bool,
-    pipeline: Pipeline | None,
+    bags: Bags, path: Path, camera: _Camera, pipeline: Pipeline | None
 ) -> Iterator[Answer]:
     if pipeline is not None:
-        return predicted_answers(bags, path, topic, pipeline=pipeline)
+        return predicted_answers(bags, path, camera.topic, pipeline=pipeline)
+    name = camera.name
     with Bag(path) as bag:
-        if alone and bag.topic_ending(MASK_ENDING, name) is None:
+        if camera.is_alone and bag.topic_ending(MASK_ENDING, name) is None:
             # The node was given one of the cameras, without a name.
             name = None
         mask_topic = bag.topic_ending(MASK_ENDING, name)
@@ -136,51 +152,54 @@ def _answers(
             f'{path} holds no masks on a topic .../{part}{MASK_ENDING[1:]}, but {images}; record '
             'the node into it, choose its camera by --topic, or give --model to run one'
         )
-    return recorded_answers(bags, path, topic, mask_topic=mask_topic, camera=name)
+    return recorded_answers(bags, path, camera.topic, mask_topic=mask_topic, camera=name)
 
 
-def _spaces(question: BagQuestion, pipeline: Pipeline | None, truth: Truth) -> Spaces:
-    masks = pipeline.engine.label_space if pipeline else question.mask_space or truth.space
+def _spaces(request: BagRequest, pipeline: Pipeline | None, truth: Truth) -> Spaces:
+    masks = pipeline.engine.label_space if pipeline else request.mask_space or truth.space
     if masks is None:
         raise UserError(
-            f'{question.bag} does not say what the classes of its masks are; say it by '
+            f'{request.bag} does not say what the classes of its masks are; say it by '
             '--mask-labels'
         )
-    return Spaces(masks=masks, truth=truth.space, wanted=question.target)
+    return Spaces(masks=masks, truth=truth.space, wanted=request.target)
 
 
-def _refuse_nothing(question: BagQuestion, cameras: dict[str, Judgement]) -> None:
-    """Raise UserError where there was nothing to judge at all."""
+def _require_answers(request: BagRequest, cameras: dict[str, Judgement]) -> None:
+    """Raise UserError where a camera has no image, or no image an answer."""
     for topic, one in cameras.items():
         if not one.clips:
-            raise UserError(f'{question.bag} holds no image on {topic}; record it again')
+            raise UserError(f'{request.bag} holds no image on {topic}; record it again')
     if all(latency is None for one in cameras.values() for latency in one.latencies_ms):
         reasons = {reason for one in cameras.values() for reason in one.dropped_by_reason}
         raise UserError(
-            f'none of the images of {question.bag} on {", ".join(cameras)} has an answer '
+            f'none of the images of {request.bag} on {", ".join(cameras)} has an answer '
             f'({", ".join(sorted(reasons))}); compare the header stamps of images and masks, or '
             'check the encoding of the images'
         )
 
 
-def _take_reasons(path: Path, cameras: dict[str, Judgement]) -> None:
-    """Name the drops as the node did, where its diagnostics were recorded."""
+def _use_drop_reasons_of_node(path: Path, cameras: dict[str, Judgement]) -> None:
+    """Count the drops by the reasons that the node gave, where it recorded them."""
     for topic, one in cameras.items():
-        said = {
+        reported = {
             name.removeprefix(DROPPED): int(value)
             for name, value in node_figures(path, topic=topic).items()
             if name.startswith(DROPPED)
         }
-        if said:
+        if reported:
             own = {name: one.dropped_by_reason[name] for name in OWN_REASONS}
             one.dropped_by_reason.clear()
-            one.dropped_by_reason.update(said | {name: n for name, n in own.items() if n})
+            one.dropped_by_reason.update(reported | {name: n for name, n in own.items() if n})
 
 
 def _identity(path: Path, pipeline: Pipeline | None) -> dict[str, str]:
     if pipeline is None:
-        said = node_figures(path)
-        return {'judged': 'recorded', **{one: said[one] for one in IDENTITY if one in said}}
+        reported = node_figures(path)
+        return {
+            'judged': 'recorded',
+            **{one: reported[one] for one in IDENTITY if one in reported},
+        }
     engine = pipeline.engine
     return {
         'judged': 'predicted',

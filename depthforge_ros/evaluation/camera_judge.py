@@ -11,9 +11,9 @@ from depthforge_ros.errors import UserError
 from depthforge_ros.evaluation.answers import Answer
 from depthforge_ros.evaluation.judgement import Judgement, Moment
 from depthforge_ros.evaluation.truth import Truth
-from depthforge_ros.evaluation.truth_mismatch import FrameTruth, Misfits, TRUTH_SIZE
+from depthforge_ros.evaluation.truth_mismatch import FrameTruth, TRUTH_SIZE, TruthMismatches
 from depthforge_ros.labels import LabelSpace, UNLABELLED
-from depthforge_ros.metrics.accumulators import Sums
+from depthforge_ros.metrics.accumulators import Accumulators
 from depthforge_ros.metrics.boundary import boundary_counts
 from depthforge_ros.metrics.clips import Clip, CLIP_FRAMES
 from depthforge_ros.metrics.confusion import confusion_matrix, mean_iou
@@ -56,11 +56,11 @@ class CameraJudge:
         )
         self._tracker = Tracker(len(spaces.masks))
         self._consistency = VideoConsistency()
-        self._album = _Album()
+        self._moments = _MomentPicker()
         self._start_ns: int | None = None
         self._last_answered_ns: int | None = None
         self._judged_truth = 0
-        self._misfits = Misfits(spaces.truth)
+        self._mismatches = TruthMismatches(spaces.truth)
 
     def add(self, answer: Answer) -> None:
         """Judge one frame."""
@@ -72,22 +72,24 @@ class CameraJudge:
         row: Row = {'time_s': time_s}
         if answer.labels is None or answer.latency_ms is None:
             self._judgement.dropped_by_reason[str(answer.drop_reason)] += 1
-        elif not self._misfits.fits(answer, told := FrameTruth.at(self._truth, answer.stamp_ns)):
+        elif not self._mismatches.fits(
+            answer, frame_truth := FrameTruth.at(self._truth, answer.stamp_ns)
+        ):
             self._judgement.dropped_by_reason[TRUTH_SIZE] += 1
         else:
             row['latency_ms'] = answer.latency_ms
             clip.latencies_ms.append(round(answer.latency_ms, 3))
             if answer.age_ms is not None:
                 clip.ages_ms.append(round(answer.age_ms, 3))
-            self._add_answer(clip.sums, row, answer, answer.labels, told)
+            self._add_answer(clip.sums, row, answer, answer.labels, frame_truth)
         self._judgement.line.append(**row)
 
     def finish(self) -> Judgement:
         """Return the judgement; UserError where no ground truth belongs to any frame, or fits."""
-        if self._misfits.first and not self._judged_truth:
+        if self._mismatches.first and not self._judged_truth:
             raise UserError(
                 f'no ground truth of {self._judgement.topic} is of the size of its masks: '
-                f'{self._misfits.first}; both must come from one camera'
+                f'{self._mismatches.first}; both must come from one camera'
             )
         first_ns = self._truth.first_stamp_ns()
         answered = any(one is not None for one in self._judgement.latencies_ms)
@@ -98,40 +100,45 @@ class CameraJudge:
                 f'{self._start_ns} ns (where all stamps are 0, by the times of recording); give '
                 'the truth of this drive by --truth'
             )
-        self._judgement.warnings += self._misfits.warnings(self._judgement.topic)
-        self._judgement.moments = self._album.spread()
-        self._judgement.worst = self._album.worst()
+        self._judgement.warnings += self._mismatches.warnings(self._judgement.topic)
+        self._judgement.moments = self._moments.spread()
+        self._judgement.worst = self._moments.worst()
         return self._judgement
 
     def _clip(self, stamp_ns: int) -> Clip:
         clips = self._judgement.clips
         if not clips or clips[-1].received == CLIP_FRAMES:
-            sums = Sums.zeros(len(self._spaces.target), len(self._spaces.masks))
+            sums = Accumulators.zeros(len(self._spaces.target), len(self._spaces.masks))
             clips.append(Clip(self._judgement.topic, stamp_ns, sums))
-            self._album.next_clip()
+            self._moments.next_clip()
         return clips[-1]
 
     def _add_answer(
-        self, sums: Sums, row: Row, answer: Answer, labels: npt.NDArray[np.uint8], told: FrameTruth
+        self,
+        sums: Accumulators,
+        row: Row,
+        answer: Answer,
+        labels: npt.NDArray[np.uint8],
+        frame_truth: FrameTruth,
     ) -> None:
-        truth = told.labels
+        truth = frame_truth.labels
         if truth is not None and self._score is not None:
             row['miou'] = self._add_labels(sums, self._score, answer, labels, truth)
-        self._add_depth(sums, row, answer, told.depth_m)
+        self._add_depth(sums, row, answer, frame_truth.depth_m)
         rgb = answer.rgb()
-        self._add_steadiness(sums, row, rgb, answer, labels)
+        self._add_temporal(sums, row, rgb, answer, labels)
         for name in ('entropy', 'domain_shift'):
             row[name] = getattr(answer, name)
             sums.add_value(name, row[name])
-        self._add_pace(sums, answer)
+        self._add_throughput(sums, answer)
         if answer.inverse_depth is not None:
             score = row.get('miou') if row.get('miou') is not None else row.get('tc')
             time_s = row['time_s'] or 0.0
-            self._album.add(Moment(time_s, rgb, labels, answer.inverse_depth, truth, score))
+            self._moments.add(Moment(time_s, rgb, labels, answer.inverse_depth, truth, score))
 
     def _add_labels(
         self,
-        sums: Sums,
+        sums: Accumulators,
         score: SegmentationScore,
         answer: Answer,
         labels: npt.NDArray[np.uint8],
@@ -140,7 +147,7 @@ class CameraJudge:
         """Add what labels give; returns the mIoU of this frame, percent."""
         self._judged_truth += 1
         classes = len(score.space)
-        self._misfits.count_ids(truth)
+        self._mismatches.count_ids(truth)
         truth, labels = score.in_target(truth=truth, predicted=labels)
         confusion = confusion_matrix(truth, labels, classes=classes)
         sums.confusion += confusion
@@ -155,7 +162,7 @@ class CameraJudge:
         return percent(mean_iou(confusion))
 
     def _add_depth(
-        self, sums: Sums, row: Row, answer: Answer, depth_m: npt.NDArray[np.float32] | None
+        self, sums: Accumulators, row: Row, answer: Answer, depth_m: npt.NDArray[np.float32] | None
     ) -> None:
         if depth_m is None or answer.inverse_depth is None:
             return
@@ -165,28 +172,28 @@ class CameraJudge:
             sums.add_depth(errors)
             row['absrel'] = errors.absrel
 
-    def _add_steadiness(
+    def _add_temporal(
         self,
-        sums: Sums,
+        sums: Accumulators,
         row: Row,
         rgb: npt.NDArray[np.uint8],
         answer: Answer,
         labels: npt.NDArray[np.uint8],
     ) -> None:
-        steadiness = self._tracker.add(rgb, labels, answer.inverse_depth)
-        if steadiness is None:
+        change = self._tracker.add(rgb, labels, answer.inverse_depth)
+        if change is None:
             return
-        sums.flow_confusion += steadiness.flow_confusion
-        sums.flicker += [steadiness.flickering, steadiness.static]
-        sums.add_windows('flow_vc', steadiness.consistency)
-        sums.add_depth_pair(steadiness.same_depth, steadiness.scale_change)
-        row['tc'] = percent(mean_iou(steadiness.flow_confusion))
-        if steadiness.static:
-            row['flicker'] = percent(steadiness.flickering / steadiness.static)
-        if steadiness.same_depth is not None:
-            row['depth_tc'] = percent(steadiness.same_depth)
+        sums.flow_confusion += change.flow_confusion
+        sums.flicker += [change.flickering, change.static]
+        sums.add_windows('flow_vc', change.consistency)
+        sums.add_depth_pair(change.same_depth, change.scale_change)
+        row['tc'] = percent(mean_iou(change.flow_confusion))
+        if change.static:
+            row['flicker'] = percent(change.flickering / change.static)
+        if change.same_depth is not None:
+            row['depth_tc'] = percent(change.same_depth)
 
-    def _add_pace(self, sums: Sums, answer: Answer) -> None:
+    def _add_throughput(self, sums: Accumulators, answer: Answer) -> None:
         """Count how long answers took, one after the other, as recorded or as the model ran."""
         took_ns = round((answer.latency_ms or 0.0) * 1e6)
         if answer.answered_ns is not None:
@@ -197,7 +204,7 @@ class CameraJudge:
         sums.pace += [1, took_ns]
 
 
-class _Album:
+class _MomentPicker:
     """Keeps a few frames of a drive whose length is not known: evenly spread, and the worst."""
 
     def __init__(self) -> None:

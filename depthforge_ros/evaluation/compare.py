@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from depthforge_ros.errors import UserError
-from depthforge_ros.metrics.accumulators import Sums
+from depthforge_ros.metrics.accumulators import Accumulators
 from depthforge_ros.metrics.clips import Clip, clip_figures, quantiles
 import numpy as np
 import numpy.typing as npt
@@ -185,7 +185,7 @@ def compare(runs: Sequence[Run], *, resamples: int = RESAMPLES) -> Comparison:
             )
     paired = all(_keys(run) == _keys(first) for run in runs)
     tables = [
-        _Table(run, _drawn(run, resamples, SEED if paired else SEED + number))
+        _Table(run, _draw_clips(run, resamples, SEED if paired else SEED + number))
         for number, run in enumerate(runs)
     ]
     rows = [
@@ -205,7 +205,7 @@ class _Table:
 
     def __init__(self, run: Run, drawn: npt.NDArray[np.int64]) -> None:
         self.values = clip_figures(run.clips, run.classes)
-        clips = _Stacked(run)
+        clips = _StackedClips(run)
         resampled = [clips.figures(chosen) for chosen in drawn]
         self.samples = {
             name: np.array([one[name] for one in resampled], np.float64)
@@ -223,20 +223,20 @@ class _Table:
         return _estimate(mine - its, self.samples[name] - other.samples[name])
 
 
-class _Stacked:
+class _StackedClips:
     """The sums of all clips of a run in one array each, from which any of them are added up."""
 
     def __init__(self, run: Run) -> None:
         self._classes = run.classes
         self._sums = {
             one.name: np.stack([getattr(clip.sums, one.name) for clip in run.clips])
-            for one in fields(Sums)
+            for one in fields(Accumulators)
         }
         self._latencies_ms = [np.array(clip.latencies_ms, np.float64) for clip in run.clips]
 
     def figures(self, chosen: npt.NDArray[np.int64]) -> dict[str, Any]:
         """Return the figures of some clips by number, which may come more than once."""
-        sums = Sums(**{name: stack[chosen].sum(0) for name, stack in self._sums.items()})
+        sums = Accumulators(**{name: stack[chosen].sum(0) for name, stack in self._sums.items()})
         latencies_ms = np.concatenate([self._latencies_ms[number] for number in chosen])
         return {**sums.figures(self._classes), **quantiles('latency_ms', latencies_ms)}
 
@@ -245,7 +245,7 @@ def _keys(run: Run) -> list[tuple[str, int, int]]:
     return [(clip.camera, clip.start_ns, clip.received) for clip in run.clips]
 
 
-def _drawn(run: Run, resamples: int, seed: int) -> npt.NDArray[np.int64]:
+def _draw_clips(run: Run, resamples: int, seed: int) -> npt.NDArray[np.int64]:
     """Draw clips by number, with replacement: (resamples, clips)."""
     count = len(run.clips)
     return np.random.default_rng(seed).integers(0, count, (resamples, count))

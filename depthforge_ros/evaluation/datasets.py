@@ -92,10 +92,10 @@ def _pairs(root: Path, choice: DatasetChoice) -> tuple[tuple[Path, Path], ...]:
         raise UserError(f'no image of {root / "images"} matches {choice.match!r}; check --match')
     labels = {path.stem: path for path in list_images(root / 'labels')}
     images = images[: choice.limit]
-    lacking = [path.name for path in images if path.stem not in labels]
-    if lacking:
+    missing = [path.name for path in images if path.stem not in labels]
+    if missing:
         raise UserError(
-            f'{len(lacking)} images of {root / "images"} have no labels of the same name, the '
-            f'first is {lacking[0]}; add the labels or choose others by --match'
+            f'{len(missing)} images of {root / "images"} have no labels of the same name, the '
+            f'first is {missing[0]}; add the labels or choose others by --match'
         )
     return tuple((path, labels[path.stem]) for path in images)

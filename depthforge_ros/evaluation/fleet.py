@@ -31,7 +31,7 @@ import yaml
 
 BAD_INPUT = 2
 """Exit code of a command that will say the same again."""
-JUDGED = (0, 3)
+SUCCESS_CODES = (0, 3)
 """Exit codes of `evaluate bag`: judged, or judged as far as a cut bag goes."""
 CONNECT_TIMEOUT_S = 10.0
 KEYS = {'bag', 'truth'}
@@ -80,7 +80,7 @@ class Fleet:
             'complete': not self.failed and all(one['complete'] for one in bags.values()),
             'bags': bags,
             'failed': self.failed,
-            **_together(list(self.figures.values())),
+            **_merged_figures(list(self.figures.values())),
             'clips': clips,
         }
 
@@ -190,7 +190,7 @@ def evaluate(job: Job, threads: str) -> Outcome:
             errors='replace',
             check=False,
         )
-        if done.returncode in JUDGED:
+        if done.returncode in SUCCESS_CODES:
             return Outcome(json.loads(path.read_text(encoding='utf-8')))
     last = (done.stderr.strip().splitlines() or ['it said nothing'])[-1]
     error = f'exit code {done.returncode}: {last.rpartition("error: ")[2]}'
@@ -206,7 +206,7 @@ def _outcome(future: Future[Outcome]) -> Outcome:
         return Outcome(None, f'{type(error).__name__}: {line}', is_final=False)
 
 
-def _together(shards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _merged_figures(shards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     if not shards:
         return {}
     first, *rest = shards
@@ -224,8 +224,8 @@ def _together(shards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _job(manifest: Path, number: int, entry: Mapping[str, Any], options: Sequence[str]) -> Job:
-    strange = set(entry) - KEYS
-    if strange or not isinstance(entry.get('bag'), str):
+    unknown = set(entry) - KEYS
+    if unknown or not isinstance(entry.get('bag'), str):
         raise UserError(
             f'{manifest}: entry {number + 1} has the keys {", ".join(map(str, entry))}; bag is '
             'needed, truth may be there'

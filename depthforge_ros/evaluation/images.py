@@ -16,7 +16,7 @@ from depthforge_ros.evaluation.corruptions import Corruption
 from depthforge_ros.evaluation.datasets import Dataset
 from depthforge_ros.frame import rgb_from_file
 from depthforge_ros.labels import LabelSpace, UNLABELLED
-from depthforge_ros.metrics.accumulators import expected_calibration_error, Sums
+from depthforge_ros.metrics.accumulators import Accumulators, expected_calibration_error
 from depthforge_ros.metrics.segmentation import common_space, percent, SegmentationScore
 from depthforge_ros.pipeline import Pipeline
 from depthforge_ros.postprocess import Result
@@ -29,12 +29,12 @@ Labels = npt.NDArray[np.uint8]
 CONFIDENCE_LEVELS = 255
 
 
-class _Tally:
+class _ImageScores:
     """Adds up what is right over images."""
 
     def __init__(self, *, truth: LabelSpace, predicted: LabelSpace, target: LabelSpace) -> None:
         self.score = SegmentationScore(truth=truth, predicted=predicted, target=target)
-        self.sums = Sums.zeros(len(target), len(target))
+        self.sums = Accumulators.zeros(len(target), len(target))
         self._images = 0
 
     def add(self, truth: Labels, result: Result) -> None:
@@ -64,15 +64,15 @@ def evaluate_images(
     Run the model over a dataset, on what `change` makes of each image and its index.
 
     Returns `miou`, `per_class`, `pixel_accuracy` and `ece` in percent, `images`, and for plots
-    `classes`, `confusion` (K, K + 1) and `calibration` (10, 3), see `Sums`. `target` defaults to
-    the coarser of both label spaces. `domains` are globs of file names by name; the first five of
-    each are returned under `domains`.
+    `classes`, `confusion` (K, K + 1) and `calibration` (10, 3), see `Accumulators`. `target`
+    defaults to the coarser of both label spaces. `domains` are globs of file
+    names by name; the first five of each are returned under `domains`.
     """
     _check_domains(domains, dataset)
     predicted = pipeline.engine.label_space
     space = target or common_space(dataset.label_space, predicted)
     whole, *parts = (
-        _Tally(truth=dataset.label_space, predicted=predicted, target=space)
+        _ImageScores(truth=dataset.label_space, predicted=predicted, target=space)
         for _ in range(1 + len(domains))
     )
     progress = tqdm(dataset.pairs, desc='evaluate', unit='image')

@@ -51,10 +51,10 @@ def read_label_ids(
     stored = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if stored is None or stored.ndim != 2 or stored.dtype != np.uint8:
         raise UserError(f'labels {path} are no 8-bit image of one channel; copy the file again')
-    strange = sorted(set(np.unique(stored).tolist()) - ids.keys())
-    if strange:
+    unknown = sorted(set(np.unique(stored).tolist()) - ids.keys())
+    if unknown:
         raise UserError(
-            f'labels {path} hold the id {strange[0]}, which this data set does not have; give '
+            f'labels {path} hold the id {unknown[0]}, which this data set does not have; give '
             'its own label files, not coloured or converted ones'
         )
     table = np.full(256, UNLABELLED, np.uint8)

@@ -71,7 +71,7 @@ def predict(
     Write `masks/NAME.png`, `depth/NAME.png`, `overlays/NAME.jpg` and `figures.json`.
 
     A mask holds train ids. A depth image is 16-bit relative inverse depth: the value times
-    `depth_scale`, which figures.json has per frame, is what the model said. `report` is given one
+    `depth_scale`, which figures.json has per frame, is the model's output. `report` is given one
     line for each broken frame, which is skipped.
     """
     writer = _Writer(output, pipeline.engine.label_space)

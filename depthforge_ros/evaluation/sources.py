@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-from depthforge_ros.bags.bag import Bag, is_bag, Recorded
+from depthforge_ros.bags.bag import Bag, is_bag, RawMessage
 from depthforge_ros.bags.image_files import IMAGE_SUFFIXES, list_images
 from depthforge_ros.errors import UserError
 from depthforge_ros.frame import rgb_from_file, rgb_from_message
@@ -102,10 +102,10 @@ def _bag_source(path: Path, topic: str | None) -> Source:
 
 def _bag_frames(path: Path, topic: str) -> Iterator[SourceFrame]:
     with Bag(path) as bag:
-        for recorded in bag.recorded(topic):
+        for recorded in bag.raw_messages(topic):
             name = f'{path.stem}_{recorded.received_ns}'
             yield SourceFrame(name, partial(_rgb_from_recorded, bag, recorded))
 
 
-def _rgb_from_recorded(bag: Bag, recorded: Recorded) -> npt.NDArray[np.uint8]:
+def _rgb_from_recorded(bag: Bag, recorded: RawMessage) -> npt.NDArray[np.uint8]:
     return rgb_from_message(bag.decode(recorded))

@@ -22,7 +22,7 @@ from depthforge_ros.labels import CAMVID, CITYSCAPES, LabelSpace
 import numpy as np
 import numpy.typing as npt
 
-VARYING = ('frame', 'stem')
+FRAME_GROUPS = ('frame', 'stem')
 """Groups of a name that differ from frame to frame."""
 
 
@@ -50,7 +50,7 @@ class Suite:
 
     @property
     def default_split(self) -> str:
-        """The one that is judged where nothing else is said."""
+        """The one that is judged by default."""
         return list(self.splits)[-1]
 
 
@@ -166,21 +166,21 @@ def check_suite(suite: Suite, root: Path, split: str) -> SuiteCheck:
     """
     files = _find(suite, root, split)
     check = SuiteCheck()
-    bare: list[Path] = []
-    if files.strangers:
+    unlabelled: list[Path] = []
+    if files.misnamed:
         check.faults.append(
-            f'{len(files.strangers)} images are not named as in this data set, the first is '
-            f'{files.strangers[0]}'
+            f'{len(files.misnamed)} images are not named as in this data set, the first is '
+            f'{files.misnamed[0]}'
         )
     for sequence in _sequences(files):
         check.sequences += 1
         check.images += len(sequence.frames)
-        bare += [frame.image for frame in sequence.frames if not frame.labels]
+        unlabelled += [frame.image for frame in sequence.frames if not frame.labels]
         check.groups[sequence.group] = check.groups.get(sequence.group, 0) + len(sequence.frames)
         check.faults += _faults(suite, sequence)
-    check.labelled = check.images - len(bare)
+    check.labelled = check.images - len(unlabelled)
     if check.labelled == 0 or (files.wanted and check.labelled != files.wanted):
-        first = f', the first without is {bare[0]}' if bare else ''
+        first = f', the first without is {unlabelled[0]}' if unlabelled else ''
         check.faults.append(
             f'{check.labelled} images have labels, {files.wanted or "all"} should{first}; they '
             f'are looked for as {suite.labels}'
@@ -197,7 +197,7 @@ class _Files:
     pattern: str
     found: list[re.Match[str]]
     """Of their paths below the root."""
-    strangers: list[str]
+    misnamed: list[str]
     """Images with other names."""
     wanted: int
     """Labelled images of the whole split; 0 where it is not known."""
@@ -224,7 +224,7 @@ def _find(suite: Suite, root: Path, split: str) -> _Files:
         root,
         pattern,
         found=[match for match in matches.values() if match],
-        strangers=[path for path, match in matches.items() if not match],
+        misnamed=[path for path, match in matches.items() if not match],
         wanted=suite.splits[split] or len(listed or ()),
     )
 
@@ -249,7 +249,7 @@ def _sequences(files: _Files) -> Iterator[SuiteSequence]:
 
 def _run_key(suite: Suite, place: int, match: re.Match[str]) -> tuple[str, ...]:
     """Return what all images of a sequence have in common."""
-    fixed = tuple(text for name, text in match.groupdict().items() if name not in VARYING)
+    fixed = tuple(text for name, text in match.groupdict().items() if name not in FRAME_GROUPS)
     return (*fixed, str(int(match['frame']) - place)) if suite.is_gapless else fixed
 
 
@@ -265,12 +265,12 @@ def _faults(suite: Suite, sequence: SuiteSequence) -> list[str]:
     if faults or first is None or first.labels is None:
         return faults
     try:
-        seen, told = rgb_from_file(first.image), read_suite_labels(suite, first.labels)
+        image, labels = rgb_from_file(first.image), read_suite_labels(suite, first.labels)
     except UserError as error:
         return [str(error)]
-    if seen.shape[:2] == told.shape:
+    if image.shape[:2] == labels.shape:
         return []
     return [
-        f'{first.image} has {seen.shape[1]} x {seen.shape[0]} pixels, its labels '
-        f'{told.shape[1]} x {told.shape[0]}'
+        f'{first.image} has {image.shape[1]} x {image.shape[0]} pixels, its labels '
+        f'{labels.shape[1]} x {labels.shape[0]}'
     ]

@@ -63,7 +63,7 @@ class _BagTruth:
         labels = bags.open(path)
         depths = bags.open(path)
         topic = labels.topic_ending(LABELS_ENDING, camera)
-        self.space = _agreed(path, labels.label_space, space)
+        self.space = _one_space(path, labels.label_space, space)
         if topic is not None and self.space is None:
             raise UserError(
                 f'{path} holds labels on {topic} but not what their classes are; say it by '
@@ -97,8 +97,8 @@ class _FolderTruth:
             )
         about = _camera_file(folder) or _camera_file(path)
         self._depth_scale = about.depth_scale if about else None
-        said = LABEL_SPACES[about.label_space] if about and about.label_space else None
-        self.space = _agreed(folder, said, space)
+        declared = LABEL_SPACES[about.label_space] if about and about.label_space else None
+        self.space = _one_space(folder, declared, space)
         if self._labels and self.space is None:
             raise UserError(
                 f'{folder / "labels"} does not say what its classes are; say it by --truth-labels'
@@ -116,14 +116,16 @@ class _FolderTruth:
         return min((*self._labels, *self._depths), default=None)
 
 
-def _agreed(path: Path, said: LabelSpace | None, asked: LabelSpace | None) -> LabelSpace | None:
+def _one_space(
+    path: Path, declared: LabelSpace | None, requested: LabelSpace | None
+) -> LabelSpace | None:
     """Return the classes that the truth says or that were asked for; UserError if both differ."""
-    if said is not None and asked is not None and said != asked:
+    if declared is not None and requested is not None and declared != requested:
         raise UserError(
-            f'{path} says that its labels are of {said.name}, --truth-labels {asked.name} came; '
-            'leave the option out'
+            f'{path} says that its labels are of {declared.name}, --truth-labels {requested.name} '
+            'came; leave the option out'
         )
-    return said or asked
+    return declared or requested
 
 
 def _camera_file(folder: Path) -> DriveFile | None:
@@ -135,10 +137,10 @@ def _by_stamp(folder: Path) -> dict[int, Path]:
     if not folder.is_dir():
         return {}
     images = list_images(folder)
-    strange = [path.name for path in images if not path.stem.isdecimal()]
-    if strange:
+    misnamed = [path.name for path in images if not path.stem.isdecimal()]
+    if misnamed:
         raise UserError(
-            f'{folder / strange[0]} is not named by a stamp; name the files by the nanoseconds of '
-            "their images' header stamps, such as 1700000000000000000.png"
+            f'{folder / misnamed[0]} is not named by a stamp; name the files by the '
+            "nanoseconds of their images' header stamps, such as 1700000000000000000.png"
         )
     return {int(path.stem): path for path in images}

@@ -33,7 +33,7 @@ class FrameTruth:
         return cls(truth.labels(stamp_ns), truth.depth_m(stamp_ns))
 
 
-class Misfits:
+class TruthMismatches:
     """Notes what does not fit in the ground truth of one camera, with labels of `space`."""
 
     def __init__(self, space: LabelSpace | None) -> None:
@@ -49,12 +49,12 @@ class Misfits:
             'mask': (answer.labels, truth.labels),
             'depth': (answer.inverse_depth, truth.depth_m),
         }
-        for name, (given, told) in sizes.items():
-            if given is not None and told is not None and given.shape != told.shape:
+        for name, (given, true) in sizes.items():
+            if given is not None and true is not None and given.shape != true.shape:
                 self._count += 1
                 self.first = self.first or (
                     f'at {answer.stamp_ns} ns the {name} has {_size(given)} pixels, its ground '
-                    f'truth {_size(told)}'
+                    f'truth {_size(true)}'
                 )
                 return False
         return True
@@ -65,15 +65,15 @@ class Misfits:
 
     def warnings(self, topic: str) -> list[str]:
         """Say what was noted; UserError where most labelled pixels are of no class."""
-        said = []
+        lines = []
         if self.first:
-            said.append(
+            lines.append(
                 f'{self._count} frames of {topic} are left out ({TRUTH_SIZE}), the first: '
                 f'{self.first}'
             )
-        return said + self._strange_ids(topic)
+        return lines + self._unknown_ids(topic)
 
-    def _strange_ids(self, topic: str) -> list[str]:
+    def _unknown_ids(self, topic: str) -> list[str]:
         if self._space is None:
             return []
         labelled = self._pixels_by_id.copy()
@@ -83,13 +83,13 @@ class Misfits:
         if not pixels:
             return []
         ids = ', '.join(str(one) for one in np.flatnonzero(labelled) if one >= classes)
-        told = (
+        text = (
             f'{pixels} of {int(labelled.sum())} labelled pixels of {topic} have ids ({ids}) that '
             f'{self._space.name} does not have: 0 to {classes - 1}, and 255 for no class'
         )
         if 2 * pixels > labelled.sum():
-            raise UserError(f'{told}; say the right classes by --truth-labels, or mend the labels')
-        return [f'{told}; they are not judged']
+            raise UserError(f'{text}; say the right classes by --truth-labels, or mend the labels')
+        return [f'{text}; they are not judged']
 
 
 def _size(plane: npt.NDArray[Any]) -> str:

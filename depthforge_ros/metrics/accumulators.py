@@ -34,7 +34,7 @@ DEPTH_FIGURES = ('absrel', 'rmse_m', 'delta_125', 'delta_156', 'delta_195')
 
 
 @dataclass
-class Sums:
+class Accumulators:
     """Sums over frames, in K classes that are judged and P of the masks."""
 
     confusion: Counts
@@ -63,7 +63,7 @@ class Sums:
     """(2,): answers, nanoseconds that they took, one after the other."""
 
     @classmethod
-    def zeros(cls, classes: int, mask_classes: int) -> Sums:
+    def zeros(cls, classes: int, mask_classes: int) -> Accumulators:
         """Begin a sum."""
         shapes = {
             'confusion': (classes, classes + 1),
@@ -82,7 +82,7 @@ class Sums:
         return cls(**{name: np.zeros(shape, np.int64) for name, shape in shapes.items()})
 
     @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> Sums:
+    def from_json(cls, stored: Mapping[str, Any]) -> Accumulators:
         """Read what `to_json` gave."""
         return cls(**{one.name: np.array(stored[one.name], np.int64) for one in fields(cls)})
 
@@ -151,12 +151,12 @@ class Sums:
         }
 
 
-def total(parts: Iterable[Sums]) -> Sums:
+def total(parts: Iterable[Accumulators]) -> Accumulators:
     """Merge sums; UserError where they were counted in different classes."""
     first, *rest = parts
-    merged = Sums.from_json(first.to_json())
+    merged = Accumulators.from_json(first.to_json())
     for one in rest:
-        for field in fields(Sums):
+        for field in fields(Accumulators):
             whole, part = getattr(merged, field.name), getattr(one, field.name)
             if whole.shape != part.shape:
                 raise UserError(

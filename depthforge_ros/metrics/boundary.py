@@ -38,23 +38,29 @@ def boundary_counts(
         near = _around(masks[0] | masks[1], int(tolerance) + 2)
         if near is None:
             continue
-        said, true = (_outline(mask[near]) & judged[near] for mask in masks)
-        near_said, near_true = (_distance(outline) <= tolerance for outline in (said, true))
-        counts[index] = (said & near_true).sum(), said.sum(), (true & near_said).sum(), true.sum()
+        edges, true_edges = (_outline(mask[near]) & judged[near] for mask in masks)
+        is_near, is_near_true = (_distance(one) <= tolerance for one in (edges, true_edges))
+        counts[index] = (
+            (edges & is_near_true).sum(),
+            edges.sum(),
+            (true_edges & is_near).sum(),
+            true_edges.sum(),
+        )
     return counts
 
 
 def boundary_f(counts: npt.NDArray[np.int64]) -> float:
     """Mean over the classes that have an outline of F in [0, 1]; NaN if none has."""
     scores = [
-        2.0
-        * (hit / max(said, 1))
-        * (found / max(true, 1))
-        / max(hit / max(said, 1) + found / max(true, 1), 1e-12)
-        for hit, said, found, true in counts.tolist()
-        if said + true
+        _f_score(precision=hit / max(predicted, 1), recall=found / max(true, 1))
+        for hit, predicted, found, true in counts.tolist()
+        if predicted + true
     ]
     return float(np.mean(scores)) if scores else float('nan')
+
+
+def _f_score(*, precision: float, recall: float) -> float:
+    return 2.0 * precision * recall / max(precision + recall, 1e-12)
 
 
 def _around(mask: npt.NDArray[np.bool_], margin: int) -> tuple[slice, slice] | None:

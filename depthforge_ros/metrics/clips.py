@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from depthforge_ros.metrics.accumulators import Sums, total
+from depthforge_ros.metrics.accumulators import Accumulators, total
 import numpy as np
 import numpy.typing as npt
 
@@ -24,7 +24,7 @@ class Clip:
     """Topic of its images."""
     start_ns: int
     """Stamp of its first frame."""
-    sums: Sums
+    sums: Accumulators
     received: int = 0
     latencies_ms: list[float] = field(default_factory=list)
     """Of the answered frames; kept, so that merged quantiles are exact."""
@@ -33,7 +33,7 @@ class Clip:
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Clip:
         """Read what `to_json` gave."""
-        return cls(**{**stored, 'sums': Sums.from_json(stored['sums'])})
+        return cls(**{**stored, 'sums': Accumulators.from_json(stored['sums'])})
 
     def to_json(self) -> dict[str, Any]:
         """Return plain numbers, strings and lists by name."""

@@ -47,15 +47,15 @@ class VideoConsistency:
         run_true, run_both = np.ones_like(truth), np.ones_like(truth)
         if self._last is not None and self._runs is not None:
             same = truth == self._last[0]
-            run_true = _extended(self._runs[0], same)
-            run_both = _extended(self._runs[1], same & (predicted == self._last[1]))
+            run_true = _count_runs(self._runs[0], same)
+            run_both = _count_runs(self._runs[1], same & (predicted == self._last[1]))
         self._last, self._runs = (truth, predicted), (run_true, run_both)
         labelled = truth < classes
         return [_share(run_both >= n, (run_true >= n) & labelled) for n in LENGTHS]
 
 
 @dataclass(frozen=True)
-class Steadiness:
+class TemporalChange:
     """One answered frame compared with the one before, on the pixels that flow can follow."""
 
     flow_confusion: npt.NDArray[np.int64]
@@ -102,32 +102,32 @@ class Tracker:
         rgb: npt.NDArray[np.uint8],
         labels: Labels,
         inverse_depth: npt.NDArray[np.float32] | None,
-    ) -> Steadiness | None:
+    ) -> TemporalChange | None:
         """Take the next frame (H, W, 3) with its answer (H, W); None for the first."""
         every = -(-max(labels.shape) // LONGEST_SIDE)
         gray = cv2.cvtColor(np.ascontiguousarray(rgb[::every, ::every]), cv2.COLOR_RGB2GRAY)
         labels = np.ascontiguousarray(labels[::every, ::every])
         depth = None if inverse_depth is None else inverse_depth[::every, ::every].copy()
-        steadiness = None
+        change = None
         if self._gray is not None and self._gray.shape == gray.shape == labels.shape:
-            steadiness = self._compare(gray, labels, depth)
+            change = self._compare(gray, labels, depth)
         else:
             self._followed, self._kept = np.ones_like(labels), np.ones_like(labels)
         self._gray, self._labels, self._depth = gray, labels, depth
-        return steadiness
+        return change
 
     def _compare(
         self, gray: npt.NDArray[Any], labels: Labels, depth: npt.NDArray[np.float32] | None
-    ) -> Steadiness:
+    ) -> TemporalChange:
         flow = self._flow.calc(gray, self._gray, None)
         came_from = flow + _grid(labels.shape)
         seen = self._followable(gray, flow, came_from)
         before = _sample(self._labels, came_from)
-        self._followed = _extended(_sample(self._followed, came_from), seen)
-        self._kept = _extended(_sample(self._kept, came_from), seen & (before == labels))
+        self._followed = _count_runs(_sample(self._followed, came_from), seen)
+        self._kept = _count_runs(_sample(self._kept, came_from), seen & (before == labels))
         still = seen & (_squared(flow) < STILL_PX**2)
         same_depth, scale_change = self._depth_change(depth, came_from, seen)
-        return Steadiness(
+        return TemporalChange(
             flow_confusion=confusion_matrix(before[seen], labels[seen], classes=self._classes),
             flickering=int((still & (before != labels)).sum()),
             static=int(still.sum()),
@@ -162,7 +162,7 @@ class Tracker:
         return float(np.mean(np.abs(change - scale) < np.log(SAME_DEPTH))), abs(scale)
 
 
-def _extended(runs: Labels, goes_on: Mask) -> Labels:
+def _count_runs(runs: Labels, goes_on: Mask) -> Labels:
     """Count one frame more where a run goes on, and begin anew elsewhere."""
     return np.where(goes_on, np.minimum(runs, 254) + 1, 1).astype(np.uint8)
 

@@ -22,8 +22,8 @@ from depthforge_ros.reports.plots import (
     class_bars,
     confusion,
     duration_text,
-    Judged,
     latency_histogram,
+    NamedJudgement,
     time_line,
 )
 import numpy as np
@@ -59,7 +59,7 @@ NOT_IN_TABLE = ('per_class', 'confusion', 'calibration', 'classes')
 
 
 @dataclass(frozen=True)
-class Rival:
+class OtherJudgement:
     """A second judgement of the same drive, shown beside the first."""
 
     judgement: Judgement
@@ -78,25 +78,25 @@ class Section:
     """Those of the judgement, and more."""
     details: Mapping[str, Any] = field(default_factory=dict)
     """More rows for the table of figures, by caption."""
-    rival: Rival | None = None
+    other: OtherJudgement | None = None
     damage: str | None = None
     """Why the drive was not read to its end."""
 
     @property
     def cautions(self) -> list[str]:
-        """Return what is said above the figures."""
+        """Return the warnings that are shown above the figures."""
         ends = [f'Not read to its end: {self.damage}'] if self.damage else []
         return ends + self.judgement.warnings
 
     @property
-    def judged(self) -> list[Judged]:
-        """Return what the plots show: the judgement, and that of the rival."""
-        if self.rival is None:
-            return [Judged('', self.judgement, self.figures)]
-        first, second = self.rival.names
+    def judged(self) -> list[NamedJudgement]:
+        """Return what the plots show: the judgement, and the other one where there is one."""
+        if self.other is None:
+            return [NamedJudgement('', self.judgement, self.figures)]
+        first, second = self.other.names
         return [
-            Judged(first, self.judgement, self.figures),
-            Judged(second, self.rival.judgement, self.rival.figures),
+            NamedJudgement(first, self.judgement, self.figures),
+            NamedJudgement(second, self.other.judgement, self.other.figures),
         ]
 
 
@@ -153,7 +153,7 @@ def _markdown_section(section: Section) -> str:
     if section.figures['per_class']:
         lines += [f'\n| class, IoU % | {" | ".join(heads)} |', f'|---|{"---|" * len(heads)}']
         for name in section.figures['per_class']:
-            cells = [_shown(one.figures['per_class'][name]) for one in section.judged]
+            cells = [_text(one.figures['per_class'][name]) for one in section.judged]
             lines.append(f'| {name} | {" | ".join(cells)} |')
     return '\n'.join(lines) + '\n'
 
@@ -232,7 +232,7 @@ def _worst(section: Section, anchors: Mapping[float, str]) -> str:
     kind = 'mIoU' if section.figures['per_class'] else 'TC'
     figures = ''.join(
         f'<figure id="{anchors[one.time_s]}"><figcaption><b>{rank}</b>{one.time_s:.1f} s, '
-        f'{kind} {_shown(one.score)} %</figcaption>'
+        f'{kind} {_text(one.score)} %</figcaption>'
         f'{jpeg_tag(strip(one, judgement), "camera, mask, ground truth, depth")}</figure>'
         for rank, one in enumerate(judgement.worst, start=1)
     )
@@ -243,19 +243,19 @@ def _worst(section: Section, anchors: Mapping[float, str]) -> str:
 
 
 def _side_by_side(section: Section) -> str:
-    if section.rival is None:
+    if section.other is None:
         return ''
     first, second = section.judged
-    others = {one.time_s: one for one in second.judgement.moments}
-    says = f'camera, {first.name}, {second.name}'
+    by_time = {one.time_s: one for one in second.judgement.moments}
+    alt = f'camera, {first.name}, {second.name}'
     figures = []
     for one in first.judgement.moments:
-        if one.time_s in others:
-            row = pair_strip(one, others[one.time_s], first.judgement, second.judgement)
+        if one.time_s in by_time:
+            row = pair_strip(one, by_time[one.time_s], first.judgement, second.judgement)
             caption = f'<figcaption>{one.time_s:.1f} s</figcaption>'
-            figures.append(f'<figure>{caption}{jpeg_tag(row, says)}</figure>')
+            figures.append(f'<figure>{caption}{jpeg_tag(row, alt)}</figure>')
     key = _key(first.judgement.mask_space)
-    return f'<h3>Side by side: {escape(says)}</h3>{"".join(figures)}{key}'
+    return f'<h3>Side by side: {escape(alt)}</h3>{"".join(figures)}{key}'
 
 
 def _key(space: LabelSpace) -> str:
@@ -281,15 +281,15 @@ def _table(section: Section) -> str:
 def _rows(section: Section) -> dict[str, list[str]]:
     """Return all single figures by caption, with a cell for each judgement."""
     rows = {
-        name: [_shown(one.figures.get(name)) for one in section.judged]
+        name: [_text(one.figures.get(name)) for one in section.judged]
         for name in section.figures
         if name not in NOT_IN_TABLE
     }
     spare = [''] * (len(section.judged) - 1)
-    return {**rows, **{name: [_shown(value), *spare] for name, value in section.details.items()}}
+    return {**rows, **{name: [_text(value), *spare] for name, value in section.details.items()}}
 
 
-def _shown(value: Any) -> str:
+def _text(value: Any) -> str:
     if isinstance(value, Mapping):
         return ', '.join(f'{name} {count}' for name, count in value.items()) or '–'
     if value is None:

@@ -97,7 +97,7 @@ def recorded_camera(path: Path, topic: str) -> Camera | None:
         wanted = f'{folder}/camera_info'
         if bag.topics.get(wanted) != INFO_TYPE:
             return None
-        message = bag.decode(next(bag.recorded(wanted)))
+        message = bag.decode(next(bag.raw_messages(wanted)))
     return Camera(
         width=message.width,
         height=message.height,

@@ -21,11 +21,11 @@ Picture = npt.NDArray[np.uint8]
 """RGB uint8 (H, W, 3)."""
 
 
-def jpeg_tag(picture: Picture, says: str) -> str:
+def jpeg_tag(picture: Picture, alt: str) -> str:
     """Return an <img> with the picture in it."""
     _, data = cv2.imencode('.jpg', picture[..., ::-1], JPEG)
     text = base64.b64encode(data.tobytes()).decode('ascii')
-    return f'<img alt="{escape(says)}" src="data:image/jpeg;base64,{text}">'
+    return f'<img alt="{escape(alt)}" src="data:image/jpeg;base64,{text}">'
 
 
 def strip(moment: Moment, judgement: Judgement) -> Picture:

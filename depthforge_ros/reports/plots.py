@@ -28,8 +28,8 @@ LINES = (
     ('latency_ms', 'latency, ms'),
 )
 """Rows of the time line: name in TimeLine, caption."""
-OUTLYING = 5.0
-"""Times the median beyond which latencies are told, not drawn: one would squash all others."""
+OUTLIER_FACTOR = 5.0
+"""Latencies beyond so many medians are counted in the title: drawn, one would squash all others."""
 SECONDS_FROM_MS = 10_000.0
 MIN_SHOWN_PERCENT = 1.0
 """Smaller cells of the confusion matrix carry no number."""
@@ -48,7 +48,7 @@ class Scored(Protocol):
 
 
 @dataclass(frozen=True)
-class Judged:
+class NamedJudgement:
     """A judgement with its name in the plots."""
 
     name: str
@@ -56,7 +56,7 @@ class Judged:
     figures: Mapping[str, Any]
 
 
-def time_line(judged: Sequence[Judged], anchors: Mapping[float, str]) -> go.Figure:
+def time_line(judged: Sequence[NamedJudgement], anchors: Mapping[float, str]) -> go.Figure:
     """
     Draw the figures of every frame under one another.
 
@@ -84,19 +84,19 @@ def time_line(judged: Sequence[Judged], anchors: Mapping[float, str]) -> go.Figu
         plot.update_yaxes(title={'text': caption, 'font': {'size': 12}}, row=row, col=1)
     _mark_moments(plot, judged[0], shown[0][0] if shown else 'latency_ms', anchors)
     _mark_drops(plot, judged[0], len(shown))
-    _dress(plot, 'Time line', height=110 + ROW_HEIGHT * len(shown))
+    _style(plot, 'Time line', height=110 + ROW_HEIGHT * len(shown))
     plot.update_xaxes(title='time in the drive, s', row=max(len(shown), 1), col=1)
     return plot
 
 
-def latency_histogram(judged: Sequence[Judged]) -> go.Figure:
+def latency_histogram(judged: Sequence[NamedJudgement]) -> go.Figure:
     """Draw how often which latency came; the title says how many lie far beyond the others."""
     answered = [
         np.array([value for value in one.judgement.latencies_ms if value is not None])
         for one in judged
     ]
     medians_ms = [float(np.median(one)) for one in answered if len(one)]
-    end_ms = max((OUTLYING * one for one in medians_ms if one > 0.0), default=np.inf)
+    end_ms = max((OUTLIER_FACTOR * one for one in medians_ms if one > 0.0), default=np.inf)
     beyond = np.concatenate(answered)
     beyond = beyond[beyond > end_ms]
     plot = go.Figure()
@@ -115,7 +115,7 @@ def latency_histogram(judged: Sequence[Judged]) -> go.Figure:
             f' but {len(beyond)} beyond {duration_text(end_ms)}, up to '
             f'{duration_text(float(beyond.max()))}'
         )
-    _dress(plot, title, 'latency, ms', 'frames', legend=len(judged) > 1)
+    _style(plot, title, 'latency, ms', 'frames', legend=len(judged) > 1)
     return plot
 
 
@@ -143,7 +143,7 @@ def class_bars(judged: Sequence[Scored]) -> go.Figure:
             name=one.name,
         )
     means = ' and '.join(f'{one.figures["miou"]:.1f} %' for one in judged)
-    _dress(plot, f'IoU per class, mean {means}', None, 'IoU, %', legend=len(judged) > 1)
+    _style(plot, f'IoU per class, mean {means}', None, 'IoU, %', legend=len(judged) > 1)
     plot.update_yaxes(range=(0, 108))
     return plot
 
@@ -176,7 +176,7 @@ def confusion(one: Scored) -> go.Figure | None:
         colorbar={'title': {'text': '%'}, 'thickness': 12},
         hovertemplate='%{y} taken for %{x}: %{z:.1f} %<extra></extra>',
     )
-    _dress(plot, f'Confusion{_of(one)}, % of each true class', 'predicted', 'true',
+    _style(plot, f'Confusion{_of(one)}, % of each true class', 'predicted', 'true',
            height=130 + 26 * max(len(named), 8))  # fmt: skip
     plot.update_yaxes(autorange='reversed', automargin=True, title_standoff=8)
     plot.update_xaxes(automargin=True, tickangle=40)
@@ -211,13 +211,13 @@ def calibration(judged: Sequence[Scored]) -> go.Figure | None:
             '%{customdata:.1f} % of the pixels<extra></extra>',
         )
     errors = ' and '.join(f'{one.figures["ece"]:.1f} %' for one in known)
-    _dress(plot, f'Calibration, expected error {errors}', 'confidence, %', 'right, %', legend=True)
+    _style(plot, f'Calibration, expected error {errors}', 'confidence, %', 'right, %', legend=True)
     plot.update_xaxes(range=(0, 102))
     plot.update_yaxes(range=(0, 102))
     return plot
 
 
-def _values(one: Judged, name: str) -> list[float | None]:
+def _values(one: NamedJudgement, name: str) -> list[float | None]:
     values: list[float | None] = getattr(one.judgement.line, name)
     return values
 
@@ -226,7 +226,9 @@ def _of(one: Scored) -> str:
     return f' of {one.name}' if one.name else ''
 
 
-def _mark_moments(plot: go.Figure, one: Judged, name: str, anchors: Mapping[float, str]) -> None:
+def _mark_moments(
+    plot: go.Figure, one: NamedJudgement, name: str, anchors: Mapping[float, str]
+) -> None:
     """Put numbered marks on the first row where the worst moments are."""
     times, values = one.judgement.line.time_s, _values(one, name)
     marks = [
@@ -251,7 +253,7 @@ def _mark_moments(plot: go.Figure, one: Judged, name: str, anchors: Mapping[floa
     )
 
 
-def _mark_drops(plot: go.Figure, one: Judged, row: int) -> None:
+def _mark_drops(plot: go.Figure, one: NamedJudgement, row: int) -> None:
     """Put crosses on the last row, latency, where frames were not answered."""
     line = one.judgement.line
     dropped = [at for at, value in zip(line.time_s, line.latency_ms, strict=True) if value is None]
@@ -267,7 +269,7 @@ def _mark_drops(plot: go.Figure, one: Judged, row: int) -> None:
         )
 
 
-def _dress(
+def _style(
     plot: go.Figure,
     title: str,
     x_title: str | None = None,

@@ -28,7 +28,7 @@ def test_a_bag_holds_exactly_what_the_files_hold(tmp_path: Path) -> None:
         assert bag.label_space.name == 'camvid'
         assert bag.camera_topic() == '/camera/image'
         by_topic = {
-            topic: [bag.decode(one) for one in bag.recorded(topic)] for topic in bag.topics
+            topic: [bag.decode(one) for one in bag.raw_messages(topic)] for topic in bag.topics
         }
     images = by_topic['/camera/image']
     assert [stamp_ns(one) - stamp_ns(images[0]) for one in images] == [0, 10**8, 2 * 10**8]
@@ -51,7 +51,7 @@ def test_inverse_depth_is_read_as_the_camera_file_says(tmp_path: Path) -> None:
     drive = write_drive(tmp_path / 'drive', 1, extra)
     assert main(make_bag_arguments(drive, tmp_path / 'bag')) == 0
     with Bag(tmp_path / 'bag') as bag:
-        depth_m = depth_from_message(bag.decode(next(bag.recorded('/camera/depth'))))
+        depth_m = depth_from_message(bag.decode(next(bag.raw_messages('/camera/depth'))))
     assert np.isposinf(depth_m[0]).all()
     assert depth_m[3, 0] == pytest.approx(5120.0 / (5 * 256))
 
@@ -60,7 +60,7 @@ def test_compressed_images_keep_their_bytes(tmp_path: Path) -> None:
     drive = write_drive(tmp_path / 'drive', 1)
     assert main(make_bag_arguments(drive, tmp_path / 'bag', '--compressed')) == 0
     with Bag(tmp_path / 'bag') as bag:
-        message = bag.decode(next(bag.recorded('/camera/image/compressed')))
+        message = bag.decode(next(bag.raw_messages('/camera/image/compressed')))
         assert bag.camera_topic() == '/camera/image/compressed'
     assert bytes(message.data) == (drive / 'images' / '000.png').read_bytes()
 
@@ -81,7 +81,7 @@ def test_sqlite_bags_are_read_too(tmp_path: Path) -> None:
     contents = []
     for path in (tmp_path / 'mcap', tmp_path / 'db'):
         with Bag(path) as bag:
-            contents.append([rgb_from_message(bag.decode(one)) for one in bag.recorded(
+            contents.append([rgb_from_message(bag.decode(one)) for one in bag.raw_messages(
                 '/camera/image')])  # fmt: skip
     assert len(contents[0]) == 3
     np.testing.assert_array_equal(contents[0], contents[1])
@@ -110,7 +110,7 @@ def test_what_is_no_bag_is_one_line(tmp_path: Path, name: str) -> None:
 def test_a_damaged_message_is_one_error_and_the_next_is_read(tmp_path: Path) -> None:
     main(make_bag_arguments(write_drive(tmp_path / 'drive', 1), tmp_path / 'bag'))
     with Bag(tmp_path / 'bag') as bag:
-        good = next(bag.recorded('/camera/image'))
+        good = next(bag.raw_messages('/camera/image'))
         for length in (0, 3, 11, 60, 400):
             with pytest.raises(UserError) as caught:
                 bag.decode(type(good)(good.received_ns, good.raw[:length], good.topic))

@@ -106,7 +106,7 @@ def test_errors_of_a_cut_bag_name_the_bag(
     else:
         line = refusal(capsys, whole, '--truth', str(broken), '--engine', 'null')
         assert f'{broken} holds labels on /camera/labels but not what' in line
-    assert 'mended' not in line
+    assert '_repaired' not in line
 
 
 def test_labels_of_another_size_are_refused(

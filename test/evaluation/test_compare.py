@@ -12,7 +12,7 @@ from depthforge_ros.cli.common import write_json
 from depthforge_ros.cli.main import main
 from depthforge_ros.errors import UserError
 from depthforge_ros.evaluation.compare import compare, Gate, Run
-from depthforge_ros.metrics.accumulators import Sums, total
+from depthforge_ros.metrics.accumulators import Accumulators, total
 from depthforge_ros.metrics.clips import Clip, clip_figures
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,7 +25,7 @@ CLASSES = ('road', 'sky')
 
 def clip(number: int, right: int, latency_ms: float = 10.0) -> Clip:
     """Make a clip of a hundred pixels, half road and half sky, of which so many are right."""
-    sums = Sums.zeros(2, 2)
+    sums = Accumulators.zeros(2, 2)
     sums.confusion += [[right // 2, 50 - right // 2, 0], [50 - right // 2, right // 2, 0]]
     return Clip('/camera/image', number, sums, received=1, latencies_ms=[latency_ms])
 
@@ -110,7 +110,9 @@ def test_wrong_gates_are_refused(gate: str) -> None:
 
 
 def test_runs_in_other_classes_are_refused() -> None:
-    other = Run('other', ('road', 'sky', 'car'), [Clip('/camera/image', 0, Sums.zeros(3, 3))])
+    other = Run(
+        'other', ('road', 'sky', 'car'), [Clip('/camera/image', 0, Accumulators.zeros(3, 3))]
+    )
     with pytest.raises(UserError, match='other in 3'):
         compare([run_of([50]), other])
 

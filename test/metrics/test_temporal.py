@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import cv2
-from depthforge_ros.metrics.accumulators import Sums
+from depthforge_ros.metrics.accumulators import Accumulators
 from depthforge_ros.metrics.boundary import boundary_counts, boundary_f
 from depthforge_ros.metrics.confusion import mean_iou
 from depthforge_ros.metrics.temporal import Tracker, VideoConsistency
@@ -75,30 +75,30 @@ def test_labels_that_move_with_the_image_are_consistent() -> None:
         view = np.s_[:, 3 * frame : 3 * frame + 160]
         # All inverse depth doubles in frame 5: the scale jumps, the shape does not.
         scale = np.float32(2.0 if frame >= 5 else 1.0)
-        steadiness = tracker.add(world[view], ids[view], scale * depth[view])
+        change = tracker.add(world[view], ids[view], scale * depth[view])
         if frame == 0:
-            assert steadiness is None
+            assert change is None
             continue
-        assert steadiness is not None
-        assert mean_iou(steadiness.flow_confusion) > 0.93
-        assert steadiness.flow_confusion.sum() > 0.85 * 96 * 157
-        assert steadiness.static < 0.02 * 96 * 160
-        assert steadiness.same_depth == 1.0
-        assert steadiness.scale_change == pytest.approx(np.log(2.0) if frame == 5 else 0.0)
+        assert change is not None
+        assert mean_iou(change.flow_confusion) > 0.93
+        assert change.flow_confusion.sum() > 0.85 * 96 * 157
+        assert change.static < 0.02 * 96 * 160
+        assert change.same_depth == 1.0
+        assert change.scale_change == pytest.approx(np.log(2.0) if frame == 5 else 0.0)
         # With the frame before last, labels that stand still in the image would be wrong.
-        assert (steadiness.consistency[0] is None) == (frame < 7)
-    assert steadiness.consistency[0] > 0.95
-    assert steadiness.consistency[1] is None
+        assert (change.consistency[0] is None) == (frame < 7)
+    assert change.consistency[0] > 0.95
+    assert change.consistency[1] is None
 
 
 def test_labels_that_stay_behind_are_inconsistent() -> None:
     world, tracker = texture(width=220), Tracker(2)
     ids = np.indices((96, 160)).sum(0) // 8 % 2
     for frame in range(2):
-        steadiness = tracker.add(world[:, 4 * frame : 4 * frame + 160], ids.astype(np.uint8), None)
-    assert steadiness is not None
-    assert mean_iou(steadiness.flow_confusion) < 0.5
-    assert steadiness.same_depth is None
+        change = tracker.add(world[:, 4 * frame : 4 * frame + 160], ids.astype(np.uint8), None)
+    assert change is not None
+    assert mean_iou(change.flow_confusion) < 0.5
+    assert change.same_depth is None
 
 
 def test_flicker_is_the_share_of_static_pixels_that_change() -> None:
@@ -106,11 +106,11 @@ def test_flicker_is_the_share_of_static_pixels_that_change() -> None:
     tracker.add(image, np.zeros((96, 160), np.uint8), None)
     flipped = np.zeros((96, 160), np.uint8)
     flipped[:24] = 1
-    steadiness = tracker.add(image, flipped, None)
-    assert steadiness is not None
-    assert (steadiness.flickering, steadiness.static) == (24 * 160, 96 * 160)
+    change = tracker.add(image, flipped, None)
+    assert change is not None
+    assert (change.flickering, change.static) == (24 * 160, 96 * 160)
     # Rows: before, all class 0; a quarter is now class 1.
-    assert steadiness.flow_confusion.tolist() == [[72 * 160, 24 * 160, 0], [0, 0, 0]]
+    assert change.flow_confusion.tolist() == [[72 * 160, 24 * 160, 0], [0, 0, 0]]
 
 
 def test_depth_that_changes_shape_is_seen() -> None:
@@ -120,10 +120,10 @@ def test_depth_that_changes_shape_is_seen() -> None:
     tracker.add(image, labels, depth)
     bent = depth.copy()
     bent[:24] *= 1.1
-    steadiness = tracker.add(image, labels, bent)
-    assert steadiness is not None
-    assert steadiness.same_depth == pytest.approx(0.75)
-    assert steadiness.scale_change == 0.0
+    change = tracker.add(image, labels, bent)
+    assert change is not None
+    assert change.same_depth == pytest.approx(0.75)
+    assert change.scale_change == 0.0
 
 
 def test_boundary_f_of_a_shifted_square() -> None:
@@ -161,7 +161,7 @@ def test_outlines_beside_unlabelled_pixels_do_not_count() -> None:
 
 def test_calibration_by_hand() -> None:
     # Four pixels: two of confidence 1, one of them right; two of confidence 0.2, both right.
-    sums = Sums.zeros(2, 2)
+    sums = Accumulators.zeros(2, 2)
     sums.add_calibration(np.array([255, 255, 51, 51], np.uint8), np.array([1, 0, 1, 1], bool))
     assert sums.calibration[[2, 9]].tolist() == [[2, 2, 102], [2, 1, 510]]
     # (2 x |1 - 0.2| + 2 x |0.5 - 1|) / 4

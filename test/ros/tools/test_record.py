@@ -11,7 +11,7 @@ import sys
 from typing import Any
 
 from depthforge_ros.bags.bag import Bag
-from depthforge_ros.bags.repair import readable
+from depthforge_ros.bags.repair import repaired
 from depthforge_ros.cli import record as record_command
 from depthforge_ros.errors import UserError
 from depthforge_ros.ros.tools.record import Recorder
@@ -105,7 +105,7 @@ def test_a_full_disk_ends_a_recording_in_one_line(peer: Any, tmp_path: Path) -> 
     assert process.returncode == 2, errors
     assert errors.count('\n') == 1, errors
     assert f'{bag} cannot be written to any more (File too large)' in errors
-    with readable(bag) as (mended, damage), Bag(mended) as opened:
+    with repaired(bag) as (copy, damage), Bag(copy) as opened:
         assert damage
         assert set(opened.topics) == {'/large'}
 
