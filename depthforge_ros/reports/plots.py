@@ -29,7 +29,7 @@ LINES = (
 )
 """Rows of the time line: name in TimeLine, caption."""
 OUTLIER_FACTOR = 5.0
-"""Latencies beyond so many medians are counted in the title: drawn, one would squash all others."""
+"""Latencies beyond so many medians are counted in the title, not drawn."""
 SECONDS_FROM_MS = 10_000.0
 MIN_SHOWN_PERCENT = 1.0
 """Smaller cells of the confusion matrix carry no number."""
