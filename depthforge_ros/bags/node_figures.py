@@ -11,13 +11,13 @@ from depthforge_ros.bags.bag import Bag
 from depthforge_ros.bags.series import decoded
 
 DIAGNOSTICS_TOPIC = '/diagnostics'
+NODE = 'depthforge'
+"""Part of the name of each of its statuses."""
 OF_TIME = ('_ms_p50', '_ms_p99', '_rate_hz')
 """Ends of the names of figures that are taken over the last seconds."""
 
 
-def node_figures(
-    path: Path, *, node: str = 'depthforge', topic: str | None = None
-) -> dict[str, str]:
+def node_figures(path: Path, *, topic: str | None = None) -> dict[str, str]:
     """
     Return the node's last figures, names as it gave them; empty where none were recorded.
 
@@ -27,7 +27,7 @@ def node_figures(
     figures: dict[str, str] = {}
     timed: dict[str, str] = {}
     with Bag(path, lenient=True) as bag:
-        for _, values in _reports(bag, node, topic):
+        for _, values in _reports(bag, topic):
             if values.get('published') != figures.get('published'):
                 timed = {key: value for key, value in values.items() if key.endswith(OF_TIME)}
             figures = values
@@ -37,8 +37,8 @@ def node_figures(
 class NodeFigures:
     """The node's figures of one camera, looked up by rising times."""
 
-    def __init__(self, bag: Bag, topic: str, *, node: str = 'depthforge') -> None:
-        self._reports = _reports(bag, node, topic)
+    def __init__(self, bag: Bag, topic: str) -> None:
+        self._reports = _reports(bag, topic)
         self._next = next(self._reports, None)
         self._now: dict[str, str] = {}
 
@@ -50,9 +50,9 @@ class NodeFigures:
         return self._now
 
 
-def _reports(bag: Bag, node: str, topic: str | None) -> Iterator[tuple[int, dict[str, str]]]:
+def _reports(bag: Bag, topic: str | None) -> Iterator[tuple[int, dict[str, str]]]:
     for received_ns, message in decoded(bag, DIAGNOSTICS_TOPIC):
         for status in message.status:
             values = {value.key: value.value for value in status.values}
-            if values and node in status.name and topic in (None, values.get('topic')):
+            if values and NODE in status.name and topic in (None, values.get('topic')):
                 yield received_ns, values

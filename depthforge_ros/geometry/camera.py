@@ -76,6 +76,19 @@ class Camera:
             )
 
     @classmethod
+    def from_info(cls, message: Any) -> Camera:
+        """Read a CameraInfo of ROS or of rosbags, without region of interest and binning."""
+        return cls(
+            width=message.width,
+            height=message.height,
+            k=tuple(message.k),
+            p=tuple(message.p),
+            d=tuple(message.d),
+            r=tuple(message.r),
+            distortion_model=message.distortion_model or 'plumb_bob',
+        )
+
+    @classmethod
     def pinhole(
         cls, *, width: int, height: int, fx: float, fy: float, cx: float, cy: float
     ) -> Camera:

@@ -97,16 +97,7 @@ def recorded_camera(path: Path, topic: str) -> Camera | None:
         wanted = f'{folder}/camera_info'
         if bag.topics.get(wanted) != INFO_TYPE:
             return None
-        message = bag.decode(next(bag.raw_messages(wanted)))
-    return Camera(
-        width=message.width,
-        height=message.height,
-        k=tuple(message.k),
-        p=tuple(message.p),
-        d=tuple(message.d),
-        r=tuple(message.r),
-        distortion_model=message.distortion_model or 'plumb_bob',
-    )
+        return Camera.from_info(bag.decode(next(bag.raw_messages(wanted))))
 
 
 def write_view(

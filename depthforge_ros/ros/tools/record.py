@@ -57,7 +57,6 @@ class Recorder:
         """Of the bag, by topic."""
         self._subscriptions: dict[str, Any] = {}
         self._failure: Exception | None = None
-        self._last_s = time.monotonic()
         self._stack = ExitStack()
         self._typestore = get_typestore(Stores.ROS2_JAZZY)
 
@@ -106,11 +105,6 @@ class Recorder:
     def missing(self) -> list[str]:
         """Topics that nobody publishes yet."""
         return [topic for topic in self.counts if topic not in self._subscriptions]
-
-    @property
-    def quiet_s(self) -> float:
-        """Seconds since the newest message, or since the start."""
-        return time.monotonic() - self._last_s
 
     def _spin(self) -> None:
         try:
@@ -178,7 +172,6 @@ class Recorder:
     def _write(self, topic: str, data: bytes) -> None:
         self._writer.write(self._connections[topic], time.time_ns(), data)
         self.counts[topic] += 1
-        self._last_s = time.monotonic()
 
 
 def _requested_qos(offered: Sequence[Any]) -> QoSProfile:

@@ -36,7 +36,6 @@ def replay(
     topics: Collection[str] = (),
     wait_for: Mapping[str, int] | None = None,
     timeout_s: float = 30.0,
-    progress: bool = True,
 ) -> dict[str, int]:
     """
     Publish the recorded bytes of a rosbag2 (mcap or sqlite3); stamps stay as they are.
@@ -62,7 +61,7 @@ def replay(
         counts: Counter[str] = Counter(dict.fromkeys(publishers, 0))
         messages = paced(reader.messages(connections), rate)
         total = sum(one.msgcount for one in connections)
-        for topic, data in tqdm(messages, 'replay', total, unit='msg', disable=not progress):
+        for topic, data in tqdm(messages, 'replay', total, unit='msg'):
             publishers[topic].publish(data)
             counts[topic] += 1
         for topic, publisher in publishers.items():

@@ -16,15 +16,7 @@ FOCAL_LENGTHS = 0.01, 100.0
 
 def camera_from_message(message: Any, *, width: int, height: int) -> Camera:
     """Fold region of interest and binning in; UserError unless that gives width x height."""
-    full = Camera(
-        width=message.width,
-        height=message.height,
-        k=tuple(message.k),
-        p=tuple(message.p),
-        d=tuple(message.d),
-        r=tuple(message.r),
-        distortion_model=message.distortion_model or 'plumb_bob',
-    )
+    full = Camera.from_info(message)
     _require_lens(full)
     seen = full.window(
         x=message.roi.x_offset,

@@ -38,7 +38,7 @@ def test_every_byte_survives_replay_and_record(tmp_path: Path, storage: StorageP
     topics = {'/image': 'sensor_msgs/msg/Image', '/text': 'std_msgs/msg/String'}
     bag = make_bag(tmp_path / 'bag', topics, storage=storage)
     with Recorder(tmp_path / 'again', list(topics)) as recorder:
-        counts = replay(bag, wait_for=dict.fromkeys(topics, 1), progress=False)
+        counts = replay(bag, wait_for=dict.fromkeys(topics, 1))
         assert recorder.wait_until(lambda one: one.counts == counts, 60.0)
         assert not recorder.missing
     assert counts == {'/image': 5, '/text': 5}
@@ -64,7 +64,7 @@ def test_only_the_chosen_topics_are_published(peer: Any, tmp_path: Path) -> None
     bag = make_bag(tmp_path / 'bag', topics)
     came: list[Any] = []
     peer.node.create_subscription(String, '/text', came.append, 10)
-    counts = replay(bag, topics=['/text'], wait_for={'/text': 1}, progress=False)
+    counts = replay(bag, topics=['/text'], wait_for={'/text': 1})
     peer.spin_until(lambda: len(came) == 5)
     assert counts == {'/text': 5}
 
@@ -81,10 +81,10 @@ def test_types_that_are_not_installed_are_named_and_skipped(
         writer.write(odd, 0, b'\x00\x01\x00\x00\x01\x00\x00\x00')
         with Reader(bag) as reader:
             writer.write(text, 0, next(reader.messages(reader.connections))[2])
-    assert replay(tmp_path / 'odd', progress=False) == {'/text': 1}
+    assert replay(tmp_path / 'odd') == {'/text': 1}
     assert 'nowhere_msgs/msg/Thing' in capsys.readouterr().err
     with pytest.raises(UserError, match='no topic that can be published'):
-        replay(tmp_path / 'odd', topics=['/odd'], progress=False)
+        replay(tmp_path / 'odd', topics=['/odd'])
 
 
 def test_wrong_use_of_replay_is_refused_in_one_line(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_wrong_use_of_replay_is_refused_in_one_line(tmp_path: Path) -> None:
         ({'bag': bag, 'wait_for': {'/text': 1}, 'timeout_s': 0.2}, '0 subscribers after 0.2 s'),
     ):
         with pytest.raises(UserError, match=text) as refusal:
-            replay(progress=False, **arguments)
+            replay(**arguments)
         assert '\n' not in str(refusal.value)
 
 
@@ -120,7 +120,7 @@ def test_latched_topics_are_latched_in_a_replay(peer: Any, tmp_path: Path) -> No
     came: list[Any] = []
     # A subscription like this one matches latched publishers only.
     peer.node.create_subscription(String, '/latched', came.append, latched_qos)
-    replay(recorder.output, wait_for={'latched': 1}, progress=False)
+    replay(recorder.output, wait_for={'latched': 1})
     peer.spin_until(lambda: [one.data for one in came] == ['early'])
 
 
@@ -129,7 +129,7 @@ def test_a_replay_tells_who_did_not_take_all(
 ) -> None:
     monkeypatch.setattr('rclpy.publisher.Publisher.wait_for_all_acked', lambda *_: False)
     bag = make_bag(tmp_path / 'bag', {'/text': 'std_msgs/msg/String'}, messages=1)
-    assert replay(bag, rate=9.0, progress=False) == {'/text': 1}
+    assert replay(bag, rate=9.0) == {'/text': 1}
     assert 'not all subscribers of /text took all messages' in capsys.readouterr().err
 
 
