@@ -213,10 +213,10 @@ def _decode_compressed(
     mosaic = _mosaic(message.format) if header.is_grey else None
     if mosaic is not None:
         _check_sides(mosaic, height=height, width=width)
-        values = _demand_decoded(data, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH, header)
+        values = _require_decoded(data, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH, header)
         return Decoded(_to_rgb(values, LAYOUTS[mosaic]), 1, is_bgr=False)
     shrunk = shrink(height, width) if shrink is not None and header.is_jpeg else 1
-    bgr = _demand_decoded(data, JPEG_SHRUNK[shrunk], header, shrunk)
+    bgr = _require_decoded(data, JPEG_SHRUNK[shrunk], header, shrunk)
     return Decoded(bgr, shrunk, is_bgr=True)
 
 
@@ -232,7 +232,7 @@ def _mosaic(form: str) -> str | None:
     return encoding if compressed and encoding in BAYER else None
 
 
-def _demand_decoded(data: bytes, flags: int, header: Header, shrunk: int = 1) -> npt.NDArray[Any]:
+def _require_decoded(data: bytes, flags: int, header: Header, shrunk: int = 1) -> npt.NDArray[Any]:
     """Decode to the header's size over `shrunk`, rounded up; UserError for anything else."""
     pixels = _decoded(data, flags | cv2.IMREAD_IGNORE_ORIENTATION)
     if pixels is None:

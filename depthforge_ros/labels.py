@@ -48,7 +48,7 @@ class LabelSpace:
         """Of masks: one byte per pixel, two above 255 classes; see `unlabelled`."""
         return np.dtype(np.uint8 if len(self) <= UNLABELLED else np.uint16)
 
-    def demand_8_bit(self) -> None:
+    def require_8_bit(self) -> None:
         """Refuse classes that ground truth has no ids for, which is of 8 bits."""
         if len(self) > UNLABELLED:
             raise UserError(

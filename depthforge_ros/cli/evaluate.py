@@ -195,7 +195,7 @@ def _sliding(args: argparse.Namespace) -> Pipeline:
     if args.engine not in ('auto', 'eager'):
         raise UserError(f'--window came with engine {args.engine!r}; windows run with eager only')
     loaded = load(args.model, device=args.device).sized(args.short_side)
-    loaded.label_space.demand_8_bit()
+    loaded.label_space.require_8_bit()
     return Pipeline(sliding_engine(loaded, window=args.window, batch=args.batch))
 
 
@@ -279,7 +279,7 @@ def _pipeline(args: argparse.Namespace, model: str) -> Pipeline:
     from depthforge_ros.pipeline import Pipeline
 
     engine = open_engine(args, model)
-    engine.label_space.demand_8_bit()
+    engine.label_space.require_8_bit()
     return Pipeline(engine)
 
 

@@ -103,9 +103,9 @@ def _choose(
     slower: list[str] = []
     for name in ('tensorrt', 'inductor') if is_cuda else ('openvino', 'inductor'):
         try:
-            found, misfits = _stored(COMPILERS[name], loaded, short_side, cameras)
+            found, refusals = _stored(COMPILERS[name], loaded, short_side, cameras)
             if found is None:
-                refused += [str(error) for error in misfits]
+                refused += [str(error) for error in refusals]
                 continue
             times = f'{found.ms:.0f} ms, and {found.other_ms:.0f} ms without compiling'
             if found.ms > found.other_ms:
@@ -132,20 +132,22 @@ def _stored(
     if not artefact.stored(loaded.model, compiler.name):
         return None, []
     sized = loaded.sized(short_side)
-    return fitting(compiler, loaded, short_side, lambda found: _demand_use(found, sized, cameras))
+    return fitting(
+        compiler, loaded, short_side, lambda found: _require_usable(found, sized, cameras)
+    )
 
 
-def _demand_use(found: Artefact, loaded: Loaded, cameras: int) -> None:
+def _require_usable(found: Artefact, loaded: Loaded, cameras: int) -> None:
     """Raise UserError for an engine that does not stand for the one without compiling."""
-    asked, patch = loaded.preprocess.short_side, loaded.preprocess.patch
+    wanted, patch = loaded.preprocess.short_side, loaded.preprocess.patch
     least, most = found.request.min_batch, found.request.max_batch
     if least > 1 or most < cameras:
         raise UserError(
             f'{found.program.name} takes {least} to {most} frames at once, not 1 to {cameras}; '
             f'compile one with --batch 1-{cameras}'
         )
-    if abs(min(found.request.height, found.request.width) - asked) > patch:
+    if abs(min(found.request.height, found.request.width) - wanted) > patch:
         raise UserError(
-            f'{found.program.name} is of another size than short_side {asked}; set short_side, or '
-            'name the engine'
+            f'{found.program.name} is of another size than short_side {wanted}; set short_side, '
+            'or name the engine'
         )

@@ -94,11 +94,11 @@ def _unpack(path: Path, file: IO[bytes]) -> None:
 
 def _last_error(library: ctypes.CDLL) -> str:
     """Return what the program says of its failure in this thread; or PyTorch, which it called."""
-    text = ctypes.c_char_p()
-    library.AOTInductorGetLastError(ctypes.byref(text))
-    said = text.value or b''
-    if b'API call failed' in said:
+    message = ctypes.c_char_p()
+    library.AOTInductorGetLastError(ctypes.byref(message))
+    text = message.value or b''
+    if b'API call failed' in text:
         what = library.torch_exception_get_what_without_backtrace
         what.restype = ctypes.c_char_p
-        said = what() or said
-    return said.decode(errors='replace')
+        text = what() or text
+    return text.decode(errors='replace')

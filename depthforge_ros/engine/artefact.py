@@ -70,7 +70,7 @@ class Artefact:
         """Path of the file that says all this."""
         return self.program.with_suffix('.json')
 
-    def demand(self, present: Mapping[str, str]) -> None:
+    def require_fit(self, present: Mapping[str, str]) -> None:
         """Raise UserError unless the fingerprint is that of this machine and these weights."""
         parts = sorted({*self.fingerprint, *present})
         differing = [
@@ -85,7 +85,7 @@ class Artefact:
                 'compile it again (`depthforge compile`)'
             )
 
-    def demand_whole(self) -> None:
+    def require_intact(self) -> None:
         """Raise UserError unless the program is the file that was written."""
         files = self.program, self.proof
         if not all(path.is_file() for path in files) or _sha256(*files) != self.sha256:
@@ -115,7 +115,7 @@ def make_engines_directory() -> None:
     folder = engines_directory()
     for one in (*reversed(folder.parents), folder):
         one.mkdir(mode=0o700, exist_ok=True)
-    _demand_own(folder)
+    _require_own(folder)
 
 
 def stem(model: str, engine: str) -> str:
@@ -164,7 +164,7 @@ def stored(model: str, engine: str) -> list[Path]:
 def read(path: Path) -> Artefact:
     """Read a description; nothing is loaded yet. UserError for one that is not to be trusted."""
     for one in (path.parent, path, path.with_suffix('.pt2'), path.with_suffix('.npz')):
-        _demand_own(one)
+        _require_own(one)
     try:
         if not path.is_file():
             # To open a FIFO would wait for who writes into it.
@@ -201,7 +201,7 @@ def _time_ms(value: Any) -> float:
     return float(value)
 
 
-def _demand_own(path: Path) -> None:
+def _require_own(path: Path) -> None:
     """Refuse what another user owns, may write, or may replace; what is not there is nobody's."""
     if not path.exists():
         return
@@ -211,17 +211,17 @@ def _demand_own(path: Path) -> None:
             f'{path} could have been written by another user, and an engine runs as code; '
             f'delete it, or make it yours alone (chown, chmod go-w {path})'
         )
-    _demand_way(path.absolute())
+    _require_safe_way(path.absolute())
 
 
-def _demand_way(path: Path) -> None:
+def _require_safe_way(path: Path) -> None:
     """Refuse an absolute path that others may lead elsewhere; links are followed one by one."""
     for one in (*reversed(path.parents), path):
         status = one.lstat()
         if stat.S_ISLNK(status.st_mode):
             if _is_foreign(status):
                 raise _replaceable(one, status)
-            _demand_way(one.parent / one.readlink() / path.relative_to(one))
+            _require_safe_way(one.parent / one.readlink() / path.relative_to(one))
             return
         # In a sticky folder, as /tmp is, only owners may replace what is theirs.
         is_open = status.st_mode & OTHERS_WRITE and not status.st_mode & stat.S_ISVTX

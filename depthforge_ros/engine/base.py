@@ -48,37 +48,22 @@ def joined(parts: Sequence[NetworkOutput]) -> NetworkOutput:
 class Engine(Protocol):
     """A loaded model that is ready to run."""
 
-    @property
-    def name(self) -> str:
-        """Return the name in the engine mapping, e.g. `eager`."""
-
-    @property
-    def reason(self) -> str:
-        """Say in half a sentence why this engine and no other runs."""
-
-    @property
-    def refused(self) -> str:
-        """Say why a stored engine was not taken that `auto` would have; empty where none was."""
-
-    @property
-    def model(self) -> str:
-        """Return the name of the model that it runs."""
-
-    @property
-    def label_space(self) -> LabelSpace:
-        """Return the classes of `NetworkOutput.labels`."""
-
-    @property
-    def preprocess(self) -> Preprocess:
-        """Return the input size that the engine was made for."""
-
-    @property
-    def is_metric(self) -> bool:
-        """Tell whether its inverse depth is in 1/m, and not only relative."""
-
-    @property
-    def fingerprint(self) -> str:
-        """Return a short hash of the weights."""
+    name: str
+    """In the engine mapping, e.g. `eager`."""
+    reason: str
+    """Why this engine and no other runs, half a sentence."""
+    refused: str
+    """Why a stored engine was not taken that `auto` would have; empty where none was."""
+    model: str
+    """Name of the model that it runs."""
+    label_space: LabelSpace
+    """Classes of `NetworkOutput.labels`."""
+    preprocess: Preprocess
+    """Has the input size that the engine was made for."""
+    is_metric: bool
+    """Whether its inverse depth is in 1/m, and not only relative."""
+    fingerprint: str
+    """Short hash of the weights."""
 
     def __call__(self, images: npt.NDArray[np.uint8]) -> NetworkOutput:
         """Run a batch of network inputs, uint8 (B, h, w, 3) RGB."""

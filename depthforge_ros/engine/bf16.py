@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from depthforge_ros.engine.precision import demand_precision
+from depthforge_ros.engine.precision import require_precision
 from depthforge_ros.engine.torch_engine import load, Loaded, TorchEngine
 from depthforge_ros.errors import UserError
 import torch
@@ -16,7 +16,7 @@ class Bf16Engine(TorchEngine):
     def __init__(self, loaded: Loaded, *, reason: str = 'asked for') -> None:
         if loaded.device.type != 'cpu':
             raise UserError(f'engine bf16 runs on cpu, not on {loaded.device}; use cuda_graph')
-        demand_precision('bf16', loaded.device)
+        require_precision('bf16', loaded.device)
         loaded.answering.network.lower(torch.bfloat16)
         super().__init__('bf16', loaded, loaded.answering, reason=reason)
 

@@ -28,7 +28,7 @@ from depthforge_ros.engine.compiled import (
     PROVING_FRAME,
     proving_frames,
 )
-from depthforge_ros.engine.precision import demand_precision, precision
+from depthforge_ros.engine.precision import precision, require_precision
 from depthforge_ros.engine.torch_engine import Loaded, on, Run, to_output
 from depthforge_ros.engine.uncompiled import uncompiled
 from depthforge_ros.errors import one_line, UserError
@@ -61,7 +61,7 @@ def build(
     Raises UserError, and stores nothing, if the reloaded program does not answer as eager does, or
     if wrong weights would have passed for right ones too.
     """
-    demand_precision(request.precision, loaded.device)
+    require_precision(request.precision, loaded.device)
     if request.precision not in compiler.precisions:
         raise UserError(
             f'{compiler.name} makes no engines in {request.precision}; choose '
@@ -69,29 +69,14 @@ def build(
         )
     parts = fingerprint(compiler, loaded, request)
     with on(loaded.device), _scratch(compiler.name) as scratch:
+        path, proof = scratch / 'program.pt2', scratch / 'proof.npz'
         frames = proving_frames(loaded, request)
         reference = to_output(answered(loaded.answering, frames, loaded), loaded.label_space)
         other_ms = _uncompiled_ms(loaded, frames)
-        path = scratch / 'program.pt2'
-        report('exporting')
-        program = exported(loaded, request, lower=not compiler.lowers)
-        report(f'compiling with {compiler.name}; ctrl-C cancels')
-        with warnings.catch_warnings():
-            warnings.simplefilter('ignore', FutureWarning)  # of libraries about each other
-            compiler.compile(program, request, path)
+        _compile(compiler, loaded, request, path, report)
         report('reloading and comparing with eager')
-        os.chmod(path, 0o600)
         run = compiler.load(path, request, loaded.device)
-        answer = to_output(answered(run, frames, loaded), loaded.label_space)
-        agreement = compare(answer, reference, request.precision)
-        if not agreement.is_near:
-            raise UserError(f'the compiled engine is not stored: {agreement}')
-        if compare(answer, _of_wrong_weights(loaded, frames), request.precision).is_near:
-            raise UserError(
-                'the compiled engine is not stored: wrong weights would pass its self-check too, '
-                'which thus proves nothing; train the model further'
-            )
-        proof = scratch / 'proof.npz'
+        agreement = _prove(run, frames, loaded, reference, request.precision)
         write_proof(proof, reference)
         os.chmod(proof, 0o600)
         described = artefact.describe(
@@ -106,6 +91,42 @@ def build(
         )
         artefact.store(path, proof, described)
     return described, agreement
+
+
+def _compile(
+    compiler: Compiler,
+    loaded: Loaded,
+    request: Request,
+    path: Path,
+    report: Callable[[str], None],
+) -> None:
+    report('exporting')
+    program = exported(loaded, request, lower=not compiler.lowers)
+    report(f'compiling with {compiler.name}; ctrl-C cancels')
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', FutureWarning)  # of libraries about each other
+        compiler.compile(program, request, path)
+    os.chmod(path, 0o600)
+
+
+def _prove(
+    run: Run,
+    frames: npt.NDArray[np.uint8],
+    loaded: Loaded,
+    reference: NetworkOutput,
+    precision: str,
+) -> Agreement:
+    """Compare with eager; UserError for another answer, and where wrong weights would pass too."""
+    answer = to_output(answered(run, frames, loaded), loaded.label_space)
+    agreement = compare(answer, reference, precision)
+    if not agreement.is_near:
+        raise UserError(f'the compiled engine is not stored: {agreement}')
+    if compare(answer, _of_wrong_weights(loaded, frames), precision).is_near:
+        raise UserError(
+            'the compiled engine is not stored: wrong weights would pass its self-check too, '
+            'which thus proves nothing; train the model further'
+        )
+    return agreement
 
 
 @contextmanager

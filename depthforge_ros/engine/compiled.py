@@ -90,7 +90,7 @@ def open_newest(compiler: Compiler, loaded: Loaded, short_side: int | None) -> C
     One that takes single frames goes before one that takes only more at once. Raises UserError
     that says why the newest does not fit, or that there is none.
     """
-    found, _ = fitting(compiler, loaded, short_side, _demand_single_frames)
+    found, _ = fitting(compiler, loaded, short_side, _require_single_frames)
     refused: list[UserError] = []
     if found is None:
         found, refused = fitting(compiler, loaded, short_side)
@@ -141,7 +141,7 @@ def fitting(
     compiler: Compiler,
     loaded: Loaded,
     short_side: int | None,
-    demand: Callable[[Artefact], None] = lambda found: None,
+    require_fit: Callable[[Artefact], None] = lambda found: None,
 ) -> tuple[Artefact | None, list[UserError]]:
     """Find the newest stored engine that fits and meets a demand, and why newer ones do not."""
     refused = []
@@ -150,9 +150,9 @@ def fitting(
             found = artefact.read(path)
             if short_side not in (None, min(found.request.height, found.request.width)):
                 continue
-            demand(found)
-            found.demand(fingerprint(compiler, loaded, found.request))
-            found.demand_whole()
+            require_fit(found)
+            found.require_fit(fingerprint(compiler, loaded, found.request))
+            found.require_intact()
         except UserError as error:
             refused.append(error)
         else:
@@ -160,7 +160,7 @@ def fitting(
     return None, refused
 
 
-def _demand_single_frames(found: Artefact) -> None:
+def _require_single_frames(found: Artefact) -> None:
     if found.request.min_batch > 1:
         raise UserError(f'{found.program.name} takes no single frames')
 
@@ -203,7 +203,7 @@ def answered(run: Run, frames: npt.NDArray[np.uint8], loaded: Loaded) -> tuple[T
 def _digest_of_code() -> str:
     """Hash the sources: other code makes other programs of the same weights."""
     package = Path(__file__).parents[1]
-    paths = (path for one in ('engine', 'model') for path in sorted((package / one).glob('*.py')))
+    paths = (path for one in ('engine', 'model') for path in sorted((package / one).rglob('*.py')))
     return _digest(b''.join(path.read_bytes() for path in paths))
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from depthforge_ros.engine.precision import demand_precision
+from depthforge_ros.engine.precision import require_precision
 from depthforge_ros.engine.torch_engine import label_type, load, Loaded, TorchEngine
 from depthforge_ros.errors import is_of_memory, one_line, UserError
 import torch
@@ -25,7 +25,7 @@ class CudaGraphEngine(TorchEngine):
     def __init__(self, loaded: Loaded, *, reason: str = 'asked for') -> None:
         if loaded.device.type != 'cuda':
             raise UserError(f'engine cuda_graph needs a GPU, not {loaded.device}; use eager')
-        demand_precision('bf16', loaded.device)
+        require_precision('bf16', loaded.device)
         loaded.answering.network.lower(torch.bfloat16)
         graphs = _Graphs(loaded.answering, label_type(loaded.label_space))
         super().__init__('cuda_graph', loaded, graphs, reason=reason)

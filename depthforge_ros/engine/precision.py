@@ -30,7 +30,7 @@ def precision(name: str) -> torch.dtype:
     return PRECISIONS[name]
 
 
-def demand_precision(name: str, device: torch.device) -> None:
+def require_precision(name: str, device: torch.device) -> None:
     """Raise UserError for a precision that is not known, or that the chip has no units for."""
     wanted = precision(name)
     if wanted == torch.float32:

@@ -70,7 +70,7 @@ class SparseDepthEngine:
             self.restart()
         return output
 
-    def pass_over(self) -> bool:
+    def skip_frame(self) -> bool:
         """Count a frame, of the last one's size, that would get no new depth; tell if it did."""
         has_depth = self._age + 1 >= self._every or not self._shape or self._is_gap
         if not has_depth:

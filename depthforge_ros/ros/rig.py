@@ -199,7 +199,7 @@ class Rig:
         return (
             isinstance(engine, SparseDepthEngine)
             and camera.is_only_for_depth
-            and engine.pass_over()
+            and engine.skip_frame()
         )
 
     def _prepare(self, camera: Camera, frame: Frame, config: NodeConfig) -> Prepared:

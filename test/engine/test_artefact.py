@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from depthforge_ros.engine import compiled
 from depthforge_ros.engine.artefact import (
     engines_directory,
     ENGINES_VARIABLE,
@@ -171,3 +172,23 @@ def test_a_folder_from_which_nothing_is_read_gets_no_engines(
     engine.parent.parent.chmod(0o770)
     with pytest.raises(UserError, match='other users may replace'):
         make_engines_directory()
+
+
+@pytest.mark.parametrize(
+    'changed', ['engine/eager.py', 'engine/tensorrt/compiler.py', 'model/vit.py']
+)
+def test_code_of_every_folder_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str
+) -> None:
+    for name in (
+        'engine/compiled.py',
+        'engine/eager.py',
+        'engine/tensorrt/compiler.py',
+        'model/vit.py',
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text('')
+    monkeypatch.setattr(compiled, '__file__', str(tmp_path / 'engine' / 'compiled.py'))
+    before = compiled._digest_of_code()
+    (tmp_path / changed).write_text('# other code')
+    assert compiled._digest_of_code() != before

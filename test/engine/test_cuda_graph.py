@@ -75,7 +75,7 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[CudaGraphEn
         'graph_pool_handle': lambda: (0, 1),
     }.items():
         monkeypatch.setattr(torch.cuda, name, value)
-    monkeypatch.setattr(cuda_graph, 'demand_precision', lambda name, device: None)
+    monkeypatch.setattr(cuda_graph, 'require_precision', lambda name, device: None)
     # A capture sees its own thread alone, and on a GPU both streams are in it.
     monkeypatch.setattr(network_module, '_can_run_apart', lambda image: False)
     path = str(tmp_path / 'mini.safetensors')

@@ -58,7 +58,7 @@ def test_without_modelopt_one_line_says_so(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_only_tensorrt_makes_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(building, 'demand_precision', lambda name, device: None)
+    monkeypatch.setattr(building, 'require_precision', lambda name, device: None)
     loaded = load('depthforge_tiny', device='cpu')
     with pytest.raises(UserError, match='inductor makes no engines in fp8'):
         build(Inductor(), loaded, Request(64, 128, precision='fp8'))

@@ -133,7 +133,7 @@ def _axes(bits: int) -> list[int]:
     return [axis for axis in range(bits.bit_length()) if bits >> axis & 1]
 
 
-def _demand(is_known: bool, layer: Any) -> None:
+def _require(is_known: bool, layer: Any) -> None:
     if not is_known:
         raise _unknown(layer)
 
@@ -153,7 +153,7 @@ def _shuffle(layer: Any, x: Tensor, shape: Tensor | None = None) -> Tensor:
 
 
 def _slice(layer: Any, x: Tensor, *given: Tensor | None) -> Tensor:
-    _demand(len(given) <= 3 and _name(layer.mode) in ('STRICT_BOUNDS', 'CLAMP'), layer)
+    _require(len(given) <= 3 and _name(layer.mode) in ('STRICT_BOUNDS', 'CLAMP'), layer)
     named = zip(('start', 'shape', 'stride'), (*given, None, None, None), strict=False)
     parts = zip(*(_sizes(layer, name, one) or [] for name, one in named), strict=True)
     for axis, (start, size, stride) in enumerate(parts):
@@ -206,7 +206,7 @@ REDUCTIONS: Mapping[str, Callable[..., Tensor]] = {
 
 
 def _by(table: Mapping[str, Callable[..., Tensor]], key: Any, layer: Any) -> Callable[..., Tensor]:
-    _demand(_name(key) in table, layer)
+    _require(_name(key) in table, layer)
     return table[_name(key)]
 
 
@@ -216,13 +216,13 @@ def _activation(layer: Any, x: Tensor) -> Tensor:
 
 def _multiply(layer: Any, a: Tensor, b: Tensor) -> Tensor:
     for operation in (layer.op0, layer.op1):
-        _demand(_name(operation) in ('NONE', 'TRANSPOSE'), layer)
+        _require(_name(operation) in ('NONE', 'TRANSPOSE'), layer)
     a = a.mT if _name(layer.op0) == 'TRANSPOSE' else a
     return a @ (b.mT if _name(layer.op1) == 'TRANSPOSE' else b)
 
 
 def _convolution(layer: Any, x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
-    _demand(list(layer.pre_padding) == list(layer.post_padding), layer)
+    _require(list(layer.pre_padding) == list(layer.post_padding), layer)
     sides = layer.num_output_maps, x.shape[1] // layer.num_groups, *layer.kernel_size_nd
     return functional.conv2d(
         x,
@@ -238,7 +238,7 @@ def _convolution(layer: Any, x: Tensor, kernel: Tensor, bias: Tensor | None = No
 def _normalization(layer: Any, x: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
     axes, groups, shape = _axes(layer.axes), layer.num_groups, x.shape
     if groups > 1:
-        _demand(scale.numel() == groups, layer)
+        _require(scale.numel() == groups, layer)
         axes, x = [2], x.reshape(shape[0], groups, -1)
         scale, bias = scale.reshape(1, groups, 1), bias.reshape(1, groups, 1)
     spread = x.var(axes, correction=0, keepdim=True) + layer.epsilon
@@ -251,9 +251,9 @@ def _resize(layer: Any, x: Tensor, shape: Tensor | None = None) -> Tensor:
     if sizes is None or tuple(sizes[:2]) != x.shape[:2]:
         raise _unknown(layer)
     if _name(layer.resize_mode) == 'NEAREST':
-        _demand(place == 'ASYMMETRIC' and _name(layer.nearest_rounding) == 'FLOOR', layer)
+        _require(place == 'ASYMMETRIC' and _name(layer.nearest_rounding) == 'FLOOR', layer)
         return functional.interpolate(x, sizes[2:], mode='nearest')
-    _demand(_name(layer.resize_mode) == 'LINEAR' and place != 'ASYMMETRIC', layer)
+    _require(_name(layer.resize_mode) == 'LINEAR' and place != 'ASYMMETRIC', layer)
     return functional.interpolate(
         x, sizes[2:], mode='bilinear', align_corners=place == 'ALIGN_CORNERS'
     )
@@ -265,7 +265,7 @@ def _attention(
     """Attend as its documentation says: without a scale, where the mask is true."""
     attention = layer.attention
     is_plain = not attention.causal and _name(attention.norm_op) == 'SOFTMAX'
-    _demand(is_plain and (mask is None or mask.dtype == torch.bool), layer)
+    _require(is_plain and (mask is None or mask.dtype == torch.bool), layer)
     scores = query @ key.mT
     if mask is not None:
         scores = scores.masked_fill(~mask, -torch.inf)
@@ -275,13 +275,13 @@ def _attention(
 def _gather(layer: Any, x: Tensor, indices: Tensor) -> Tensor:
     if _name(layer.mode) == 'ELEMENT':
         return x.gather(layer.axis, indices.long())
-    _demand(_name(layer.mode) == 'DEFAULT' and layer.num_elementwise_dims == 0, layer)
+    _require(_name(layer.mode) == 'DEFAULT' and layer.num_elementwise_dims == 0, layer)
     gathered = x.index_select(layer.axis, indices.flatten().long())
     return gathered.reshape(*x.shape[: layer.axis], *indices.shape, *x.shape[layer.axis + 1 :])
 
 
 def _grid_sample(layer: Any, x: Tensor, grid: Tensor) -> Tensor:
-    _demand(_name(layer.interpolation_mode) == 'LINEAR', layer)
+    _require(_name(layer.interpolation_mode) == 'LINEAR', layer)
     padding = {'FILL': 'zeros', 'CLAMP': 'border'}[_name(layer.sample_mode)]
     return functional.grid_sample(
         x, grid, 'bilinear', padding_mode=padding, align_corners=layer.align_corners
@@ -289,7 +289,7 @@ def _grid_sample(layer: Any, x: Tensor, grid: Tensor) -> Tensor:
 
 
 def _fill(layer: Any, shape: Tensor, begin: Tensor, steps: Tensor) -> Tensor:
-    _demand(_name(layer.operation) == 'LINSPACE', layer)
+    _require(_name(layer.operation) == 'LINSPACE', layer)
     filled = begin
     for size, step in zip(shape.tolist(), steps.flatten(), strict=True):
         filled = filled[..., None] + step * torch.arange(size)
@@ -304,12 +304,12 @@ def _unsqueeze(layer: Any, x: Tensor, axes: Tensor) -> Tensor:
 
 
 def _quantize(layer: Any, x: Tensor, scale: Tensor, zero: Tensor | None = None) -> Tensor:
-    _demand(zero is None and scale.numel() == 1, layer)
+    _require(zero is None and scale.numel() == 1, layer)
     return x / scale
 
 
 def _dequantize(layer: Any, x: Tensor, scale: Tensor, zero: Tensor | None = None) -> Tensor:
-    _demand(zero is None and scale.numel() == 1, layer)
+    _require(zero is None and scale.numel() == 1, layer)
     return x * scale
 
 
