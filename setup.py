@@ -46,6 +46,7 @@ setup(
     install_requires=[
         'numpy>=1.26',
         'opencv-python-headless>=4.9',
+        'Pillow>=10.1',
         'plotly>=5.18',
         'PyYAML>=6.0',
         'rosbags>=0.10',

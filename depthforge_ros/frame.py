@@ -13,16 +13,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+import sys
 from typing import Any, NamedTuple
 
 import cv2
 from depthforge_ros.errors import UserError
+from depthforge_ros.files import read_bytes, UNREADABLE
 from depthforge_ros.headers import bad_compressed, Header, read_header
 import numpy as np
 import numpy.typing as npt
 
 MAX_PIXELS = 4096 * 4096
 """Largest image that is taken unless the caller says otherwise, height x width."""
+
+WHITE_LEVEL = 65535
+"""Value of white in images of 16 bits, unless the camera's is another: 4095 of 12 bits."""
+DARK = 4
+"""An image of 16 bits is warned of whose brightest pixel is below white divided by this."""
 
 JPEG_SHRUNK = {
     1: cv2.IMREAD_COLOR,
@@ -56,6 +63,10 @@ LAYOUTS: Mapping[str, Layout] = {
     'rgba8': Layout(4, cv2.COLOR_RGBA2RGB),
     'bgra8': Layout(4, cv2.COLOR_BGRA2RGB),
     'mono8': Layout(1, cv2.COLOR_GRAY2RGB),
+    'rgb16': Layout(3, None, bytes_per_value=2),
+    'bgr16': Layout(3, cv2.COLOR_BGR2RGB, bytes_per_value=2),
+    'rgba16': Layout(4, cv2.COLOR_RGBA2RGB, bytes_per_value=2),
+    'bgra16': Layout(4, cv2.COLOR_BGRA2RGB, bytes_per_value=2),
     'mono16': Layout(1, cv2.COLOR_GRAY2RGB, bytes_per_value=2),
     # OpenCV names a pattern after its second row and column, ROS after the first.
     'bayer_rggb8': Layout(1, cv2.COLOR_BayerBG2RGB, smallest=3),
@@ -84,11 +95,37 @@ class Decoded(NamedTuple):
     shrunk: int
     is_bgr: bool
     """Whether the colours come in that order: turning those of the whole image is dear."""
+    warning: str = ''
+    """What is to be told once: of 16 bits only the lower ones are used."""
+
+
+@dataclass
+class Reading:
+    """How a command reads images of 16 bits, and whether it warned of one."""
+
+    white_level: int = WHITE_LEVEL
+    has_warned: bool = False
+
+    def warn(self, warning: str) -> None:
+        """Print the first warning."""
+        if warning and not self.has_warned:
+            self.has_warned = True
+            print(f'depthforge: warning: {warning}', file=sys.stderr)
+
+
+reading = Reading()
+"""That of the command that runs; the node has a parameter."""
 
 
 def rgb_from_message(message: Any, *, max_pixels: int = MAX_PIXELS) -> npt.NDArray[np.uint8]:
-    """Read a message as `decode` does, at its full size and in RGB."""
-    decoded = decode(message, max_pixels=max_pixels)
+    """Read a message as `decode` does, at its full size and in RGB, for a command."""
+    decoded = decode(message, max_pixels=max_pixels, white_level=reading.white_level)
+    reading.warn(decoded.warning)
+    return rgb_from_decoded(decoded)
+
+
+def rgb_from_decoded(decoded: Decoded) -> npt.NDArray[np.uint8]:
+    """Return the pixels in RGB."""
     return rgb_from_bgr(decoded.pixels) if decoded.is_bgr else decoded.pixels
 
 
@@ -102,6 +139,7 @@ def decode(
     *,
     max_pixels: int = MAX_PIXELS,
     shrink: Callable[[int, int], int] | None = None,
+    white_level: int = WHITE_LEVEL,
 ) -> Decoded:
     """
     Read a sensor_msgs Image or CompressedImage, of rclpy or of rosbags.
@@ -109,12 +147,12 @@ def decode(
     An image in rgb8 or bgr8 is returned as a view of the message's own bytes, rows `step` apart;
     all others are converted. `shrink` says of height and width by what they may be divided, 1, 2,
     4 or 8: of a JPEG only a part is then decoded, in half the time and less. A compressed mosaic,
-    as its `format` says, becomes what the raw one would. What cannot be read
-    raises UserError with one of the reasons `empty_image`, `bad_length`, `bad_size`,
-    `unknown_encoding`, `bad_compressed`, `too_large`.
+    as its `format` says, becomes what the raw one would. Of 16 bits `white_level` and all above
+    it become 255. What cannot be read raises UserError with one of the reasons `empty_image`,
+    `bad_length`, `bad_size`, `unknown_encoding`, `bad_compressed`, `too_large`.
     """
     if hasattr(message, 'format'):
-        return _decode_compressed(message, max_pixels=max_pixels, shrink=shrink)
+        return _decode_compressed(message, max_pixels, shrink, white_level)
     layout = LAYOUTS.get(message.encoding)
     if layout is None:
         raise UserError(
@@ -122,21 +160,47 @@ def decode(
             reason='unknown_encoding',
         )
     _check_size(height=message.height, width=message.width, max_pixels=max_pixels)
-    pixels = _pixels(message, layout)
+    pixels, warning = _of_8_bits(_pixels(message, layout), white_level)
     is_bgr = layout.to_rgb == cv2.COLOR_BGR2RGB
-    return Decoded(pixels if is_bgr else _to_rgb(pixels, layout), 1, is_bgr)
+    return Decoded(pixels if is_bgr else _to_rgb(pixels, layout), 1, is_bgr, warning)
 
 
 def rgb_from_file(path: Path | str) -> npt.NDArray[np.uint8]:
     """Read an image file of any kind that OpenCV knows, turned upright as its EXIF says."""
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise UserError(f'{path} cannot be read: {error.strerror}; check the path') from error
-    bgr = _decoded(data, cv2.IMREAD_COLOR)
+    data = read_bytes(path)
+    bgr = _decoded(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     if bgr is None:
-        raise UserError(f'{path} is not an image that OpenCV can read; give a JPEG or PNG file')
-    return rgb_from_bgr(bgr)
+        bgr = _decoded(data, cv2.IMREAD_UNCHANGED)
+    if bgr is None:
+        raise UserError(
+            f'{path} is not an image that OpenCV can read; give a JPEG or PNG file',
+            reason=UNREADABLE,
+        )
+    if bgr.dtype not in (np.uint8, np.uint16):
+        raise UserError(
+            f'{path} holds values of {bgr.dtype}, not of 8 or 16 bits; give an image of those, '
+            'such as PNG',
+            reason=UNREADABLE,
+        )
+    pixels, warning = _of_8_bits(bgr, reading.white_level)
+    reading.warn(f'{path}: {warning}' if warning else '')
+    return rgb_from_bgr(pixels)
+
+
+def _of_8_bits(pixels: npt.NDArray[Any], white_level: int) -> tuple[npt.NDArray[np.uint8], str]:
+    """Scale 16 bits so that white becomes 255; also say what is to be told of their range."""
+    if pixels.dtype.itemsize < 2:
+        return pixels, ''
+    shape = pixels.shape
+    native = np.ascontiguousarray(pixels, np.uint16).reshape(shape[0], -1)
+    scaled = np.asarray(cv2.convertScaleAbs(native, alpha=255.0 / white_level), np.uint8)
+    peak = int(native.max())
+    warning = (
+        f'an image of 16 bits is dark: its values go up to {peak}, and {white_level} is white; if '
+        f'the camera gives {peak.bit_length()} bits, set white_level (--white-level) to '
+        f'{2 ** peak.bit_length() - 1}'
+    )
+    return scaled.reshape(shape), warning if 0 < peak <= white_level // DARK else ''
 
 
 def _check_size(*, height: int, width: int, max_pixels: int) -> None:
@@ -192,16 +256,16 @@ def _pixels(message: Any, layout: Layout) -> npt.NDArray[Any]:
 
 
 def _to_rgb(pixels: npt.NDArray[Any], layout: Layout) -> npt.NDArray[np.uint8]:
-    if pixels.dtype.itemsize == 2:
-        # 65535 / 255 = 257: white stays white.
-        pixels = cv2.convertScaleAbs(pixels.astype(np.uint16), alpha=1.0 / 257.0)
     if layout.to_rgb is None:
         return pixels
     return np.asarray(cv2.cvtColor(pixels, layout.to_rgb), np.uint8)
 
 
 def _decode_compressed(
-    message: Any, *, max_pixels: int, shrink: Callable[[int, int], int] | None
+    message: Any,
+    max_pixels: int,
+    shrink: Callable[[int, int], int] | None,
+    white_level: int,
 ) -> Decoded:
     """Decode JPEG or PNG; the header is read first, so that no bomb goes off."""
     data = bytes(message.data)
@@ -214,10 +278,13 @@ def _decode_compressed(
     if mosaic is not None:
         _check_sides(mosaic, height=height, width=width)
         values = _require_decoded(data, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH, header)
-        return Decoded(_to_rgb(values, LAYOUTS[mosaic]), 1, is_bgr=False)
+        values, warning = _of_8_bits(values, white_level)
+        return Decoded(_to_rgb(values, LAYOUTS[mosaic]), 1, False, warning)
     shrunk = shrink(height, width) if shrink is not None and header.is_jpeg else 1
-    bgr = _require_decoded(data, JPEG_SHRUNK[shrunk], header, shrunk)
-    return Decoded(bgr, shrunk, is_bgr=True)
+    flags = JPEG_SHRUNK[shrunk] | (0 if header.is_jpeg else cv2.IMREAD_ANYDEPTH)
+    bgr = _require_decoded(data, flags, header, shrunk)
+    pixels, warning = _of_8_bits(bgr, white_level)
+    return Decoded(pixels, shrunk, True, warning)
 
 
 def _mosaic(form: str) -> str | None:

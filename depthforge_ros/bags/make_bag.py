@@ -5,13 +5,21 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 from depthforge_ros.bags.bag import LABEL_SPACE_KEY, remove_bag
 from depthforge_ros.bags.camera_file import DriveFile
-from depthforge_ros.bags.image_files import list_images, read_depth_m, read_labels
+from depthforge_ros.bags.image_files import (
+    encoded,
+    is_turned,
+    list_images,
+    read_depth_m,
+    read_labels,
+)
 from depthforge_ros.bags.messages import (
     camera_info_message,
     compressed_message,
@@ -20,10 +28,12 @@ from depthforge_ros.bags.messages import (
     write_to,
 )
 from depthforge_ros.errors import UserError
+from depthforge_ros.files import read_bytes, UNREADABLE
 from depthforge_ros.frame import rgb_from_file
 from depthforge_ros.geometry.camera import Camera
 from depthforge_ros.labels import LABEL_SPACES
 import numpy as np
+import numpy.typing as npt
 from rosbags.rosbag2 import StoragePlugin, Writer
 from tqdm import tqdm
 
@@ -31,6 +41,7 @@ START_NS = 1_700_000_000 * 10**9
 """Stamp of the first image, so that the same folder gives the same bag."""
 LABELS_TOPIC = '/camera/labels'
 DEPTH_TOPIC = '/camera/depth'
+UPRIGHT_JPEG = (cv2.IMWRITE_JPEG_QUALITY, 97)
 COMPRESSED_FORMATS = {'.jpg': 'jpeg', '.jpeg': 'jpeg', '.png': 'png'}
 
 
@@ -47,7 +58,7 @@ class BagPlan:
     topic: str = '/camera/image'
     frame_id: str = 'camera'
     compressed: bool = False
-    """Keep the bytes of the image files, as CompressedImage on `topic`/compressed."""
+    """Keep the bytes of the image files, as CompressedImage on `topic`/compressed, upright."""
 
     def __post_init__(self) -> None:
         if not self.rate_hz > 0.0:
@@ -74,22 +85,41 @@ class BagPlan:
         return START_NS + round(index * 1e9 / self.rate_hz)
 
 
-def make_bag(plan: BagPlan) -> Counter[str]:
-    """Write the bag; returns the messages of each topic. Shows a progress bar."""
+def _ignore(line: str) -> None:
+    del line
+
+
+def make_bag(plan: BagPlan, *, skip: Callable[[str], None] = _ignore) -> Counter[str]:
+    """
+    Write the bag; returns the messages of each topic. Shows a progress bar.
+
+    An image that is broken, or whose labels or depth are, is left out and named to `skip`.
+    """
     images = list_images(plan.images)
     beside = {
         LABELS_TOPIC: _by_stem(plan.labels, images),
         DEPTH_TOPIC: _by_stem(plan.depth, images),
     }
     try:
-        return _write_bag(plan, images, beside)
+        counts = _write_bag(plan, images, beside, skip)
+        if not counts:
+            raise UserError(f'none of the {len(images)} images of {plan.images} can be read')
+    except OSError as error:
+        remove_bag(plan.output)
+        raise UserError(
+            f'{plan.output} cannot be written ({error.strerror or error}); choose another place'
+        ) from error
     except BaseException:
         remove_bag(plan.output)
         raise
+    return counts
 
 
 def _write_bag(
-    plan: BagPlan, images: list[Path], beside: dict[str, dict[str, Path]]
+    plan: BagPlan,
+    images: list[Path],
+    beside: dict[str, dict[str, Path]],
+    skip: Callable[[str], None],
 ) -> Counter[str]:
     counts: Counter[str] = Counter()
     with Writer(plan.output, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
@@ -97,7 +127,14 @@ def _write_bag(
             writer.set_custom_data(LABEL_SPACE_KEY, _label_space_name(plan))
         write = write_to(writer, counts)
         for index, path in enumerate(tqdm(images, desc=plan.output.name, unit='image')):
-            for topic, message in _messages(plan, path, beside, plan.stamp_ns(index)):
+            try:
+                messages = _messages(plan, path, beside, plan.stamp_ns(index))
+            except UserError as error:
+                if error.reason != UNREADABLE:
+                    raise
+                skip(f'{path.name}: {error}')
+                continue
+            for topic, message in messages:
                 write(topic, message, plan.stamp_ns(index))
     return counts
 
@@ -108,7 +145,9 @@ def _messages(
     header = header_message(plan.frame_id, stamp_ns)
     rgb = rgb_from_file(path)
     _check_size(path, rgb.shape[:2], plan.drive.camera)
-    image = _compressed(header, path) if plan.compressed else image_message(header, rgb, 'rgb8')
+    image = (
+        _compressed(header, path, rgb) if plan.compressed else image_message(header, rgb, 'rgb8')
+    )
     messages = [
         (plan.image_topic, image),
         (plan.info_topic, camera_info_message(header, plan.drive.camera)),
@@ -156,8 +195,12 @@ def _check_size(path: Path, shape: tuple[int, ...], camera: Camera) -> None:
         )
 
 
-def _compressed(header: Any, path: Path) -> Any:
+def _compressed(header: Any, path: Path, rgb: npt.NDArray[np.uint8]) -> Any:
+    """Keep the bytes of a file, but for one that EXIF turns: consumers differ in what they do."""
     kind = COMPRESSED_FORMATS.get(path.suffix.lower())
     if kind is None:
         raise UserError(f'{path} is neither JPEG nor PNG, which --compressed needs; leave it out')
-    return compressed_message(header, np.frombuffer(path.read_bytes(), np.uint8), kind)
+    data = read_bytes(path)
+    if is_turned(data):
+        data = encoded(f'.{kind}', rgb[..., ::-1], UPRIGHT_JPEG if kind == 'jpeg' else ())
+    return compressed_message(header, np.frombuffer(data, np.uint8), kind)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import cv2
+from depthforge_ros.bags.image_files import decode_ids
 from depthforge_ros.errors import UserError
 from depthforge_ros.headers import PNG_START
 import numpy as np
@@ -35,15 +35,12 @@ def depth_from_message(message: Any) -> npt.NDArray[np.float32]:
 
 def _labels_from_png(data: bytes) -> npt.NDArray[np.uint8]:
     """Decode PNG; JPEG would blend ids into others."""
-    plane = None
-    if data.startswith(PNG_START):
-        plane = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if plane is None or plane.ndim != 2 or plane.dtype != np.uint8:
+    if not data.startswith(PNG_START):
         raise UserError(
             f'a compressed mask of {len(data)} bytes that begin with {data[:8]!r} came, an 8-bit '
             'PNG of one channel is needed; record the raw topic'
         )
-    return np.asarray(plane, np.uint8)
+    return decode_ids(data, f'a compressed mask: {len(data)} bytes')
 
 
 def _plane(message: Any, encodings: tuple[str, ...]) -> npt.NDArray[Any]:

@@ -14,6 +14,7 @@ import sys
 from typing import Any, TYPE_CHECKING
 
 from depthforge_ros.errors import UserError
+from depthforge_ros.files import write_text
 
 if TYPE_CHECKING:
     from depthforge_ros.engine import Engine
@@ -47,6 +48,33 @@ def catch(handler: Any) -> ExitStack:
 def add_json_argument(parser: argparse.ArgumentParser) -> None:
     """Add `--json FILE`."""
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the figures to FILE')
+
+
+def add_white_level(parser: argparse.ArgumentParser) -> None:
+    """Add `--white-level N`, which `main` sets for the whole command."""
+    parser.add_argument(
+        '--white-level',
+        type=int,
+        default=65535,
+        metavar='N',
+        help='value of white in images of 16 bits; 4095 for a camera of 12 bits',
+    )
+
+
+def use_white_level(level: int) -> None:
+    """Read images of 16 bits so in what follows."""
+    from depthforge_ros import frame
+
+    if not 1 <= level <= frame.WHITE_LEVEL:
+        raise UserError(f'--white-level {level} came, 1 to {frame.WHITE_LEVEL} is allowed')
+    frame.reading = frame.Reading(level)
+
+
+def report(line: str) -> None:
+    """Print a line on stderr, above a progress bar."""
+    from tqdm import tqdm
+
+    tqdm.write(line, file=sys.stderr)
 
 
 def add_engine_arguments(
@@ -88,13 +116,7 @@ def write_json(path: Path | None, figures: Mapping[str, Any]) -> None:
     """Write the figures where `--json` says, if it says so."""
     if path is None:
         return
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(_lines(figures) + '\n', encoding='utf-8')
-    except OSError as error:
-        raise UserError(
-            f'--json {path} cannot be written ({error.strerror}); choose another place'
-        ) from error
+    write_text(path, _lines(figures) + '\n')
 
 
 def _lines(value: Any, depth: int = 0) -> str:

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 import importlib
+import io
+import os
 import signal
 import sys
 import threading
@@ -15,7 +17,7 @@ from types import FrameType, ModuleType
 from typing import NoReturn
 
 from depthforge_ros.allocator import keep_freed_memory
-from depthforge_ros.cli.common import catch
+from depthforge_ros.cli.common import catch, use_white_level
 from depthforge_ros.errors import UserError
 
 COMMANDS = {
@@ -43,6 +45,8 @@ imports what is heavy inside `run`, so that `--help` is quick and needs neither 
 ROS_MODULES = ('rclpy', 'rcl_interfaces')
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
+EXIT_NO_READER = 141
+"""As of a program that SIGPIPE ends: `depthforge models | head -1`."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -54,7 +58,7 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """
-    Run one command; the exit code is 0, 2 for wrong input or 130 when interrupted.
+    Run one command; the exit code is 0, 2 for wrong input, 3 for a part, 130 when interrupted.
 
     SIGTERM is SystemExit(143) and SIGHUP 129, so that temporary files go; the node and `record`
     handle them anew. SIGINT interrupts also what a script has started in the background, where
@@ -64,12 +68,44 @@ def main(argv: Sequence[str] | None = None) -> int:
     is_main = threading.current_thread() is threading.main_thread()
     with _handled(arguments) if is_main else ExitStack():
         try:
-            return _run(arguments)
+            return _run_and_flush(arguments)
         except UserError as error:
             print(f'depthforge: error: {error}', file=sys.stderr)
             return EXIT_USER_ERROR
+        except BrokenPipeError:
+            _close_stdout()
+            return EXIT_NO_READER
+        except OSError as error:
+            if error.errno is None:
+                raise
+            _close_stdout()
+            where = f' ({error.filename})' if error.filename else ''
+            print(
+                f'depthforge: error: {error.strerror}{where}; make room, or write elsewhere',
+                file=sys.stderr,
+            )
+            return EXIT_USER_ERROR
         except KeyboardInterrupt:
             return EXIT_INTERRUPTED
+
+
+def _run_and_flush(arguments: list[str]) -> int:
+    """Run the command; that nobody reads stdout, or its disk is full, shows here at the latest."""
+    # Names of files may hold bytes that are no text.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors='backslashreplace')
+    os.environ.setdefault('OPENCV_LOG_LEVEL', 'ERROR')
+    try:
+        return _run(arguments)
+    finally:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+
+
+def _close_stdout() -> None:
+    """Drop what is still to be written, so that Python does not fail at its end."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _handled(arguments: list[str]) -> ExitStack:
@@ -106,6 +142,8 @@ def _run(arguments: list[str]) -> int:
     parser = _parser(name, module)
     args = parser.parse_args(arguments[1:])
     keep_freed_memory()
+    if hasattr(args, 'white_level'):
+        use_white_level(args.white_level)
     try:
         return int(module.run(args))
     except ModuleNotFoundError as error:

@@ -7,7 +7,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from depthforge_ros.cli.common import add_json_argument, write_json
+from depthforge_ros.cli.common import (
+    add_json_argument,
+    add_white_level,
+    EXIT_INCOMPLETE,
+    report,
+    write_json,
+)
 from depthforge_ros.errors import UserError
 
 HELP = 'write a rosbag2 (mcap) from a folder of images, with labels and depth where given'
@@ -34,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--compressed', action='store_true',
                         help='keep the files as they are: CompressedImage on TOPIC/compressed'
                         )  # fmt: skip
+    add_white_level(parser)
     add_json_argument(parser)
 
 
@@ -57,9 +64,14 @@ def run(args: argparse.Namespace) -> int:
         frame_id=args.frame_id,
         compressed=args.compressed,
     )
-    counts = make_bag(plan)
+    skipped: list[str] = []
+    counts = make_bag(plan, skip=skipped.append)
     for topic, count in counts.items():
         print(f'{topic:<32} {count:6d} messages')
     print(f'bag: {args.output}')
-    write_json(args.json, {'messages': counts.total(), 'topics': dict(counts)})
-    return 0
+    write_json(
+        args.json, {'messages': counts.total(), 'topics': dict(counts), 'skipped': len(skipped)}
+    )
+    for line in skipped:
+        report(f'skipped {line}')
+    return EXIT_INCOMPLETE if skipped else 0

@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-import sys
 
 from depthforge_ros.cli.common import (
     add_engine_arguments,
     add_json_argument,
+    add_white_level,
     EXIT_INCOMPLETE,
     open_engine,
+    report,
     write_json,
 )
 
@@ -34,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--topic', help='image topic of a bag; without it the only camera topic')
     add_engine_arguments(parser)
+    add_white_level(parser)
     add_json_argument(parser)
 
 
@@ -46,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     sources = [open_source(path, args.topic) for path in args.inputs]
     check_output(args.output, args.inputs)
     engine = open_engine(args, args.model)
-    predicted = predict(Pipeline(engine), sources, args.output, report=_report)
+    predicted = predict(Pipeline(engine), sources, args.output, report=report)
     figures = predicted.figures()
     print(
         f'{figures["frames"]} frames, {figures["skipped"]} skipped, '
@@ -55,10 +57,3 @@ def run(args: argparse.Namespace) -> int:
     print(f'results: {args.output}')
     write_json(args.json, figures)
     return EXIT_INCOMPLETE if figures['skipped'] else 0
-
-
-def _report(line: str) -> None:
-    """Print a line above the progress bar."""
-    from tqdm import tqdm
-
-    tqdm.write(line, file=sys.stderr)

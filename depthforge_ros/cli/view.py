@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from depthforge_ros.cli.common import (
     add_engine_arguments,
     add_json_argument,
+    add_white_level,
     DEFAULT_MODEL,
     warn,
     write_json,
@@ -33,9 +34,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--output', type=Path, required=True, metavar='FILE.mcap',
                         help='file to write')  # fmt: skip
     parser.add_argument('--topic', help='camera topic of a bag; without it the only one')
-    parser.add_argument('--at', type=int, action='append', default=[], metavar='STAMP_NS',
-                        help='only this frame of a bag, as reports name it; may be repeated'
-                        )  # fmt: skip
     parser.add_argument('--mask-labels', choices=LABEL_SPACES,
                         help='classes of the masks recorded in a bag')  # fmt: skip
     parser.add_argument(
@@ -48,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='camera above the road, which sets the scale of the points; without '
                         'it there are no points')  # fmt: skip
     add_engine_arguments(parser, default_model=None)
+    add_white_level(parser)
     add_json_argument(parser)
 
 
@@ -64,8 +63,6 @@ def run(args: argparse.Namespace) -> int:
     if is_bag(args.input):
         with Bag(args.input) as bag:
             topic = bag.camera_topic(args.topic)
-    if args.at and topic is None:
-        raise UserError('--at came, which chooses frames of a bag; leave it out')
     recorded = topic is not None and args.model is None and has_masks(args.input)
     pipeline = None if recorded else _pipeline(args)
     calibration = _calibration(args, topic)
@@ -74,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
               file=sys.stderr)  # fmt: skip
     with Bags() as bags:
         if topic is not None:
-            answers = bag_answers(bags, args.input, topic, pipeline, frozenset(args.at))
+            answers = bag_answers(bags, args.input, topic, pipeline)
         else:
             assert pipeline is not None
             answers = source_answers(source, args.rate_hz, pipeline)
@@ -83,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
             answers,
             space=pipeline.engine.label_space if pipeline else _recorded_space(args),
             calibration=calibration,
-            total=len(args.at) or source.count or None,
+            total=source.count or None,
         )
         warn(bags.warnings)
     frames, clouds = max(counts.values(), default=0), counts.get(POINTS, 0)
@@ -138,8 +135,7 @@ def _recorded_space(args: argparse.Namespace) -> LabelSpace:
 
 def _calibration(args: argparse.Namespace, topic: str | None) -> Calibration | None:
     from depthforge_ros.bags.camera_file import read_drive_file
-    from depthforge_ros.evaluation.own_distance import recorded_camera
-    from depthforge_ros.reports.foxglove import Calibration
+    from depthforge_ros.reports.foxglove import Calibration, recorded_camera
 
     camera, height_m = None, args.camera_height_m
     if args.camera_info is not None:

@@ -7,8 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import cv2
-from depthforge_ros.bags.image_files import read_labels
+from depthforge_ros.bags.image_files import read_ids, read_labels
 from depthforge_ros.errors import UserError
 from depthforge_ros.labels import LabelSpace, UNLABELLED
 import numpy as np
@@ -42,15 +41,42 @@ judged.
 """
 
 
+PIXELS_BY_TRAIN_ID = (
+    36.9, 6.1, 22.8, 0.66, 0.88, 1.23, 0.21, 0.55, 15.9, 1.16, 4.0, 1.22, 0.14, 7.0, 0.27, 0.24,
+    0.23, 0.1, 0.41,
+)  # fmt: skip
+"""Percent of Cityscapes' labelled pixels; read as label ids, 7 (road) would be 0.55."""
+PIXELS_BY_LABEL_ID = (
+    0.3, 4.0, 1.0, 2.0, 1.5, 0.3, 1.4, 33.0, 5.4, 0.6, 0.2, 20.2, 0.58, 0.78, 0.01, 0.29, 0.02,
+    1.09, 0.01,
+)  # fmt: skip
+"""Of Cityscapes' label ids below 19, percent of all pixels."""
+LIKELIER = 0.5
+"""Mean of the logarithm of how much likelier the pixels are as label ids, to say so."""
+
+
+def label_ids_warning(pixels_by_id: npt.NDArray[np.int64], space: LabelSpace) -> list[str]:
+    """Say of the pixels (256,) of each train id that they look like Cityscapes' label ids."""
+    pixels = pixels_by_id[: len(PIXELS_BY_TRAIN_ID)]
+    if space.name != 'cityscapes' or not pixels.sum():
+        return []
+    ratio = np.log(np.divide(PIXELS_BY_LABEL_ID, PIXELS_BY_TRAIN_ID))
+    if float(pixels @ ratio) < LIKELIER * pixels.sum():
+        return []
+    ids = ', '.join(map(str, np.flatnonzero(pixels)))
+    return [
+        f'the labels (ids {ids}) look like Cityscapes label ids (7 is road), not like train ids '
+        '(0 is road); give *_labelTrainIds.png, or the folders of Cityscapes itself'
+    ]
+
+
 def read_label_ids(
     path: Path, space: LabelSpace, ids: Mapping[int, int] | None
 ) -> npt.NDArray[np.uint8]:
     """Read train ids (H, W) of a label file that stores `ids`; None for train ids themselves."""
     if ids is None:
         return read_labels(path, space)
-    stored = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if stored is None or stored.ndim != 2 or stored.dtype != np.uint8:
-        raise UserError(f'labels {path} are no 8-bit image of one channel; copy the file again')
+    stored = read_ids(path)
     unknown = sorted(set(np.unique(stored).tolist()) - ids.keys())
     if unknown:
         raise UserError(

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import cv2
+from depthforge_ros.bags.image_files import write_image
 from depthforge_ros.errors import UserError
 from depthforge_ros.evaluation.sources import Source, SourceFrame
 from depthforge_ros.labels import LabelSpace
@@ -140,8 +140,7 @@ class _Writer:
         return candidate
 
     def _save(self, name: str, image: npt.NDArray[Any]) -> None:
-        if not cv2.imwrite(str(self._output / name), image):
-            raise UserError(f'{self._output / name} cannot be written; is the disk full?')
+        write_image(self._output / name, image)
 
 
 def depth_levels(

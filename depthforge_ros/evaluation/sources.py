@@ -8,13 +8,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import cv2
 from depthforge_ros.bags.bag import Bag, is_bag, RawMessage
 from depthforge_ros.bags.image_files import IMAGE_SUFFIXES, list_images
 from depthforge_ros.errors import UserError
-from depthforge_ros.frame import rgb_from_file, rgb_from_message
+from depthforge_ros.frame import rgb_from_bgr, rgb_from_file, rgb_from_message
 import numpy as np
 import numpy.typing as npt
 
@@ -63,8 +62,21 @@ def _image_source(paths: list[Path]) -> Source:
     return Source(lambda: iter(frames), len(frames))
 
 
+def _opened(path: Path) -> cv2.VideoCapture:
+    """Open a video; absolute, for OpenCV takes `2026-11-30T10:` for a protocol."""
+    name = str(path.absolute())
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise UserError(
+            f'video {name!a} has a name that is not UTF-8 here, which OpenCV cannot open; rename '
+            'it, or set the locale to C.UTF-8'
+        ) from error
+    return cv2.VideoCapture(name)
+
+
 def _video_source(path: Path) -> Source:
-    capture = cv2.VideoCapture(str(path))
+    capture = _opened(path)
     claimed = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else 0
     readable, _ = capture.read()
     capture.release()
@@ -74,21 +86,18 @@ def _video_source(path: Path) -> Source:
 
 
 def _video_frames(path: Path) -> Iterator[SourceFrame]:
-    capture = cv2.VideoCapture(str(path))
+    capture = _opened(path)
     try:
         index = 0
         while True:
             more, bgr = capture.read()
             if not more:
                 return
-            yield SourceFrame(f'{path.stem}_{index:06d}', partial(_rgb_from_bgr, bgr))
+            rgb = partial(rgb_from_bgr, np.asarray(bgr, np.uint8))
+            yield SourceFrame(f'{path.stem}_{index:06d}', rgb)
             index += 1
     finally:
         capture.release()
-
-
-def _rgb_from_bgr(bgr: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def _bag_source(path: Path, topic: str | None) -> Source:

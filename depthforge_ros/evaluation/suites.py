@@ -17,6 +17,7 @@ from depthforge_ros.evaluation.label_ids import (
     KITTI_360_IDS,
     read_label_ids,
 )
+from depthforge_ros.files import is_hidden, natural_key
 from depthforge_ros.frame import rgb_from_file
 from depthforge_ros.labels import CAMVID, CITYSCAPES, LabelSpace
 import numpy as np
@@ -209,7 +210,8 @@ def _find(suite: Suite, root: Path, split: str) -> _Files:
             f'split {split!r} is not known; choose one of {", ".join(suite.splits)} by --split'
         )
     pattern = suite.images.replace('{split}', split)
-    paths = sorted(path.relative_to(root).as_posix() for path in root.glob(pattern))
+    found = (path for path in root.glob(pattern) if not is_hidden(path))
+    paths = sorted((path.relative_to(root).as_posix() for path in found), key=natural_key)
     if not paths:
         raise UserError(
             f'{root} holds no {pattern}; give the folder by --root in which the data set was '

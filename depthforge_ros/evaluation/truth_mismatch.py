@@ -10,6 +10,7 @@ from typing import Any
 from depthforge_ros.bags.image_files import ignored_ids
 from depthforge_ros.errors import UserError
 from depthforge_ros.evaluation.answers import Answer
+from depthforge_ros.evaluation.label_ids import label_ids_warning
 from depthforge_ros.evaluation.truth import Truth
 from depthforge_ros.labels import LabelSpace
 import numpy as np
@@ -71,7 +72,8 @@ class TruthMismatches:
                 f'{self._count} frames of {topic} are left out ({TRUTH_SIZE}), the first: '
                 f'{self.first}'
             )
-        return lines + self._unknown_ids(topic)
+        odd = label_ids_warning(self._pixels_by_id, self._space) if self._space else []
+        return lines + self._unknown_ids(topic) + [f'{topic}: {one}' for one in odd]
 
     def _unknown_ids(self, topic: str) -> list[str]:
         if self._space is None:

@@ -10,12 +10,12 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import cv2
+from depthforge_ros.bags.image_files import write_image
 from depthforge_ros.errors import UserError
 from depthforge_ros.evaluation.judgement import Judgement
+from depthforge_ros.files import write_text
 from depthforge_ros.labels import LabelSpace
 from depthforge_ros.reports.contact_sheet import contact_sheet, stack
-from depthforge_ros.reports.evidence import command_html, Gallery, gallery, gallery_html
 from depthforge_ros.reports.page import JUMP, PAGE
 from depthforge_ros.reports.pictures import jpeg_tag, pair_strip, strip
 from depthforge_ros.reports.plots import (
@@ -25,10 +25,8 @@ from depthforge_ros.reports.plots import (
     duration_text,
     latency_histogram,
     NamedJudgement,
-    risk_coverage_curve,
     time_line,
 )
-from depthforge_ros.reports.slices import slice_markdown, slice_tables
 import numpy as np
 import numpy.typing as npt
 from plotly.offline import get_plotlyjs
@@ -54,16 +52,11 @@ CARDS: tuple[Card, ...] = (
     ('tc', 'TC', '{:.1f} %'.format),
     ('flicker', 'flicker', '{:.1f} %'.format),
     ('depth_tc', 'depth TC', '{:.1f} %'.format),
-    ('error_auroc_confidence', 'AUROC of errors', '{:.1f} %'.format),
-    ('error_fpr95_confidence', 'FPR95 of errors', '{:.1f} %'.format),
-    ('auiou', 'AUIoU', '{:.1f} %'.format),
     ('entropy', 'entropy', '{:.2f}'.format),
     ('domain_shift', 'domain shift', '{:.1f} σ'.format),
 )
-NOT_IN_TABLE = (
-    'per_class', 'confusion', 'calibration', 'confidence_levels', 'classes', 'slices',
-)  # fmt: skip
-"""Figures that are plots or tables of their own."""
+NOT_IN_TABLE = ('per_class', 'confusion', 'calibration', 'classes')
+"""Figures that are plots."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +82,6 @@ class Section:
     other: OtherJudgement | None = None
     damage: str | None = None
     """Why the drive was not read to its end."""
-    command: str = ''
-    """Opens a frame, whose stamp stands for its `{name}`."""
 
     @property
     def cautions(self) -> list[str]:
@@ -115,9 +106,7 @@ def write_contact_sheet(path: Path, sections: Sequence[Section]) -> None:
     sheets = [_sheet(one) for one in sections if one.judgement.moments]
     if not sheets:
         raise UserError("no frame was answered, so there is nothing to show; see the node's log")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not cv2.imwrite(str(path), stack(sheets)[..., ::-1]):
-        raise UserError(f'{path} cannot be written; is the disk full?')
+    write_image(path, stack(sheets)[..., ::-1])
 
 
 def report_format(path: Path) -> Callable[[Sequence[Section]], str]:
@@ -135,12 +124,7 @@ def report_format(path: Path) -> Callable[[Sequence[Section]], str]:
 
 def write_report(path: Path, sections: Sequence[Section]) -> None:
     """Write a report in the format that the suffix says."""
-    text = report_format(path)(sections)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding='utf-8')
-    except OSError as error:
-        raise UserError(f'{path} cannot be written ({error.strerror}); choose another') from error
+    write_text(path, report_format(path)(sections))
 
 
 def html_report(sections: Sequence[Section]) -> str:
@@ -165,7 +149,6 @@ def _markdown_section(section: Section) -> str:
         for name in section.figures['per_class']:
             cells = [_text(one.figures['per_class'][name]) for one in section.judged]
             lines.append(f'| {name} | {" | ".join(cells)} |')
-    lines += slice_markdown(section.figures)
     return '\n'.join(lines) + '\n'
 
 
@@ -188,15 +171,11 @@ def _section(section: Section, number: int) -> str:
     }
     cautions = ''.join(f'<p class="caution">{escape(one)}</p>' for one in section.cautions)
     picture = jpeg_tag(_sheet(section), 'input, overlay and depth') if judgement.moments else ''
-    shown = gallery(section.figures, judgement.evidence, number)
-    spaces = (judgement.mask_space, judgement.truth_space)
     return (
         f'<section><h2>{escape(section.title)}</h2>{cautions}'
         f'<div class="cards">{_cards(section)}</div>{picture}'
-        f'<div class="plots">{_plots(section, number, anchors, shown)}</div>'
-        f'{slice_tables(section.figures, shown.slices)}{_worst(section, anchors)}'
-        f'{gallery_html(shown, spaces, section.command)}'
-        f'{_side_by_side(section)}{_table(section)}</section>'
+        f'<div class="plots">{_plots(section, number, anchors)}</div>'
+        f'{_worst(section, anchors)}{_side_by_side(section)}{_table(section)}</section>'
     )
 
 
@@ -212,22 +191,17 @@ def _cards(section: Section) -> str:
     return ''.join(cards)
 
 
-def _plots(section: Section, number: int, anchors: Mapping[float, str], shown: Gallery) -> str:
+def _plots(section: Section, number: int, anchors: Mapping[float, str]) -> str:
     judged = section.judged
     labelled = [one for one in judged if one.figures['per_class']]
     plots = [(time_line(judged, anchors), 'wide')]
     if labelled:
         plots.append((class_bars(labelled), 'wide'))
-    for rank, one in enumerate(labelled):
-        # Frames are kept of the first judgement.
-        if (plot := confusion(one, {} if rank else shown.cells)) is not None:
-            plots.append((plot, 'wide'))
+    plots += [(plot, 'wide') for one in labelled if (plot := confusion(one)) is not None]
     reliability = calibration(judged)
-    plots.append((latency_histogram(judged), 'wide'))
+    plots.append((latency_histogram(judged), 'wide' if reliability is None else 'half'))
     if reliability is not None:
         plots.append((reliability, 'half'))
-    if (risks := risk_coverage_curve(judged)) is not None:
-        plots.append((risks, 'half'))
     return ''.join(
         f'<div class="{width}">{_html(plot, f"plot-{number}-{rank}")}</div>'
         for rank, (plot, width) in enumerate(plots)
@@ -252,8 +226,7 @@ def _worst(section: Section, anchors: Mapping[float, str]) -> str:
     kind = 'mIoU' if section.figures['per_class'] else 'TC'
     figures = ''.join(
         f'<figure id="{anchors[one.time_s]}"><figcaption><b>{rank}</b>{one.time_s:.1f} s, '
-        f'{kind} {_text(one.score)} %, {one.stamp_ns} ns '
-        f'{command_html(section.command, str(one.stamp_ns))}</figcaption>'
+        f'{kind} {_text(one.score)} %</figcaption>'
         f'{jpeg_tag(strip(one, judgement), "camera, mask, ground truth, depth")}</figure>'
         for rank, one in enumerate(judgement.worst, start=1)
     )

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from html import escape
 
 import cv2
+from depthforge_ros.bags.image_files import encoded
 from depthforge_ros.evaluation.judgement import Judgement, Moment
 from depthforge_ros.postprocess import colorize_depth, overlay
 import numpy as np
@@ -23,8 +24,7 @@ Picture = npt.NDArray[np.uint8]
 
 def jpeg_tag(picture: Picture, alt: str) -> str:
     """Return an <img> with the picture in it."""
-    _, data = cv2.imencode('.jpg', picture[..., ::-1], JPEG)
-    text = base64.b64encode(data.tobytes()).decode('ascii')
+    text = base64.b64encode(encoded('.jpg', picture[..., ::-1], JPEG)).decode('ascii')
     return f'<img alt="{escape(alt)}" src="data:image/jpeg;base64,{text}">'
 
 

@@ -3,7 +3,7 @@
 """
 All cameras of the node, and the one thread that answers their newest frames as a batch.
 
-Frames of several cameras are decoded and published in parallel, one thread for each.
+What is done for each frame alone is done for all at once, in threads that it waits for.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 import os
 from threading import Barrier
 import time
@@ -20,7 +20,7 @@ from typing import TypeVar
 from depthforge_ros.domain import DomainStatistics
 from depthforge_ros.engine.sparse_depth import SparseDepthEngine
 from depthforge_ros.errors import UserError
-from depthforge_ros.frame import decode, rgb_from_bgr, rgb_from_message
+from depthforge_ros.frame import decode, rgb_from_bgr, rgb_from_decoded
 from depthforge_ros.pipeline import Pipeline
 from depthforge_ros.postprocess import to_camera
 from depthforge_ros.preprocess import Geometry
@@ -90,7 +90,7 @@ class Rig:
         self._configs = configs
         self._is_started = False
         self._threads = _start_threads(min(len(configs), len(os.sched_getaffinity(0))))
-        """The threads end with the rig."""
+        """They end with the rig."""
         engine = pipeline.engine
         model = CameraModel(engine.label_space, domain, engine.is_metric)
         try:
@@ -116,7 +116,7 @@ class Rig:
         return self._pipeline.max_batch
 
     def reconfigure(self, configs: Mapping[str, NodeConfig]) -> None:
-        """Take over the parameters that may change while frames come, of all cameras at once."""
+        """Take over what may change while frames come, of all cameras in one step."""
         self._configs = configs
         for camera in self.cameras:
             camera.reconfigure(configs[camera.name])
@@ -127,7 +127,7 @@ class Rig:
         return '' if self._is_started else describe_hanging_batch(self.worker)
 
     def start(self) -> None:
-        """Subscribe; UserError while a batch of an earlier start still hangs."""
+        """Subscribe; refused with UserError while a batch of an earlier start still hangs."""
         if self.hanging_batch:
             raise UserError(self.hanging_batch, reason=IN_WORK)
         engine = self._pipeline.engine
@@ -144,9 +144,9 @@ class Rig:
 
     def stop(self, *, is_closing: bool) -> str:
         """
-        Unsubscribe, wait for the batch in work for a while, and drop the frames that wait.
+        Unsubscribe, answer the batch in work if it ends in time, and drop what waits.
 
-        Returns what is wrong; empty if the batch ended in time.
+        Returns what is wrong, empty if all ended.
         """
         if self.worker is None or not self._is_started:
             return ''
@@ -165,7 +165,7 @@ class Rig:
             camera.destroy()
 
     def _answer(self, frames: Mapping[Camera, Frame]) -> None:
-        """Answer each frame, or count why not; frames of one network size are one batch."""
+        """Answer each frame or count why not; frames of one network size make one batch."""
         configs = self._configs
         batches: dict[tuple[int, ...], list[Prepared]] = {}
         given = [(camera, frame, configs[camera.name]) for camera, frame in frames.items()]
@@ -176,7 +176,7 @@ class Rig:
             self._run(batch)
 
     def _in_parallel(self, action: Callable[[T], R], frames: Sequence[T]) -> list[R]:
-        """Call `action` for the frames of all cameras in threads: OpenCV releases the GIL."""
+        """Do it for the frames of all cameras: decoding and resizing leave the GIL to others."""
         if len(frames) == 1:
             return [action(frames[0])]
         return list(self._threads.map(action, frames))
@@ -194,7 +194,7 @@ class Rig:
             return None
 
     def _is_skipped(self, camera: Camera) -> bool:
-        """Tell whether only depth has subscribers and this frame gets no new depth."""
+        """Tell whether a frame without a depth of its own came where only depth is wanted."""
         engine = self._pipeline.engine
         return (
             isinstance(engine, SparseDepthEngine)
@@ -204,8 +204,15 @@ class Rig:
 
     def _prepare(self, camera: Camera, frame: Frame, config: NodeConfig) -> Prepared:
         begun_s = time.perf_counter()
-        preprocess, max_pixels = self._pipeline.engine.preprocess, config.max_pixels
-        decoded = decode(frame.message, max_pixels=max_pixels, shrink=preprocess.shrink)
+        preprocess = self._pipeline.engine.preprocess
+        read = partial(
+            decode,
+            frame.message,
+            max_pixels=config.max_pixels,
+            white_level=config.white_level,
+        )
+        decoded = read(shrink=preprocess.shrink)
+        camera.warn_of(decoded)
         decoded_s = time.perf_counter()
         image, geometry = preprocess(decoded.pixels, shrunk=decoded.shrunk)
         if decoded.is_bgr:
@@ -216,7 +223,7 @@ class Rig:
             if config.output_resolution == 'network':
                 return image[: geometry.content_height, : geometry.content_width]
             # Few outputs show the image, and only their subscribers pay for all of it.
-            return rgb_from_message(frame.message, max_pixels=max_pixels)
+            return rgb_from_decoded(read())
 
         stages_ms = {
             'wait': (begun_s - frame.received_s) * 1e3,

@@ -29,7 +29,7 @@ TENSORRT = Path('depthforge_ros/engine/tensorrt/compiler.py')
 CORE = Path('depthforge_ros')
 USERS_OF_ROS_LAYER = (ROS_NODE, Path('depthforge_ros/cli'), Path('benchmarks'), Path('launch'))
 FLOORS = (
-    ('allocator', 'errors', 'frame', 'headers', 'labels', 'preprocess', 'resources'),
+    ('allocator', 'errors', 'files', 'frame', 'headers', 'labels', 'preprocess', 'resources'),
     *(('geometry',), ('metrics',), ('model',), ('engine',)),
     ('domain', 'pipeline', 'postprocess'),
     *(('bags',), ('evaluation',), ('reports',)),

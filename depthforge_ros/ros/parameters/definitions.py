@@ -1,6 +1,6 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The node's parameters: names, defaults, ranges and descriptions, in one place."""
+"""The node's parameters: names, defaults, ranges and descriptions, once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 from depthforge_ros.errors import UserError
-from depthforge_ros.frame import MAX_PIXELS
+from depthforge_ros.frame import MAX_PIXELS, WHITE_LEVEL
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 
 TYPE_NAMES = {
@@ -51,7 +51,7 @@ def _parameter(
 @dataclass(frozen=True)
 class NodeConfig:
     """
-    The configuration of the node; every field is a ROS parameter of the same name.
+    What the node is told; every field is a ROS parameter of the same name.
 
     All are read at configure; those marked `runtime` also take effect when they are set later.
     """
@@ -92,6 +92,12 @@ class NodeConfig:
         MAX_PIXELS,
         'Images with more pixels are dropped; compressed ones before they are decoded.',
         within=(1, 2**31 - 1),
+        runtime=True,
+    )
+    white_level: int = _parameter(
+        WHITE_LEVEL,
+        'Value of white in images of 16 bits, which becomes 255; 4095 for a camera of 12 bits.',
+        within=(1, WHITE_LEVEL),
         runtime=True,
     )
     max_rate_hz: float = _parameter(

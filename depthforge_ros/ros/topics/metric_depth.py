@@ -1,10 +1,10 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
 """
-From relative to metric depth, for one camera: its camera_info, the scale, or why there is none.
+One camera's way from relative to metric depth: its camera_info, the scale, and why not.
 
-The scale is found at the network's own size, so that it costs little where nobody subscribes to
-metric depth.
+The scale is found on the planes of the network's own size, so that a camera whose metres nobody
+takes costs little.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ OFF = 'off: the scale is not known; set camera_height_m or metric_scale'
 
 @dataclass(frozen=True)
 class MetricStatus:
-    """The state of metric depth for the diagnostics."""
+    """What the diagnostics say of metric depth."""
 
     unavailable: str = ''
-    """Why there is none though it is enabled, in one line."""
+    """Why there is none though it was asked for, in one line."""
     disabled: str = ''
-    """How to enable it, where it is not."""
+    """What asks for it, where nothing does."""
     figures: Mapping[str, float] = field(default_factory=dict)
 
 

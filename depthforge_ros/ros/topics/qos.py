@@ -1,6 +1,6 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Publishers and subscriptions of the newest message, and mismatches of quality of service."""
+"""Publishers and subscriptions of the newest message, and a word where two ends do not fit."""
 
 from __future__ import annotations
 
@@ -44,27 +44,27 @@ POLICIES = (
 )
 """What the standard parameters may override."""
 MATCHED = ('reliability', 'durability', 'deadline', 'liveliness', 'liveliness_lease_duration')
-"""Policies that must match between the two ends of a topic."""
+"""What the two ends of a topic must agree on."""
 DURATIONS = ('deadline', 'liveliness_lease_duration')
 KINDS = ('history', 'reliability', 'durability', 'liveliness')
 MAX_DEPTH = 2**31 - 1
 NO_LIMIT_NS = 2**63 - 1
 UNKNOWN_NODE = '_NODE_NAME_UNKNOWN_'
-"""Name of the node of an endpoint that was just discovered."""
+"""What the graph says of the node of an end that it has just heard of."""
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A publisher or subscription of ours, and its mismatch with others of the topic."""
+    """A publisher or subscription of ours, and what keeps others of its topic from it."""
 
     topic: str
     """After remapping."""
     mismatch: Callable[[], str]
-    """Returns what does not match now and how to mend it, in one line; empty if all do."""
+    """Looks for one whose quality of service does not fit; says in one line how to mend it."""
 
 
 OnMismatch = Callable[[Endpoint], None]
-"""Called when an endpoint appears that does not match."""
+"""Is told when an end comes that does not fit."""
 
 
 def create_publisher(
@@ -169,7 +169,7 @@ def _create(
 
 
 def _require_one_type(node: TopicNode, kind: type, topic: str) -> None:
-    """Refuse a topic on which the node has another type; the middleware would not say so."""
+    """Refuse a topic on which the node has another type, which the middleware would not say."""
     name = node.resolve_topic_name(topic)
     for other in (*node.publishers, *node.subscriptions):
         if other.topic_name == name and other.msg_type is not kind:
@@ -180,7 +180,7 @@ def _require_one_type(node: TopicNode, kind: type, topic: str) -> None:
 
 
 def _check_override(qos: QoSProfile) -> SetParametersResult:
-    """Refuse values that the middleware accepts, or refuses without naming them."""
+    """Refuse values that the middleware would not, or only in words of its own."""
     numbers = {name: getattr(qos, name).nanoseconds for name in DURATIONS}
     bad = [f'{name} {number}' for name, number in numbers.items() if number < 0]
     bad += [f'depth {qos.depth}'] if not 1 <= qos.depth <= MAX_DEPTH else []
@@ -190,9 +190,9 @@ def _check_override(qos: QoSProfile) -> SetParametersResult:
 
 def duplicate_publishers(node: TopicNode, topic: str, subscription: Subscription) -> str:
     """
-    Say that several nodes publish to a subscription; empty if at most one does.
+    Say that several nodes send what a subscription takes; empty where that is not so.
 
-    `topic` is the name before remapping; the call remaps it.
+    The name is that before remapping: asking the graph remaps it.
     """
     wanted, own = type_name(subscription.msg_type), subscription.qos_profile
     names = sorted(
@@ -229,7 +229,7 @@ def _endpoint(
 
 
 def _describe_mismatch(topic: str, own: QoSProfile, other: QoSProfile, entity: str) -> str:
-    """Name the policies that do not match, and how to make them match."""
+    """Name the policies that keep two ends apart, and how to bring them together."""
     names = _incompatible_policies(own, other, entity)
     if not names:
         return ''
@@ -247,7 +247,7 @@ def _describe_mismatch(topic: str, own: QoSProfile, other: QoSProfile, entity: s
 
 
 def _incompatible_policies(own: QoSProfile, other: QoSProfile, entity: str) -> list[str]:
-    """Return the policies of two endpoints that do not match."""
+    """Return the policies by which two ends do not fit."""
     ours, theirs = _matched_policies(own), _matched_policies(other)
     unfit = []
     for name in MATCHED:
@@ -260,7 +260,7 @@ def _incompatible_policies(own: QoSProfile, other: QoSProfile, entity: str) -> l
 
 
 def _matched_policies(qos: QoSProfile) -> QoSProfile:
-    """Copy the policies that must match; no limit is 0 in profiles, and Infinite in the graph."""
+    """Copy what two ends must agree on; no limit is 0 in profiles, and Infinite in the graph."""
     limits = {name: getattr(qos, name) for name in DURATIONS}
     kinds = {name: getattr(qos, name) for name in MATCHED if name not in DURATIONS}
     durations = {name: limit if limit.nanoseconds else Infinite for name, limit in limits.items()}
