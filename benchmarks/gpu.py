@@ -28,9 +28,10 @@ from depthforge_ros.engine import COMPILERS, unload
 from depthforge_ros.engine.agreement import compare
 from depthforge_ros.engine.artefact import Request
 from depthforge_ros.engine.build import exported
-from depthforge_ros.engine.compiled import CompiledEngine, proving_frames
+from depthforge_ros.engine.compiled import CompiledEngine
 from depthforge_ros.engine.cuda_graph import CudaGraphEngine
 from depthforge_ros.engine.eager import EagerEngine
+from depthforge_ros.engine.proof import proving_frames
 from depthforge_ros.engine.torch_engine import load_or_outline, Loaded, TorchEngine
 from depthforge_ros.errors import one_line
 from depthforge_ros.model.registry import MODELS, outline

@@ -4,30 +4,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from depthforge_ros.engine.base import NetworkOutput
+from depthforge_ros.errors import UserError
 import numpy as np
 import numpy.typing as npt
 
 
 class Limits(NamedTuple):
-    """How far an answer may be off, for `Agreement.is_near`."""
+    """How far the answer to any one frame may be off, for `Agreement.is_near`."""
 
     mask: float
     depth: float
+    confidence: float
+    entropy: float
 
 
-NEAR = Limits(0.995, 0.02)
-NEAR_FP8 = Limits(0.98, 0.05)
+NEAR = Limits(0.995, 0.02, 0.01, 0.01)
+NEAR_HALF = Limits(0.99, 0.02, 0.01, 0.01)
+"""Eight bits of mantissa: bf16 costs the shipped models up to 0.5 % of a frame's pixels."""
+NEAR_FP8 = Limits(0.97, 0.05, 0.03, 0.03)
 """Three bits of mantissa: docs/engines.md has what they cost in mIoU."""
+LIMITS: Mapping[str, Limits] = {
+    'fp32': NEAR,
+    'bf16': NEAR_HALF,
+    'fp16': NEAR_HALF,
+    'fp8': NEAR_FP8,
+}
+"""By precision."""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Two answers to the same frames."""
+    """Two answers to the same frames; each figure is that of the worst frame."""
 
     limits: Limits
 
@@ -35,53 +47,73 @@ class Agreement:
     """Share of pixels of the same class."""
     depth: float
     """Mean difference of the inverse depths over the reference's mean."""
+    confidence: float
+    """Mean difference, of shares in [0, 1]."""
+    entropy: float
+    """Mean difference, of normalised entropies in [0, 1]."""
     max_abs_error: float
     """Largest difference of two inverse depths."""
+
+    @classmethod
+    def worst(cls, agreements: Iterable[Agreement]) -> Agreement:
+        """Take the worst of each figure; at least one agreement is needed."""
+        every = list(agreements)
+        return cls(
+            limits=every[0].limits,
+            mask=min(one.mask for one in every),
+            depth=max(one.depth for one in every),
+            confidence=max(one.confidence for one in every),
+            entropy=max(one.entropy for one in every),
+            max_abs_error=max(one.max_abs_error for one in every),
+        )
 
     @property
     def is_near(self) -> bool:
         """Whether one may stand in for the other."""
-        return self.mask >= self.limits.mask and self.depth <= self.limits.depth
+        return (
+            self.mask >= self.limits.mask
+            and self.depth <= self.limits.depth
+            and self.confidence <= self.limits.confidence
+            and self.entropy <= self.limits.entropy
+        )
 
     def __str__(self) -> str:
+        limits = self.limits
         return (
-            f'{100.0 * self.mask:.2f} % of the pixels agree (at least '
-            f'{100.0 * self.limits.mask:g}), depth differs by {100.0 * self.depth:.2f} % (at '
-            f'most {100.0 * self.limits.depth:g})'
+            f'{100.0 * self.mask:.2f} % of the pixels agree (at least {100.0 * limits.mask:g}), '
+            f'depth differs by {100.0 * self.depth:.2f} % (at most {100.0 * limits.depth:g}), '
+            f'confidence by {self.confidence:.4f} (at most {limits.confidence:g}), entropy by '
+            f'{self.entropy:.4f} (at most {limits.entropy:g})'
         )
 
 
-class Proof(NamedTuple):
-    """What an answer is compared with."""
-
-    labels: npt.NDArray[np.uint8]
-    """(B, h, w), train id."""
-    inverse_depth: npt.NDArray[np.float32]
-    """(B, h, w)."""
-
-
-def write_proof(path: Path, reference: NetworkOutput) -> None:
-    """Keep an answer for comparisons to come."""
-    np.savez_compressed(
-        path, labels=reference.labels, inverse_depth=reference.inverse_depth.astype(np.float32)
+def compare(answer: NetworkOutput, reference: NetworkOutput, limits: Limits = NEAR) -> Agreement:
+    """Compare frame by frame; numbers that are not finite are infinitely far."""
+    if answer.labels.shape != reference.labels.shape:
+        raise UserError(
+            f'an answer of shape {answer.labels.shape} came, {reference.labels.shape} was '
+            'expected; compile the engine again (`depthforge compile`)'
+        )
+    return Agreement.worst(
+        _compare(answer, reference, index, limits) for index in range(len(reference.labels))
     )
 
 
-def read_proof(path: Path) -> Proof:
-    """Read what `write_proof` wrote."""
-    with np.load(path, allow_pickle=False) as file:
-        return Proof(file['labels'], file['inverse_depth'])
-
-
-def compare(
-    answer: NetworkOutput, reference: NetworkOutput | Proof, precision: str = 'fp32'
+def _compare(
+    answer: NetworkOutput, reference: NetworkOutput, index: int, limits: Limits
 ) -> Agreement:
-    """Compare an answer in a precision; numbers that are not finite are infinitely far."""
-    error = np.abs(answer.inverse_depth.astype(np.float64) - reference.inverse_depth)
-    error = np.where(np.isfinite(error), error, np.inf)
+    depth = reference.inverse_depth[index]
+    depth_error = _error(answer.inverse_depth[index], depth)
     return Agreement(
-        limits=NEAR_FP8 if precision == 'fp8' else NEAR,
-        mask=float((answer.labels == reference.labels).mean()),
-        depth=float(error.mean() / max(float(reference.inverse_depth.mean()), 1e-9)),
-        max_abs_error=float(error.max()),
+        limits=limits,
+        mask=float((answer.labels[index] == reference.labels[index]).mean()),
+        depth=float(depth_error.mean() / max(float(depth.mean()), 1e-9)),
+        confidence=float(_error(answer.confidence[index], reference.confidence[index]).mean()),
+        entropy=float(_error(answer.entropy[index], reference.entropy[index]).mean()),
+        max_abs_error=float(depth_error.max()),
     )
+
+
+def _error(values: npt.NDArray[Any], expected: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    error = np.abs(values.astype(np.float64) - expected)
+    return np.where(np.isfinite(error), error, np.inf)

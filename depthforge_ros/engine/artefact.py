@@ -3,7 +3,7 @@
 """
 Compiled engines on disk: written whole or not at all, loaded only where everything fits.
 
-A program lies beside what eager answered to its proving frame (.npz), and a description (.json)
+A program lies beside what eager answered to its proving frames (.npz), and a description (.json)
 with the checksum of both and the fingerprint.
 Loading a program runs its code, so files that others could have written are refused.
 """
@@ -22,7 +22,7 @@ from typing import Any
 
 from depthforge_ros.errors import one_line, UserError
 
-FORMAT = 'depthforge-engine-2'
+FORMAT = 'depthforge-engine-3'
 ENGINES_VARIABLE = 'DEPTHFORGE_ENGINES'
 OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 """As for sshd: a group may have members that nobody thinks of."""
@@ -62,7 +62,7 @@ class Artefact:
 
     @property
     def proof(self) -> Path:
-        """Path of what eager answered to the proving frame, see `agreement.write_proof`."""
+        """Path of what eager answered to the proving frames, see `proof.write_reference`."""
         return self.program.with_suffix('.npz')
 
     @property

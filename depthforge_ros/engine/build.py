@@ -17,25 +17,27 @@ import time
 import warnings
 
 from depthforge_ros.engine import artefact
-from depthforge_ros.engine.agreement import Agreement, compare, write_proof
+from depthforge_ros.engine.agreement import Agreement, compare, LIMITS
 from depthforge_ros.engine.artefact import Artefact, Request
 from depthforge_ros.engine.base import NetworkOutput
-from depthforge_ros.engine.compiled import (
-    answered,
-    Compiler,
-    fingerprint,
-    preprocess_for,
-    PROVING_FRAME,
-    proving_frames,
-)
+from depthforge_ros.engine.compiled import Compiler, fingerprint
 from depthforge_ros.engine.precision import precision, require_precision
+from depthforge_ros.engine.proof import (
+    answered,
+    answered_alone,
+    drive_images,
+    in_slots,
+    preprocess_for,
+    prove,
+    proving_frames,
+    require_distinct,
+    write_reference,
+)
 from depthforge_ros.engine.torch_engine import Loaded, on, Run, to_output
 from depthforge_ros.engine.uncompiled import uncompiled
 from depthforge_ros.errors import one_line, UserError
-from depthforge_ros.frame import rgb_from_file
 from depthforge_ros.model.answer import Answering
 from depthforge_ros.model.fp8 import exporting, to_fp8
-from depthforge_ros.resources import share_directory
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -71,13 +73,14 @@ def build(
     with on(loaded.device), _scratch(compiler.name) as scratch:
         path, proof = scratch / 'program.pt2', scratch / 'proof.npz'
         frames = proving_frames(loaded, request)
-        reference = to_output(answered(loaded.answering, frames, loaded), loaded.label_space)
-        other_ms = _uncompiled_ms(loaded, frames)
+        reference = answered_alone(loaded.answering, frames, loaded)
+        require_distinct(reference, LIMITS[request.precision])
+        other_ms = _uncompiled_ms(loaded, frames[: request.min_batch])
         _compile(compiler, loaded, request, path, report)
         report('reloading and comparing with eager')
         run = compiler.load(path, request, loaded.device)
-        agreement = _prove(run, frames, loaded, reference, request.precision)
-        write_proof(proof, reference)
+        agreement = _prove(run, loaded, request, reference)
+        write_reference(proof, reference)
         os.chmod(proof, 0o600)
         described = artefact.describe(
             path,
@@ -86,7 +89,7 @@ def build(
             engine=compiler.name,
             request=request,
             fingerprint=parts,
-            ms=_median_ms(run, frames, loaded),
+            ms=_median_ms(run, frames[: request.min_batch], loaded),
             other_ms=other_ms,
         )
         artefact.store(path, proof, described)
@@ -109,19 +112,14 @@ def _compile(
     os.chmod(path, 0o600)
 
 
-def _prove(
-    run: Run,
-    frames: npt.NDArray[np.uint8],
-    loaded: Loaded,
-    reference: NetworkOutput,
-    precision: str,
-) -> Agreement:
+def _prove(run: Run, loaded: Loaded, request: Request, reference: NetworkOutput) -> Agreement:
     """Compare with eager; UserError for another answer, and where wrong weights would pass too."""
-    answer = to_output(answered(run, frames, loaded), loaded.label_space)
-    agreement = compare(answer, reference, precision)
+    limits = LIMITS[request.precision]
+    agreement = prove(run, loaded, request, reference, limits)
     if not agreement.is_near:
         raise UserError(f'the compiled engine is not stored: {agreement}')
-    if compare(answer, _of_wrong_weights(loaded, frames), precision).is_near:
+    wrong = _of_wrong_weights(loaded, proving_frames(loaded, request)[:1])
+    if compare(wrong, in_slots(reference, [0]), limits).is_near:
         raise UserError(
             'the compiled engine is not stored: wrong weights would pass its self-check too, '
             'which thus proves nothing; train the model further'
@@ -178,10 +176,8 @@ class _Fields(nn.Module):
 
 def calibration_images(loaded: Loaded, request: Request) -> Iterator[Tensor]:
     """Make every CALIBRATION_STEP-th frame of the bundled drive at the request's size."""
-    preprocess = preprocess_for(loaded, request)
-    paths = sorted((share_directory() / PROVING_FRAME).parent.glob('*.jpg'))
-    for path in paths[::CALIBRATION_STEP]:
-        yield torch.from_numpy(preprocess(rgb_from_file(path))[0])[None].to(loaded.device)
+    for image in drive_images(loaded, request, CALIBRATION_STEP):
+        yield torch.from_numpy(image)[None].to(loaded.device)
 
 
 def _uncompiled_ms(loaded: Loaded, frames: npt.NDArray[np.uint8]) -> float:
@@ -205,4 +201,4 @@ def _of_wrong_weights(loaded: Loaded, frames: npt.NDArray[np.uint8]) -> NetworkO
     for value in loaded.answering.parameters():
         noise = torch.randn(value.shape, generator=generator, device=loaded.device)
         value.mul_((1.0 + PERTURBATION * noise).to(value.dtype))
-    return to_output(answered(loaded.answering, frames, loaded), loaded.label_space)
+    return answered_alone(loaded.answering, frames, loaded)

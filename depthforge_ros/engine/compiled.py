@@ -17,21 +17,16 @@ from pathlib import Path
 from typing import Protocol
 
 from depthforge_ros.engine import artefact
-from depthforge_ros.engine.agreement import compare, read_proof
+from depthforge_ros.engine.agreement import LIMITS
 from depthforge_ros.engine.artefact import Artefact, Request
 from depthforge_ros.engine.base import NetworkOutput
-from depthforge_ros.engine.torch_engine import Loaded, on, Run, to_output, TorchEngine
+from depthforge_ros.engine.proof import preprocess_for, prove, read_reference
+from depthforge_ros.engine.torch_engine import Loaded, on, Run, TorchEngine
 from depthforge_ros.errors import one_line, UserError
-from depthforge_ros.frame import rgb_from_file
-from depthforge_ros.preprocess import Preprocess
-from depthforge_ros.resources import share_directory
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 from torch.export import ExportedProgram
-
-PROVING_FRAME = Path('drive/images/000000.jpg')
 
 
 class Compiler(Protocol):
@@ -112,15 +107,15 @@ def open_compiled(
     """
     Load what was found to fit.
 
-    Raises UserError if it does not load, or does not answer the proving frame as eager did when
+    Raises UserError if it does not load, or does not answer the proving batches as eager did when
     it was built.
     """
     try:
         with on(loaded.device):
+            reference = read_reference(found.proof, found.request)
             run = compiler.load(found.program, found.request, loaded.device)
-            answer = to_output(
-                answered(run, proving_frames(loaded, found.request), loaded), loaded.label_space
-            )
+            limits = LIMITS[found.request.precision]
+            agreement = prove(run, loaded, found.request, reference, limits)
     except UserError:
         raise
     except Exception as error:  # Every compiler has its own.
@@ -128,7 +123,6 @@ def open_compiled(
             f'compiled engine {found.program.name} does not load or run ({one_line(error)}); '
             'compile it again (`depthforge compile`)'
         ) from error
-    agreement = compare(answer, read_proof(found.proof), found.request.precision)
     if not agreement.is_near:
         raise UserError(
             f'compiled engine {found.program.name} does not answer as it did when it was built: '
@@ -177,27 +171,6 @@ def fingerprint(compiler: Compiler, loaded: Loaded, request: Request) -> dict[st
         'torch': torch.__version__,
         **compiler.versions(loaded.device),
     }
-
-
-def preprocess_for(loaded: Loaded, request: Request) -> Preprocess:
-    """Fit frames into the request's size; UserError if that is not of whole patches."""
-    return Preprocess(
-        patch=loaded.preprocess.patch,
-        short_side=min(request.height, request.width),
-        fixed_size=(request.height, request.width),
-    )
-
-
-def proving_frames(loaded: Loaded, request: Request) -> npt.NDArray[np.uint8]:
-    """Return the least batch of a real frame at the request's size, uint8 (B, h, w, 3)."""
-    image, _ = preprocess_for(loaded, request)(rgb_from_file(share_directory() / PROVING_FRAME))
-    return np.repeat(image[None], request.min_batch, axis=0)
-
-
-@torch.inference_mode()
-def answered(run: Run, frames: npt.NDArray[np.uint8], loaded: Loaded) -> tuple[Tensor, ...]:
-    """Run uint8 (B, h, w, 3) RGB; the fields of `Answer`, on the device of `loaded`."""
-    return tuple(run(torch.from_numpy(frames).to(loaded.device)))
 
 
 def _digest_of_code() -> str:

@@ -118,7 +118,7 @@ def test_a_ctrl_c_of_which_a_compiler_makes_an_error_is_a_ctrl_c(
 def test_a_dry_run_whose_engine_would_be_refused_fails(
     model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    far = Agreement(NEAR, mask=0.9, depth=0.0, max_abs_error=0.0)
+    far = Agreement(NEAR, 0.9, depth=0.0, confidence=0.0, entropy=0.0, max_abs_error=0.0)
     found = DryRun(Coverage(7, 7, 1, {}), Built(1000, far, 0.1))
     monkeypatch.setattr(dry_run, 'dry_run', lambda *_, **__: found)
     figures = tmp_path / 'figures.json'

@@ -4,12 +4,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 import dataclasses
 import json
 import os
 from pathlib import Path
-import shutil
 import time
 from typing import Any
 
@@ -34,33 +33,10 @@ from depthforge_ros.model.checkpoint import save_checkpoint
 from depthforge_ros.resources import share_directory
 import numpy as np
 import pytest
-from support.engines import FRAMES, rewritten
+from support.engines import FRAMES, Interpreted, rewritten, SIZE
 from support.networks import mini_checkpoint
 import torch
 from torch.export import ExportedProgram
-
-SIZE = Request(56, 98, min_batch=1, max_batch=3)
-
-
-class Interpreted:
-    """Leaves the program as it was exported; the cache around it is the real one."""
-
-    name = 'interpreted'
-    precisions = ('fp32', 'bf16')
-    lowers = False
-
-    def __init__(self, version: str = '1') -> None:
-        self.version = version
-
-    def versions(self, device: torch.device) -> Mapping[str, str]:
-        return {'device': device.type, 'compiler': self.version}
-
-    def compile(self, program: ExportedProgram, request: Request, path: Path) -> None:
-        torch.export.save(program, path)
-
-    def load(self, path: Path, request: Request, device: torch.device) -> Run:
-        run: Run = torch.export.load(path).module()
-        return run
 
 
 class OfOtherWeights(Interpreted):
@@ -72,25 +48,6 @@ class OfOtherWeights(Interpreted):
                 if name.endswith('classify.bias'):
                     value.add_(torch.linspace(-9.0, 9.0, len(value)))
         super().compile(program, request, path)
-
-
-@pytest.fixture(scope='module')
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build once: a folder with a model and the cache that holds its engine."""
-    folder = tmp_path_factory.mktemp('built')
-    mini_checkpoint(folder / 'mini.safetensors')
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(ENGINES_VARIABLE, str(folder / 'engines'))
-        build(Interpreted(), load(str(folder / 'mini.safetensors'), device='cpu'), SIZE)
-    return folder
-
-
-@pytest.fixture
-def compiled(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Copy what was built."""
-    shutil.copytree(built, tmp_path / 'copy')
-    monkeypatch.setenv(ENGINES_VARIABLE, str(tmp_path / 'copy' / 'engines'))
-    return str(tmp_path / 'copy' / 'mini.safetensors')
 
 
 @pytest.fixture

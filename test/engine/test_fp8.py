@@ -10,7 +10,7 @@ from pathlib import Path
 import sys
 
 from depthforge_ros.engine import build as building
-from depthforge_ros.engine.agreement import compare
+from depthforge_ros.engine.agreement import compare, LIMITS
 from depthforge_ros.engine.artefact import Request
 from depthforge_ros.engine.build import build, calibration_images, exported
 from depthforge_ros.engine.inductor import Inductor
@@ -70,5 +70,5 @@ def test_limits_are_wider() -> None:
     count = answer.labels.size // 100
     other.labels.reshape(-1)[:count] += 1
     assert compare(answer, answer).is_near
-    assert not compare(other, answer, 'fp16').is_near
-    assert compare(other, answer, 'fp8').is_near
+    assert not compare(other, answer, LIMITS['fp32']).is_near
+    assert compare(other, answer, LIMITS['fp8']).is_near

@@ -11,12 +11,12 @@ from pathlib import Path
 import tempfile
 from typing import Any
 
-from depthforge_ros.engine.agreement import Agreement, compare
+from depthforge_ros.engine.agreement import Agreement, compare, LIMITS
 from depthforge_ros.engine.artefact import Request
 from depthforge_ros.engine.base import joined, NetworkOutput
 from depthforge_ros.engine.build import exported
-from depthforge_ros.engine.compiled import answered, proving_frames
 from depthforge_ros.engine.precision import precision
+from depthforge_ros.engine.proof import answered, answered_alone, in_slots, proving_frames
 from depthforge_ros.engine.tensorrt.compiler import (
     INPUT,
     input_description,
@@ -79,28 +79,29 @@ def dry_run(
     """
     precision(request.precision)
     prepare()
-    batches = _batches(loaded, request) if has_rtx() else []
-    references = [_answer(loaded.answering, frames, loaded) for frames in batches]
+    frames = proving_frames(loaded, request)[: request.min_batch + 1] if has_rtx() else None
+    reference = None if frames is None else answered_alone(loaded.answering, frames, loaded)
     report('exporting')
     program = exported(loaded, request)
     coverage = count(program, request)
-    if not batches:
+    if frames is None or reference is None:
         return DryRun(coverage, None)
     report('compiling with tensorrt')
     engine, run = build_unloaded(program, request)
     report('running its network on the CPU and comparing with eager')
-    answer = joined([_answer(run, frames, loaded) for frames in batches])
-    reference = joined(references)
-    agreement = compare(answer, reference, request.precision)
-    return DryRun(coverage, Built(len(engine), agreement, _feature_error(answer, reference)))
+    batches = _batches(request)
+    answer = joined([_answer(run, frames[slots], loaded) for slots in batches])
+    expected = joined([in_slots(reference, slots) for slots in batches])
+    agreement = compare(answer, expected, LIMITS[request.precision])
+    return DryRun(coverage, Built(len(engine), agreement, _feature_error(answer, expected)))
 
 
-def _batches(loaded: Loaded, request: Request) -> list[npt.NDArray[np.uint8]]:
-    """Make the least batch and, of a range, one more frame: they must not mix."""
-    frames = proving_frames(loaded, request)
+def _batches(request: Request) -> list[list[int]]:
+    """List the frames of the least batch and, of a range, of one more frame, the last first."""
+    least = list(range(request.min_batch))
     if request.max_batch == request.min_batch:
-        return [frames]
-    return [frames, np.concatenate((frames, frames[:1, :, ::-1]))]
+        return [least]
+    return [least, [request.min_batch, *least]]
 
 
 def _answer(run: Run, frames: npt.NDArray[np.uint8], loaded: Loaded) -> NetworkOutput:

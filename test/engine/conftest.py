@@ -1,0 +1,37 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""An engine that is built once, and copied for each test."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+import shutil
+
+from depthforge_ros.engine.artefact import ENGINES_VARIABLE
+from depthforge_ros.engine.build import build
+from depthforge_ros.engine.torch_engine import load
+import pytest
+from support.engines import Interpreted, SIZE
+from support.networks import MINI, mini_checkpoint, variant
+
+
+@pytest.fixture(scope='package')
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build once: a folder with a model and the cache that holds its engine."""
+    folder = tmp_path_factory.mktemp('built')
+    # With metric depth, which is not zero everywhere, as that of random weights may be.
+    config = variant(dpt=replace(MINI.dpt, max_depth_m=80.0))
+    mini_checkpoint(folder / 'mini.safetensors', config)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(ENGINES_VARIABLE, str(folder / 'engines'))
+        build(Interpreted(), load(str(folder / 'mini.safetensors'), device='cpu'), SIZE)
+    return folder
+
+
+@pytest.fixture
+def compiled(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Copy what was built."""
+    shutil.copytree(built, tmp_path / 'copy')
+    monkeypatch.setenv(ENGINES_VARIABLE, str(tmp_path / 'copy' / 'engines'))
+    return str(tmp_path / 'copy' / 'mini.safetensors')
