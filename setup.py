@@ -57,6 +57,7 @@ setup(
     extras_require={
         'corruptions': ['imagecorruptions-imaug>=1.1.5'],
         'docs': ['mkdocs-material>=9.6', 'mkdocstrings[python]>=0.28'],
+        'onnx': ['onnx>=1.23', 'onnxruntime>=1.23', 'onnxscript>=0.7'],
         'openvino': ['openvino>=2026.4'],
         'ros': [
             'ros-jazzy-diagnostic-msgs',
@@ -73,6 +74,9 @@ setup(
             'mcap-ros2-support',
             'mypy',
             'numba',
+            'onnx>=1.23',
+            'onnxruntime>=1.23',
+            'onnxscript>=0.7',
             'openvino>=2026.4',
             'packaging',
             'pytest',

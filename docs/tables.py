@@ -1,7 +1,7 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
 """
-Write the tables of figures in README.md, accuracy.md, performance.md and models.md.
+Write the tables of figures in README.md, accuracy.md, performance.md, models.md and platforms.md.
 
 `python docs/tables.py` takes them from benchmarks/results and from the code, so that a figure is
 entered nowhere by hand.
@@ -239,6 +239,25 @@ def models() -> str:
     return table('model|parameters|tokens and projections|what it is|licence', rows)
 
 
+def onnx() -> str:
+    """Return what benchmarks/onnx_export.py wrote."""
+    rows = [
+        [
+            f'`{row["model"]}`' + (', random weights' if row['weights'] == 'random' else ''),
+            f'{row["width"]}x{row["height"]}',
+            row['batch'],
+            f'{row["bytes"] / 2**20:.0f}, {len(row["files"])}',
+            _percent(row['mask_agreement'], 3),
+            _percent(row['depth_error'], 4),
+            f'{row["confidence_error"]:.1e}, {row["entropy_error"]:.1e}',
+        ]
+        for row in _read('onnx_export')
+    ]
+    return table(
+        'model|size|batch|MiB, files|masks as eager|depth off by|confidence, entropy off by', rows
+    )
+
+
 PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
     'README.md': {'five numbers': five_numbers},
     'docs/accuracy.md': {
@@ -255,6 +274,7 @@ PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
         'transformers': transformers,
     },
     'docs/models.md': {'models': models},
+    'docs/platforms.md': {'onnx': onnx},
 }
 
 

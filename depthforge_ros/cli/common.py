@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 import json
 from pathlib import Path
+import re
 import signal
 import sys
 from typing import Any, TYPE_CHECKING
@@ -18,6 +19,7 @@ from depthforge_ros.files import write_text
 
 if TYPE_CHECKING:
     from depthforge_ros.engine import Engine
+    from depthforge_ros.engine.artefact import Request
 
 ENGINE_HELP = (
     'what runs the model: auto, eager, bf16, int8, cuda_graph, null, or openvino, inductor, '
@@ -94,6 +96,33 @@ def add_engine_arguments(
         metavar='PIXELS',
         help="short side of the network input, pixels; without it the checkpoint's own",
     )
+
+
+def add_network_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the model and the size and batches of its input, for `network_request`."""
+    parser.add_argument(
+        '--model', default=DEFAULT_MODEL, help='name of a model, or path of a checkpoint'
+    )
+    parser.add_argument(
+        '--height', type=int, required=True, help="rows of the network's input, pixels"
+    )
+    parser.add_argument(
+        '--width', type=int, required=True, help="columns of the network's input, pixels"
+    )
+    parser.add_argument(
+        '--batch', default='1', help='frames at once: a number, or a range such as 1-6'
+    )
+
+
+def network_request(args: argparse.Namespace, precision: str = 'fp32') -> Request:
+    """Read what `add_network_arguments` declared."""
+    from depthforge_ros.engine.artefact import Request
+
+    batch = re.fullmatch(r'([1-9]\d*)(?:-([1-9]\d*))?', args.batch)
+    least, most = (int(batch[1]), int(batch[2] or batch[1])) if batch else (2, 1)
+    if least > most:
+        raise UserError(f'--batch {args.batch} is no number or range; give one such as 1 or 1-6')
+    return Request(args.height, args.width, least, most, precision)
 
 
 def open_engine(args: argparse.Namespace, model: str) -> Engine:

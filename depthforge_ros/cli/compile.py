@@ -8,14 +8,18 @@ import argparse
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-import re
 import signal
 import sys
 import threading
 import time
 from typing import Any, TYPE_CHECKING
 
-from depthforge_ros.cli.common import add_json_argument, DEFAULT_MODEL, write_json
+from depthforge_ros.cli.common import (
+    add_json_argument,
+    add_network_arguments,
+    network_request,
+    write_json,
+)
 from depthforge_ros.errors import UserError
 
 if TYPE_CHECKING:
@@ -27,20 +31,9 @@ HELP = 'build an engine ahead of time, prove it against eager and store it for t
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument(
-        '--model', default=DEFAULT_MODEL, help='name of a model, or path of a checkpoint'
-    )
+    add_network_arguments(parser)
     parser.add_argument(
         '--engine', required=True, help='openvino (CPU), inductor (CPU or GPU) or tensorrt (GPU)'
-    )
-    parser.add_argument(
-        '--height', type=int, required=True, help="rows of the network's input, pixels"
-    )
-    parser.add_argument(
-        '--width', type=int, required=True, help="columns of the network's input, pixels"
-    )
-    parser.add_argument(
-        '--batch', default='1', help='frames at once: a number, or a range such as 1-6'
     )
     parser.add_argument(
         '--precision',
@@ -60,22 +53,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Build, or count."""
-    request = _request(args)
+    request = network_request(args, args.precision)
     figures = _dry_run(args, request) if args.dry_run else _build(args, request)
     write_json(args.json, figures)
     if refusal := figures.get('refusal'):
         raise UserError(refusal)
     return 0
-
-
-def _request(args: argparse.Namespace) -> Request:
-    from depthforge_ros.engine.artefact import Request
-
-    batch = re.fullmatch(r'([1-9]\d*)(?:-([1-9]\d*))?', args.batch)
-    least, most = (int(batch[1]), int(batch[2] or batch[1])) if batch else (2, 1)
-    if least > most:
-        raise UserError(f'--batch {args.batch} is no number or range; give one such as 1 or 1-6')
-    return Request(args.height, args.width, least, most, args.precision)
 
 
 def _build(args: argparse.Namespace, request: Request) -> dict[str, Any]:
@@ -149,6 +132,8 @@ def _of_agreement(agreement: Agreement) -> dict[str, float]:
     return {
         'mask_agreement': agreement.mask,
         'depth_error': agreement.depth,
+        'confidence_error': agreement.confidence,
+        'entropy_error': agreement.entropy,
         'max_abs_error': agreement.max_abs_error,
     }
 

@@ -33,6 +33,7 @@ COMMANDS = {
     'compare': 'depthforge_ros.cli.compare',
     'fleet': 'depthforge_ros.cli.fleet',
     'compile': 'depthforge_ros.cli.compile',
+    'export': 'depthforge_ros.cli.export',
     'view': 'depthforge_ros.cli.view',
     'make-bag': 'depthforge_ros.cli.make_bag',
     'demo': 'depthforge_ros.cli.demo',
