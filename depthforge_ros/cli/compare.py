@@ -14,7 +14,8 @@ from depthforge_ros.cli.common import add_json_argument, warn, write_json
 from depthforge_ros.errors import UserError
 
 if TYPE_CHECKING:
-    from depthforge_ros.evaluation.compare import Comparison, Estimate
+    from depthforge_ros.evaluation.compare import Comparison
+    from depthforge_ros.metrics.bootstrap import Estimate
 
 EXIT_GATE = 4
 CLIPS_FOR_INTERVALS = 10
@@ -32,7 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         )  # fmt: skip
     parser.add_argument('--gate', action='append', default=[], metavar='FIGURE:AMOUNT',
                         help='largest amount by which a figure may be worse than in the first '
-                        'file, such as miou:1.5 (a name that is none lists all); may be repeated; '
+                        'file, such as miou:1.5 (a name that is none lists all), or one of a '
+                        'slice, such as person@20-40m:-1.0 or miou@night:-1.0; may be repeated; '
                         f'exit code {EXIT_GATE} if one is worse')  # fmt: skip
     add_json_argument(parser)
 
@@ -45,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError('one file came, at least two are compared; add another')
     gates = [Gate.parse(one) for one in args.gate]
     runs = [Run.load(path) for path in args.runs]
-    comparison = compare(runs)
+    comparison = compare(runs, slices=[one.name for one in gates if one.is_of_slice])
     failures = comparison.failures(gates)
     print('\n'.join(_table(comparison)))
     fewest = min(runs, key=lambda one: len(one.clips))

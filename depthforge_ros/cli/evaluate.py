@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 from pathlib import Path
+import shlex
 from typing import Any, TYPE_CHECKING
 
 from depthforge_ros.cli.common import (
@@ -15,17 +16,23 @@ from depthforge_ros.cli.common import (
     add_white_level,
     DEFAULT_MODEL,
     EXIT_INCOMPLETE,
-    open_engine,
     report,
     warn,
     write_json,
 )
+from depthforge_ros.cli.evaluate_images import run_images
+from depthforge_ros.cli.judging import (
+    exit_code,
+    label_space,
+    open_pipeline,
+    print_classes,
+    read_tags,
+)
 from depthforge_ros.errors import UserError
-from depthforge_ros.labels import LABEL_SPACES, LabelSpace
+from depthforge_ros.labels import LABEL_SPACES
 
 if TYPE_CHECKING:
     from depthforge_ros.evaluation.judgement import BagJudgement
-    from depthforge_ros.pipeline import Pipeline
     from depthforge_ros.reports.drive import Section
 
 PRINTED_FIRST = ('per_class', 'miou', 'pixel_accuracy')
@@ -75,11 +82,12 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
                         help='answer by the mean over square windows of the network input, which '
                         'overlap by a third, instead of by the whole image')  # fmt: skip
     parser.add_argument('--batch', type=int, default=4, metavar='N', help='windows at once')
+    _add_slices(parser, 'file names')
     _add_target(parser)
     add_engine_arguments(parser)
     add_white_level(parser)
     add_json_argument(parser)
-    parser.set_defaults(evaluate=_run_images)
+    parser.set_defaults(evaluate=run_images)
 
 
 def _add_suite(parser: argparse.ArgumentParser) -> None:
@@ -88,6 +96,7 @@ def _add_suite(parser: argparse.ArgumentParser) -> None:
                         help='folder in which the data set was unpacked')  # fmt: skip
     parser.add_argument('--split', help='by default the last one of the suite')
     parser.add_argument('--limit', type=int, metavar='N', help='take the first N sequences')
+    _add_slices(parser, 'GROUP/FILE')
     _add_target(parser)
     add_engine_arguments(parser)
     add_white_level(parser)
@@ -122,9 +131,19 @@ def add_bag_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--truth-labels', choices=LABEL_SPACES,
                         help='classes of the labels, if their bag does not say them'
                         )  # fmt: skip
+    parser.add_argument('--camera-height-m', type=float, metavar='M',
+                        help='camera above the road: gives the slices by distance from our own '
+                        'depth where the bag has none; needs camera_info')  # fmt: skip
+    _add_slices(parser, 'BAG/STAMP_NS')
     _add_target(parser)
     add_engine_arguments(parser, default_model=None)
     add_white_level(parser)
+
+
+def _add_slices(parser: argparse.ArgumentParser, names: str) -> None:
+    parser.add_argument('--slices', type=Path, metavar='TAGS.csv',
+                        help='tags, each of which is a slice: lines FRAMES,TAG below the head '
+                        f'frames,tag, where FRAMES is a pattern of {names}')  # fmt: skip
 
 
 def _add_target(parser: argparse.ArgumentParser) -> None:
@@ -140,84 +159,11 @@ def run(args: argparse.Namespace) -> int:
     return code
 
 
-def _run_images(args: argparse.Namespace) -> int:
-    from depthforge_ros.evaluation.corruptions import corruptions
-    from depthforge_ros.evaluation.datasets import DatasetChoice, open_dataset
-    from depthforge_ros.evaluation.images import (
-        domain_rows,
-        evaluate_corruptions,
-        evaluate_images,
-    )
-    from depthforge_ros.reports.images import write_images_report
-
-    choice = DatasetChoice(
-        root=args.root, split=args.split, labels=args.labels, match=args.match, limit=args.limit
-    )
-    dataset = open_dataset(args.dataset, choice)
-    if args.severity is not None and args.corruption is None:
-        raise UserError(f'severity {args.severity} came without --corruption; say which')
-    if args.report and args.corruption:
-        raise UserError('--report shows images as they are; leave --corruption out')
-    domains = _domains(args)
-    changes = corruptions(args.corruption, args.severity) if args.corruption else ()
-    pipeline = _pipeline(args, args.model) if args.window is None else _sliding(args)
-    target = _space(args.label_space)
-    if changes:
-        print('corruption, severity, mIoU, ECE')
-        figures = evaluate_corruptions(
-            pipeline, dataset, changes, target=target, report=print, skip=report
-        )
-        print(f'{"mean":<20} {figures["miou"]:7.2f} {figures["ece"]:7.2f}')
-    else:
-        figures = evaluate_images(pipeline, dataset, target=target, domains=domains, skip=report)
-        _print_classes(figures)
-        print(f'{"ECE":<16} {_shown(figures["ece"])}')
-        for line in domain_rows(figures):
-            print(f'{line[0]:<16} ' + ' '.join(f'{cell:>14}' for cell in line[1:]))
-    print(f'{"images":<16} {figures["images"]:7d}')
-    if args.report:
-        write_images_report(args.report, figures, title=f'{args.model} on {args.dataset}')
-    write_json(args.json, figures)
-    return _warned(figures)
-
-
-def _warned(figures: Mapping[str, Any]) -> int:
-    """Tell the warnings; returns the exit code."""
-    warn(figures['warnings'])
-    if not figures['skipped']:
-        return 0
-    warn([f'{figures["images"]} of {figures["images"] + figures["skipped"]} images judged'])
-    return EXIT_INCOMPLETE
-
-
-def _domains(args: argparse.Namespace) -> dict[str, str]:
-    """Return globs of file names by the domains' names."""
-    domains = {}
-    for text in args.domain:
-        name, _, glob = text.partition('=')
-        if not name or not glob or name in domains:
-            raise UserError(f'--domain {text!r} came; give NAME=GLOB, each name once')
-        domains[name] = glob
-    if domains and args.corruption:
-        raise UserError('--domain is of images as they are; with --corruption, choose by --match')
-    return domains
-
-
-def _sliding(args: argparse.Namespace) -> Pipeline:
-    from depthforge_ros.engine.torch_engine import load
-    from depthforge_ros.evaluation.sliding import sliding_engine
-    from depthforge_ros.pipeline import Pipeline
-
-    if args.engine not in ('auto', 'eager'):
-        raise UserError(f'--window came with engine {args.engine!r}; windows run with eager only')
-    loaded = load(args.model, device=args.device).sized(args.short_side)
-    loaded.label_space.require_8_bit()
-    return Pipeline(sliding_engine(loaded, window=args.window, batch=args.batch))
-
-
 def _run_suite(args: argparse.Namespace) -> int:
     from depthforge_ros.evaluation.suite_judge import judge_suite
     from depthforge_ros.evaluation.suites import check_suite, find_suite, open_suite
+    from depthforge_ros.evaluation.tags import tags_without_frames
+    from depthforge_ros.metrics.slice_table import slices_lacking
 
     suite = find_suite(args.suite)
     if args.limit is not None and args.limit < 1:
@@ -225,17 +171,20 @@ def _run_suite(args: argparse.Namespace) -> int:
     split = args.split or suite.default_split
     sequences = open_suite(suite, args.root, split)[: args.limit]
     warn(check_suite(suite, args.root, split).faults)
-    pipeline = _pipeline(args, args.model)
-    figures = judge_suite(suite, sequences, pipeline, target=_space(args.label_space), skip=report)
+    pipeline = open_pipeline(args, args.model)
+    tags, target = read_tags(args), label_space(args.label_space)
+    figures = judge_suite(suite, sequences, pipeline, target=target, tags=tags, skip=report)
     print_figures(figures)
+    warn([*tags_without_frames(tags.unmatched if tags else []), *slices_lacking(figures)])
     for name, one in figures['groups'].items():
         print(f'{name:<20} mIoU {one["miou"]}, tc {one["tc"]}, images {one["received"]}')
     write_json(args.json, figures)
-    return _warned(figures)
+    return exit_code(figures)
 
 
 def _run_bag(args: argparse.Namespace) -> int:
     from depthforge_ros.evaluation.bag_judge import BagRequest, has_masks, judge_bag
+    from depthforge_ros.metrics.slice_table import slices_lacking
     from depthforge_ros.reports.drive import report_format, write_report
 
     for path in args.report:
@@ -244,37 +193,51 @@ def _run_bag(args: argparse.Namespace) -> int:
     request = BagRequest(
         bag=args.bag,
         truth=args.truth or args.bag,
-        mask_space=_space(args.mask_labels),
-        truth_space=_space(args.truth_labels),
-        target=_space(args.label_space),
+        mask_space=label_space(args.mask_labels),
+        truth_space=label_space(args.truth_labels),
+        target=label_space(args.label_space),
         topics=tuple(args.topics),
+        tags=read_tags(args),
+        camera_height_m=args.camera_height_m,
+        keeps_evidence=bool(args.report),
     )
-    judgement = judge_bag(request, _pipeline(args, model) if model else None)
+    judgement = judge_bag(request, open_pipeline(args, model) if model else None)
     figures = judgement.figures()
     print_figures(figures)
-    other = judge_bag(request, _pipeline(args, args.against)) if args.against else None
+    other = judge_bag(request, open_pipeline(args, args.against)) if args.against else None
     if other:
         print(f'\nagainst {args.against}')
         figures['against'] = other.figures()
         print_figures(figures['against'])
     for path in args.report:
-        names = (model or 'as recorded', args.against)
-        write_report(path, _sections(judgement, other, names))
+        write_report(path, _sections(args.bag, model, judgement, other, args.against))
         print(f'report: {path}')
     write_json(args.json, figures)
-    warn(judgement.warnings)
+    warn([*judgement.warnings, *slices_lacking(figures)])
     if judgement.damage:
         warn([f'{judgement.damage}; judged as far as it goes'])
         return EXIT_INCOMPLETE
     return 0
 
 
+def _command(path: Path, topic: str, model: str | None) -> str:
+    """Write what opens one frame in a viewer."""
+    words = ['depthforge', 'view', str(path), '--topic', topic]
+    words += ['--model', model] if model else []
+    return shlex.join(words) + ' --at {name} --output {name}.mcap'
+
+
 def _sections(
-    judged: BagJudgement, other: BagJudgement | None, names: tuple[str, str]
+    path: Path,
+    model: str | None,
+    judged: BagJudgement,
+    other: BagJudgement | None,
+    against: str | None,
 ) -> list[Section]:
     """Return a section of the report for each camera."""
     from depthforge_ros.reports.drive import OtherJudgement, Section
 
+    names = (model or 'as recorded', against or '')
     sections = []
     for topic, one in judged.cameras.items():
         second = other.cameras[topic] if other else None
@@ -286,26 +249,15 @@ def _sections(
                 details=judged.identity,
                 other=OtherJudgement(second, second.figures(), names) if second else None,
                 damage=judged.damage,
+                command=_command(path, topic, model),
             )
         )
     return sections
 
 
-def _pipeline(args: argparse.Namespace, model: str) -> Pipeline:
-    from depthforge_ros.pipeline import Pipeline
-
-    engine = open_engine(args, model)
-    engine.label_space.require_8_bit()
-    return Pipeline(engine)
-
-
-def _space(name: str | None) -> LabelSpace | None:
-    return LABEL_SPACES[name] if name else None
-
-
 def print_figures(figures: Mapping[str, Any]) -> None:
     """Print classes and all single figures, `-` for what was not to be had."""
-    _print_classes(figures)
+    print_classes(figures)
     for name, value in figures.items():
         if name not in PRINTED_FIRST and not isinstance(value, (dict, list)):
             print(f'{name:<20} {"-" if value is None else str(value):>12}')
@@ -313,15 +265,3 @@ def print_figures(figures: Mapping[str, Any]) -> None:
         if len(figures['cameras']) > 1:
             print(f'{topic:<20} mIoU {one["miou"]}, tc {one["tc"]}, absrel {one["absrel"]}')
     print(f'{"dropped by reason":<20} {figures["dropped_by_reason"] or "-"}')
-
-
-def _print_classes(figures: Mapping[str, Any]) -> None:
-    """Print a table of percent, `-` for a class that did not occur."""
-    rows = {**(figures['per_class'] or {}), 'mIoU': figures['miou'],
-            'pixel accuracy': figures['pixel_accuracy']}  # fmt: skip
-    for name, value in rows.items():
-        print(f'{name:<16} {_shown(value)}')
-
-
-def _shown(percent: float | None) -> str:
-    return '      -' if percent is None else f'{percent:7.2f}'

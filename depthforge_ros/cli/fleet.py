@@ -8,7 +8,7 @@ import argparse
 import os
 from pathlib import Path
 
-from depthforge_ros.cli.common import add_json_argument, EXIT_INCOMPLETE, write_json
+from depthforge_ros.cli.common import add_json_argument, EXIT_INCOMPLETE, warn, write_json
 from depthforge_ros.cli.evaluate import add_bag_arguments, print_figures
 from depthforge_ros.errors import UserError
 
@@ -43,12 +43,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Judge all bags, and print the merged figures and what failed."""
     from depthforge_ros.evaluation.fleet import local, on_ray, read_manifest, run_fleet
+    from depthforge_ros.evaluation.tags import Tags, tags_without_frames
 
     if min(args.workers, args.attempts) < 1:
         raise UserError(
             f'{args.workers} workers and {args.attempts} attempts came; at least 1 of each is '
             'needed'
         )
+    if args.slices:
+        Tags.read(args.slices)
     jobs = read_manifest(args.manifest, _options(args))
     try:
         args.output.mkdir(parents=True, exist_ok=True)
@@ -62,6 +65,7 @@ def run(args: argparse.Namespace) -> int:
     write_json(args.json, figures)
     if fleet.figures:
         print_figures(figures)
+        warn(tags_without_frames(figures['unmatched_tags'] or []))
     for name, one in fleet.figures.items():
         if not one['complete']:
             print(f'cut short: {name}: {one["damage"]}, {one["received"]} frames judged')
@@ -81,6 +85,8 @@ def _options(args: argparse.Namespace) -> list[str]:
         '--engine': args.engine,
         '--device': args.device,
         '--short-side': args.short_side,
+        '--slices': args.slices and args.slices.absolute(),
+        '--camera-height-m': args.camera_height_m,
         '--white-level': args.white_level,
     }
     topics = [word for topic in args.topics for word in ('--topic', topic)]

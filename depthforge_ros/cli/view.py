@@ -34,6 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--output', type=Path, required=True, metavar='FILE.mcap',
                         help='file to write')  # fmt: skip
     parser.add_argument('--topic', help='camera topic of a bag; without it the only one')
+    parser.add_argument('--at', type=int, action='append', default=[], metavar='STAMP_NS',
+                        help='only this frame of a bag, as reports name it; may be repeated'
+                        )  # fmt: skip
     parser.add_argument('--mask-labels', choices=LABEL_SPACES,
                         help='classes of the masks recorded in a bag')  # fmt: skip
     parser.add_argument(
@@ -63,6 +66,8 @@ def run(args: argparse.Namespace) -> int:
     if is_bag(args.input):
         with Bag(args.input) as bag:
             topic = bag.camera_topic(args.topic)
+    if args.at and topic is None:
+        raise UserError('--at came, which chooses frames of a bag; leave it out')
     recorded = topic is not None and args.model is None and has_masks(args.input)
     pipeline = None if recorded else _pipeline(args)
     calibration = _calibration(args, topic)
@@ -71,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
               file=sys.stderr)  # fmt: skip
     with Bags() as bags:
         if topic is not None:
-            answers = bag_answers(bags, args.input, topic, pipeline)
+            answers = bag_answers(bags, args.input, topic, pipeline, frozenset(args.at))
         else:
             assert pipeline is not None
             answers = source_answers(source, args.rate_hz, pipeline)
@@ -80,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
             answers,
             space=pipeline.engine.label_space if pipeline else _recorded_space(args),
             calibration=calibration,
-            total=source.count or None,
+            total=len(args.at) or source.count or None,
         )
         warn(bags.warnings)
     frames, clouds = max(counts.values(), default=0), counts.get(POINTS, 0)
@@ -135,7 +140,8 @@ def _recorded_space(args: argparse.Namespace) -> LabelSpace:
 
 def _calibration(args: argparse.Namespace, topic: str | None) -> Calibration | None:
     from depthforge_ros.bags.camera_file import read_drive_file
-    from depthforge_ros.reports.foxglove import Calibration, recorded_camera
+    from depthforge_ros.evaluation.own_distance import recorded_camera
+    from depthforge_ros.reports.foxglove import Calibration
 
     camera, height_m = None, args.camera_height_m
     if args.camera_info is not None:

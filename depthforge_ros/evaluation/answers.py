@@ -16,6 +16,7 @@ from depthforge_ros.bags.single_channel import depth_from_message, labels_from_m
 from depthforge_ros.domain import DomainStatistics
 from depthforge_ros.errors import UserError
 from depthforge_ros.frame import rgb_from_message
+from depthforge_ros.metrics.uncertainty import quantized
 from depthforge_ros.pipeline import Pipeline
 import numpy as np
 import numpy.typing as npt
@@ -46,6 +47,8 @@ class Answer:
     """(H, W), share of the winning class, 255 for all of it, as the node publishes it."""
     entropy: float | None = None
     """Mean over the frame, nats / ln(classes), [0, 1]."""
+    entropy_levels: npt.NDArray[np.uint8] | None = None
+    """(H, W), 255 for an entropy of 1."""
     domain_shift: float | None = None
     """Distance from the training images, see `domain`."""
     latency_ms: float | None = None
@@ -83,7 +86,8 @@ def recorded_answers(
         if mask is None:
             yield Answer(stamp, rgb, drop_reason=NO_ANSWER)
             continue
-        depth, confidence, entropy = (one.at(stamp) for one in (depths, confidences, entropies))
+        depth, confidence, doubt = (one.at(stamp) for one in (depths, confidences, entropies))
+        entropy = depth_from_message(doubt[1]) if doubt else None
         yield Answer(
             stamp,
             rgb,
@@ -91,10 +95,11 @@ def recorded_answers(
             inverse_depth=depth_from_message(depth[1]) if depth else None,
             confidence=labels_from_message(confidence[1]) if confidence else None,
             entropy=(
-                float(np.mean(depth_from_message(entropy[1])))
-                if entropy
+                float(np.mean(entropy))
+                if entropy is not None
                 else _number(figures.at(mask[0]), 'mean_entropy')
             ),
+            entropy_levels=quantized(entropy) if entropy is not None else None,
             domain_shift=_number(figures.at(mask[0]), 'domain_shift'),
             latency_ms=(mask[0] - image.received_ns) / 1e6,
             age_ms=_age_ms(mask[0] - stamp),
@@ -103,11 +108,18 @@ def recorded_answers(
 
 
 def predicted_answers(
-    bags: Bags, path: Path, topic: str, *, pipeline: Pipeline
+    bags: Bags,
+    path: Path,
+    topic: str,
+    *,
+    pipeline: Pipeline,
+    wanted: Callable[[int], bool] = lambda stamp_ns: True,
 ) -> Iterator[Answer]:
-    """Run the model over the images; a broken one is answered with the reason."""
+    """Run the model over the images of wanted stamps; a broken one is answered with the reason."""
     domain = DomainStatistics.fitting(pipeline.engine)
     for image in _images(bags, path, topic):
+        if not wanted(image.stamp_ns):
+            continue
         if isinstance(image.message, UserError):
             yield _dropped_answer(image.stamp_ns, image.message)
         else:
@@ -136,8 +148,9 @@ def predicted(
         rgb,
         labels=result.labels,
         inverse_depth=result.inverse_depth,
-        confidence=np.rint(result.confidence * 255.0).astype(np.uint8),
+        confidence=quantized(result.confidence),
         entropy=float(result.output.entropy[result.index].mean()),
+        entropy_levels=quantized(result.entropy),
         domain_shift=(
             domain.distance(features[result.index]) if domain and features is not None else None
         ),

@@ -20,8 +20,10 @@ from depthforge_ros.evaluation.answers import (
     recorded_answers,
     REPEATED_STAMP,
 )
-from depthforge_ros.evaluation.camera_judge import CameraJudge, Spaces
+from depthforge_ros.evaluation.camera_judge import CameraJudge, Slicing, Spaces, untagged
 from depthforge_ros.evaluation.judgement import BagJudgement, Judgement
+from depthforge_ros.evaluation.own_distance import OwnDistance, recorded_camera
+from depthforge_ros.evaluation.tags import Tags
 from depthforge_ros.evaluation.truth import open_truth, Truth
 from depthforge_ros.evaluation.truth_mismatch import TRUTH_SIZE
 from depthforge_ros.labels import LabelSpace
@@ -50,6 +52,12 @@ class BagRequest:
     """Classes to judge in, by default the coarser of the ground truth's and the masks'."""
     topics: tuple[str, ...] = ()
     """Camera topics, by default all."""
+    tags: Tags | None = None
+    """Of frames, whose names are `BAG/STAMP_NS`."""
+    camera_height_m: float | None = None
+    """Above the road: gives distances where the ground truth has no depth."""
+    keeps_evidence: bool = False
+    """Whether frames that show the errors are kept, for a report."""
 
 
 def has_masks(path: Path) -> bool:
@@ -97,7 +105,8 @@ def _judge_cameras(path: Path, request: BagRequest, pipeline: Pipeline | None) -
     _require_answers(request, judged)
     if pipeline is None:
         _use_drop_reasons_of_node(path, judged)
-    return BagJudgement(request.bag.name, _identity(path, pipeline), judged, damage)
+    unmatched = request.tags.unmatched if request.tags else None
+    return BagJudgement(request.bag.name, _identity(path, pipeline), judged, damage, unmatched)
 
 
 def _cameras(path: Path, request: BagRequest, *, is_recorded: bool) -> list[_Camera]:
@@ -122,7 +131,8 @@ def _judge_camera(
     bags: Bags, path: Path, camera: _Camera, request: BagRequest, pipeline: Pipeline | None
 ) -> Judgement:
     truth = open_truth(bags, request.truth, camera.name, space=request.truth_space)
-    judge = CameraJudge(camera.topic, _spaces(request, pipeline, truth), truth)
+    spaces = _spaces(request, pipeline, truth)
+    judge = CameraJudge(camera.topic, spaces, truth, _slicing(path, camera, request, spaces))
     answers = _answers(bags, path, camera, pipeline)
     for answer in tqdm(answers, desc=camera.topic, unit='frame', total=camera.frames):
         judge.add(answer)
@@ -163,6 +173,24 @@ def _spaces(request: BagRequest, pipeline: Pipeline | None, truth: Truth) -> Spa
             '--mask-labels'
         )
     return Spaces(masks=masks, truth=truth.space, wanted=request.target)
+
+
+def _slicing(path: Path, camera: _Camera, request: BagRequest, spaces: Spaces) -> Slicing:
+    tags, height_m = request.tags, request.camera_height_m
+    own = None
+    if height_m is not None:
+        calibration = recorded_camera(path, camera.topic)
+        if calibration is None:
+            raise UserError(
+                f'{request.bag} has no camera_info beside {camera.topic}, which --camera-height-m '
+                'needs; record it too, or leave the option out'
+            )
+        own = OwnDistance(calibration, height_m, spaces.masks)
+    return Slicing(
+        (lambda stamp_ns: tags.of(f'{request.bag.name}/{stamp_ns}')) if tags else untagged,
+        own,
+        request.keeps_evidence,
+    )
 
 
 def _require_answers(request: BagRequest, cameras: dict[str, Judgement]) -> None:

@@ -4,21 +4,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 import heapq
 
 from depthforge_ros.errors import UserError
 from depthforge_ros.evaluation.answers import Answer
+from depthforge_ros.evaluation.evidence import Evidence, small
 from depthforge_ros.evaluation.judgement import Judgement, Moment
+from depthforge_ros.evaluation.label_judge import judge_labels, JudgedLabels, Mask
+from depthforge_ros.evaluation.own_distance import OwnDistance
 from depthforge_ros.evaluation.truth import Truth
 from depthforge_ros.evaluation.truth_mismatch import FrameTruth, TRUTH_SIZE, TruthMismatches
-from depthforge_ros.labels import LabelSpace, UNLABELLED
+from depthforge_ros.labels import LabelSpace
 from depthforge_ros.metrics.accumulators import Accumulators
 from depthforge_ros.metrics.boundary import boundary_counts
 from depthforge_ros.metrics.clips import Clip, CLIP_FRAMES
-from depthforge_ros.metrics.confusion import confusion_matrix, mean_iou
-from depthforge_ros.metrics.depth import depth_errors
+from depthforge_ros.metrics.confusion import mean_iou
+from depthforge_ros.metrics.depth import align_depth
 from depthforge_ros.metrics.segmentation import common_space, percent, SegmentationScore
+from depthforge_ros.metrics.slice_table import time_name
+from depthforge_ros.metrics.slices import slice_depth
 from depthforge_ros.metrics.temporal import Tracker, VideoConsistency
 import numpy as np
 import numpy.typing as npt
@@ -42,13 +49,35 @@ class Spaces:
         return self.wanted or common_space(self.truth or self.masks, self.masks)
 
 
+def untagged(stamp_ns: int) -> list[str]:
+    """Say that no frame has a tag."""
+    del stamp_ns
+    return []
+
+
+@dataclass(frozen=True)
+class Slicing:
+    """What else frames are frame_truth apart by, and whether those that show errors are kept."""
+
+    tags: Callable[[int], list[str]] = untagged
+    """Of a frame by its stamp."""
+    own_distance: OwnDistance | None = None
+    """Gives distances where the ground truth has none."""
+    keeps_evidence: bool = False
+
+
 class CameraJudge:
     """Takes the answers to one camera's frames in their order."""
 
-    def __init__(self, topic: str, spaces: Spaces, truth: Truth) -> None:
+    def __init__(
+        self, topic: str, spaces: Spaces, truth: Truth, slicing: Slicing | None = None
+    ) -> None:
         self._truth = truth
+        self._slicing = slicing or Slicing()
         self._spaces = spaces
         self._judgement = Judgement(topic, spaces.masks, spaces.target, spaces.truth)
+        if self._slicing.keeps_evidence and spaces.truth is not None:
+            self._judgement.evidence = Evidence(spaces.target.classes)
         self._score = (
             SegmentationScore(truth=spaces.truth, predicted=spaces.masks, target=spaces.target)
             if spaces.truth is not None
@@ -67,7 +96,7 @@ class CameraJudge:
         if self._start_ns is None:
             self._start_ns = answer.stamp_ns
         time_s = (answer.stamp_ns - self._start_ns) / 1e9
-        clip = self._clip(answer.stamp_ns)
+        clip = self._clip(answer.stamp_ns, time_s)
         clip.received += 1
         row: Row = {'time_s': time_s}
         if answer.labels is None or answer.latency_ms is None:
@@ -81,7 +110,7 @@ class CameraJudge:
             clip.latencies_ms.append(round(answer.latency_ms, 3))
             if answer.age_ms is not None:
                 clip.ages_ms.append(round(answer.age_ms, 3))
-            self._add_answer(clip.sums, row, answer, answer.labels, frame_truth)
+            self._add_answer(clip, row, answer, answer.labels, frame_truth)
         self._judgement.line.append(**row)
 
     def finish(self) -> Judgement:
@@ -105,27 +134,39 @@ class CameraJudge:
         self._judgement.worst = self._moments.worst()
         return self._judgement
 
-    def _clip(self, stamp_ns: int) -> Clip:
-        clips = self._judgement.clips
-        if not clips or clips[-1].received == CLIP_FRAMES:
+    def _clip(self, stamp_ns: int, time_s: float) -> Clip:
+        """Return the clip of a frame, whose frames all have the same tags."""
+        clips, tags = self._judgement.clips, self._slicing.tags(stamp_ns)
+        if not clips or clips[-1].received == CLIP_FRAMES or clips[-1].tags != tags:
             sums = Accumulators.zeros(len(self._spaces.target), len(self._spaces.masks))
-            clips.append(Clip(self._judgement.topic, stamp_ns, sums))
+            clips.append(
+                Clip(self._judgement.topic, stamp_ns, sums, time_s=round(time_s, 3), tags=tags)
+            )
             self._moments.next_clip()
         return clips[-1]
 
     def _add_answer(
         self,
-        sums: Accumulators,
+        clip: Clip,
         row: Row,
         answer: Answer,
         labels: npt.NDArray[np.uint8],
         frame_truth: FrameTruth,
     ) -> None:
-        truth = frame_truth.labels
+        sums, tags = clip.sums, clip.tags
+        truth, rgb = frame_truth.labels, answer.rgb()
+        judged = None
         if truth is not None and self._score is not None:
-            row['miou'] = self._add_labels(sums, self._score, answer, labels, truth)
-        self._add_depth(sums, row, answer, frame_truth.depth_m)
-        rgb = answer.rgb()
+            distance_m = self._distance_m(answer, labels, frame_truth)
+            mask = Mask(labels, answer.confidence, answer.entropy_levels)
+            judged = self._add_labels(sums, self._score, mask, truth, distance_m)
+            row['miou'] = percent(mean_iou(judged.found.confusion))
+            if self._judgement.evidence is not None:
+                name = str(answer.stamp_ns)
+                shown = partial(small, name, rgb, labels, truth)
+                where = [*tags, time_name(row['time_s'] or 0.0)]
+                self._judgement.evidence.add(judged.found, shown, where)
+        self._add_depth(sums, row, answer, frame_truth.depth_m, judged)
         self._add_temporal(sums, row, rgb, answer, labels)
         for name in ('entropy', 'domain_shift'):
             row[name] = getattr(answer, name)
@@ -134,42 +175,61 @@ class CameraJudge:
         if answer.inverse_depth is not None:
             score = row.get('miou') if row.get('miou') is not None else row.get('tc')
             time_s = row['time_s'] or 0.0
-            self._moments.add(Moment(time_s, rgb, labels, answer.inverse_depth, truth, score))
+            self._moments.add(
+                Moment(time_s, rgb, labels, answer.inverse_depth, truth, answer.stamp_ns, score)
+            )
+
+    def _distance_m(
+        self, answer: Answer, labels: npt.NDArray[np.uint8], frame_truth: FrameTruth
+    ) -> npt.NDArray[np.float32] | None:
+        """Return metres (H, W) of a frame, from ground truth or else from its own depth."""
+        own = self._slicing.own_distance
+        if frame_truth.depth_m is not None:
+            self._judgement.distances = 'truth'
+            return frame_truth.depth_m
+        if own is None or answer.inverse_depth is None or self._judgement.distances == 'truth':
+            return None
+        self._judgement.distances = 'own'
+        return own(labels, answer.inverse_depth, answer.stamp_ns)
 
     def _add_labels(
         self,
         sums: Accumulators,
         score: SegmentationScore,
-        answer: Answer,
-        labels: npt.NDArray[np.uint8],
+        mask: Mask,
         truth: npt.NDArray[np.uint8],
-    ) -> float | None:
-        """Add what labels give; returns the mIoU of this frame, percent."""
+        distance_m: npt.NDArray[np.float32] | None,
+    ) -> JudgedLabels:
+        """Add what labels give."""
         self._judged_truth += 1
-        classes = len(score.space)
         self._mismatches.count_ids(truth)
-        truth, labels = score.in_target(truth=truth, predicted=labels)
-        confusion = confusion_matrix(truth, labels, classes=classes)
-        sums.confusion += confusion
-        sums.boundary += boundary_counts(truth, labels, classes=classes)
-        sums.add_windows(
-            'vc', self._consistency.add(truth=truth, predicted=labels, classes=classes)
+        judged = judge_labels(sums, score, mask, truth, distance_m)
+        classes = len(score.space)
+        sums.boundary += boundary_counts(judged.truth, judged.labels, classes=classes)
+        shares = self._consistency.add(
+            truth=judged.truth, predicted=judged.labels, classes=classes
         )
-        if answer.confidence is not None:
-            judged = (truth < classes) & (labels != UNLABELLED)
-            right = truth[judged] == labels[judged]
-            sums.add_calibration(answer.confidence[judged], right)
-        return percent(mean_iou(confusion))
+        sums.add_windows('vc', shares)
+        return judged
 
     def _add_depth(
-        self, sums: Accumulators, row: Row, answer: Answer, depth_m: npt.NDArray[np.float32] | None
+        self,
+        sums: Accumulators,
+        row: Row,
+        answer: Answer,
+        depth_m: npt.NDArray[np.float32] | None,
+        judged: JudgedLabels | None,
     ) -> None:
         if depth_m is None or answer.inverse_depth is None:
             return
         self._judged_truth += 1
-        errors = depth_errors(answer.inverse_depth, depth_m)
-        if errors is not None:
+        aligned = align_depth(answer.inverse_depth, depth_m)
+        if aligned is not None:
+            errors = aligned.errors()
             sums.add_depth(errors)
+            truth = judged.truth if judged else None
+            classes = len(self._spaces.target)
+            sums.slice_depth += slice_depth(aligned, truth, depth_m, classes=classes)
             row['absrel'] = errors.absrel
 
     def _add_temporal(

@@ -18,19 +18,23 @@ from typing import Any
 
 from depthforge_ros.errors import UserError
 from depthforge_ros.metrics.accumulators import Accumulators
+from depthforge_ros.metrics.bootstrap import draw, Estimate, estimate, RESAMPLES, SEED, times_drawn
 from depthforge_ros.metrics.clips import Clip, clip_figures, quantiles
+from depthforge_ros.metrics.slice_table import AT, slice_table
 import numpy as np
 import numpy.typing as npt
 
-RESAMPLES = 1000
-CONFIDENCE = (2.5, 97.5)
-"""Percentiles that bound the interval of 95 %."""
-SEED = 0
 HIGHER_IS_BETTER: Mapping[str, bool] = {
     'miou': True,
     'pixel_accuracy': True,
     'boundary_f': True,
     'ece': False,
+    'aurc': False,
+    'error_auroc_confidence': True,
+    'error_fpr95_confidence': False,
+    'error_auroc_entropy': True,
+    'error_fpr95_entropy': False,
+    'auiou': True,
     'mvc8': True,
     'mvc16': True,
     'tc': True,
@@ -77,15 +81,6 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """A figure and its interval of 95 %."""
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
 class Row:
     """One figure of all runs; None where a run does not have it."""
 
@@ -104,18 +99,27 @@ class Gate:
 
     @classmethod
     def parse(cls, text: str) -> Gate:
-        """Read `miou:1.5`."""
-        name, _, amount = text.partition(':')
+        """Read `miou:1.5`, or `person@20-40m:-1.0` of a slice, whose sign does not matter."""
+        name, _, amount = text.rpartition(':')
         try:
             allowed = float(amount)
         except ValueError:
             allowed = float('nan')
-        if name not in HIGHER_IS_BETTER or not allowed >= 0.0:
+        if AT in name:
+            allowed = abs(allowed)
+        if (name not in HIGHER_IS_BETTER and AT not in name) or not allowed >= 0.0:
             raise UserError(
                 f'gate {text!r} came; give FIGURE:AMOUNT such as miou:1.5, the amount by which it '
-                f'may be worse, and one of {", ".join(HIGHER_IS_BETTER)}'
+                f'may be worse, and one of {", ".join(HIGHER_IS_BETTER)}; or of a slice, '
+                'CLASS@SLICE:AMOUNT such as person@20-40m:-1.0, miou@night:-1.0, '
+                'absrel@40-80m:0.02'
             )
         return cls(name, allowed)
+
+    @property
+    def is_of_slice(self) -> bool:
+        """Tell whether it is of a slice, such as `person@20-40m`."""
+        return AT in self.name
 
 
 @dataclass(frozen=True)
@@ -138,7 +142,8 @@ class Comparison:
             if gate.name not in rows or rows[gate.name].values[0] is None:
                 raise UserError(
                     f'gate {gate.name}: {self.runs[0]} does not have that figure; judge with what '
-                    'it needs, such as labels for miou, or leave the gate out'
+                    'it needs, such as labels for miou or tags for their slices, or leave the '
+                    'gate out'
                 )
         return [
             line
@@ -165,7 +170,7 @@ class Comparison:
         difference = row.differences[number]
         if difference is None:
             return f'{gate.name}: {self.runs[number]} does not have it, {self.runs[0]} does'
-        worse = -difference.value if HIGHER_IS_BETTER[gate.name] else difference.value
+        worse = -difference.value if _is_better_higher(gate.name) else difference.value
         if worse <= gate.allowed:
             return None
         return (
@@ -174,8 +179,20 @@ class Comparison:
         )
 
 
-def compare(runs: Sequence[Run], *, resamples: int = RESAMPLES) -> Comparison:
-    """Compare runs with the first; UserError where they were judged in other classes."""
+def _is_better_higher(name: str) -> bool:
+    if AT in name:
+        return not name.startswith(f'absrel{AT}')
+    return HIGHER_IS_BETTER[name]
+
+
+def compare(
+    runs: Sequence[Run], *, slices: Sequence[str] = (), resamples: int = RESAMPLES
+) -> Comparison:
+    """
+    Compare runs with the first; UserError where they were judged in other classes.
+
+    `slices` are figures of slices, such as `person@20-40m`, that are compared too.
+    """
     first = runs[0]
     for run in runs[1:]:
         if run.classes != first.classes:
@@ -185,7 +202,7 @@ def compare(runs: Sequence[Run], *, resamples: int = RESAMPLES) -> Comparison:
             )
     paired = all(_keys(run) == _keys(first) for run in runs)
     tables = [
-        _Table(run, _draw_clips(run, resamples, SEED if paired else SEED + number))
+        _Table(run, draw(len(run.clips), resamples, SEED if paired else SEED + number), slices)
         for number, run in enumerate(runs)
     ]
     rows = [
@@ -194,7 +211,7 @@ def compare(runs: Sequence[Run], *, resamples: int = RESAMPLES) -> Comparison:
             [table.estimate(name) for table in tables],
             [None, *(table.difference(tables[0], name) for table in tables[1:])],
         )
-        for name in HIGHER_IS_BETTER
+        for name in (*HIGHER_IS_BETTER, *slices)
         if any(table.values[name] is not None for table in tables)
     ]
     return Comparison([run.name for run in runs], paired, rows)
@@ -203,7 +220,7 @@ def compare(runs: Sequence[Run], *, resamples: int = RESAMPLES) -> Comparison:
 class _Table:
     """A run's figures, as they are and of each resample."""
 
-    def __init__(self, run: Run, drawn: npt.NDArray[np.int64]) -> None:
+    def __init__(self, run: Run, drawn: npt.NDArray[np.int64], slices: Sequence[str]) -> None:
         self.values = clip_figures(run.clips, run.classes)
         clips = _StackedClips(run)
         resampled = [clips.figures(chosen) for chosen in drawn]
@@ -211,16 +228,28 @@ class _Table:
             name: np.array([one[name] for one in resampled], np.float64)
             for name in HIGHER_IS_BETTER
         }
+        self._add_slices(run, times_drawn(drawn), slices)
+
+    def _add_slices(self, run: Run, weights: npt.NDArray[np.int64], names: Sequence[str]) -> None:
+        self.values |= dict.fromkeys(names)
+        if not names:
+            return
+        table = slice_table(run.clips, run.classes)
+        for name in names:
+            whole = table.figure(name, np.ones((1, len(run.clips)), np.int64))
+            samples = table.figure(name, weights)
+            if whole is not None and samples is not None and not np.isnan(whole[0]):
+                self.values[name], self.samples[name] = float(whole[0]), samples
 
     def estimate(self, name: str) -> Estimate | None:
         value = self.values[name]
-        return None if value is None else _estimate(value, self.samples[name])
+        return None if value is None else estimate(value, self.samples[name])
 
     def difference(self, other: _Table, name: str) -> Estimate | None:
         mine, its = self.values[name], other.values[name]
         if mine is None or its is None:
             return None
-        return _estimate(mine - its, self.samples[name] - other.samples[name])
+        return estimate(mine - its, self.samples[name] - other.samples[name])
 
 
 class _StackedClips:
@@ -243,16 +272,3 @@ class _StackedClips:
 
 def _keys(run: Run) -> list[tuple[str, int, int]]:
     return [(clip.camera, clip.start_ns, clip.received) for clip in run.clips]
-
-
-def _draw_clips(run: Run, resamples: int, seed: int) -> npt.NDArray[np.int64]:
-    """Draw clips by number, with replacement: (resamples, clips)."""
-    count = len(run.clips)
-    return np.random.default_rng(seed).integers(0, count, (resamples, count))
-
-
-def _estimate(value: float, samples: npt.NDArray[np.float64]) -> Estimate:
-    """Resamples without the figure, such as of clips without ground truth, are left out."""
-    known = samples[~np.isnan(samples)]
-    low, high = np.percentile(known, CONFIDENCE) if len(known) else (value, value)
-    return Estimate(round(value, 4), round(float(low), 4), round(float(high), 4))

@@ -220,7 +220,14 @@ def _merged_figures(shards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     for one in shards:
         dropped.update(one['dropped_by_reason'])
     clips = [Clip.from_json(clip) for one in shards for clip in one['clips']]
-    return all_figures(clips, tuple(first['classes']), dropped)
+    unmatched = [one['unmatched_tags'] or [] for one in shards]
+    return {
+        **all_figures(clips, tuple(first['classes']), dropped),
+        # A line of tags may be of any one bag.
+        'unmatched_tags': [
+            line for line in unmatched[0] if all(line in others for others in unmatched)
+        ],
+    }
 
 
 def _job(manifest: Path, number: int, entry: Mapping[str, Any], options: Sequence[str]) -> Job:
@@ -245,6 +252,12 @@ def _stored(output: Path, job: Job) -> dict[str, Any] | None:
     if stored['arguments'] != list(job.arguments) or stored['files'] != _files(job):
         return None
     figures: dict[str, Any] = stored['figures']
+    try:
+        for clip in figures['clips']:
+            Clip.from_json(clip)
+    except (KeyError, TypeError):
+        # Of a version that counted other things.
+        return None
     return figures
 
 

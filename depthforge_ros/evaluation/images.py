@@ -6,20 +6,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatch
+from functools import partial
+from pathlib import Path
 from statistics import mean
 from types import MappingProxyType
 from typing import Any
 
 from depthforge_ros.bags.image_files import read_labels
+from depthforge_ros.domain import DomainStatistics
 from depthforge_ros.errors import UserError
 from depthforge_ros.evaluation.corruptions import Corruption
 from depthforge_ros.evaluation.datasets import Dataset
+from depthforge_ros.evaluation.evidence import Evidence, small
 from depthforge_ros.evaluation.label_ids import label_ids_warning
+from depthforge_ros.evaluation.label_judge import judge_labels, Mask
+from depthforge_ros.evaluation.tags import Tags
 from depthforge_ros.files import UNREADABLE
 from depthforge_ros.frame import rgb_from_file
-from depthforge_ros.labels import LabelSpace, UNLABELLED
-from depthforge_ros.metrics.accumulators import Accumulators, expected_calibration_error
-from depthforge_ros.metrics.segmentation import common_space, percent, SegmentationScore
+from depthforge_ros.labels import LabelSpace
+from depthforge_ros.metrics.accumulators import Accumulators, total
+from depthforge_ros.metrics.clips import Clip, CLIP_FRAMES
+from depthforge_ros.metrics.segmentation import common_space, SegmentationScore
+from depthforge_ros.metrics.slice_table import slice_figures
+from depthforge_ros.metrics.uncertainty import quantized
 from depthforge_ros.pipeline import Pipeline
 from depthforge_ros.postprocess import Result
 import numpy as np
@@ -28,32 +37,51 @@ from tqdm import tqdm
 
 Rgb = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.uint8]
-CONFIDENCE_LEVELS = 255
+FIGURES = (
+    'miou', 'per_class', 'pixel_accuracy', 'ece', 'aurc', 'auiou', 'error_auroc_confidence',
+    'error_fpr95_confidence', 'error_auroc_entropy', 'error_fpr95_entropy',
+)  # fmt: skip
 
 
-class _ImageScores:
-    """Adds up what is right over images."""
+class _Judge:
+    """Adds up images of one data set, in clips of those with the same tags."""
 
-    def __init__(self, *, truth: LabelSpace, predicted: LabelSpace, target: LabelSpace) -> None:
-        self.score = SegmentationScore(truth=truth, predicted=predicted, target=target)
-        self.sums = Accumulators.zeros(len(target), len(target))
+    def __init__(
+        self, pipeline: Pipeline, truth: LabelSpace, target: LabelSpace, keeps_evidence: bool
+    ) -> None:
+        predicted = pipeline.engine.label_space
+        self._score = SegmentationScore(truth=truth, predicted=predicted, target=target)
+        self._shape = len(target), len(predicted)
+        self._domain = DomainStatistics.fitting(pipeline.engine)
+        self.clips: list[Clip] = []
         self.pixels_by_id = np.zeros(256, np.int64)
-        self._images = 0
+        """Of the ground truth."""
+        self.evidence = Evidence(target.classes) if keeps_evidence else None
 
-    def add(self, truth: Labels, result: Result) -> None:
+    def add(self, image: Path, rgb: Rgb, truth: Labels, result: Result, tags: list[str]) -> None:
         """Count one image, whose truth is uint8 (H, W)."""
-        self.score.add(truth=truth, predicted=result.labels)
+        clips = self.clips
         self.pixels_by_id += np.bincount(truth.reshape(-1), minlength=256)
-        truth, mask = self.score.in_target(truth=truth, predicted=result.labels)
-        judged = (truth < len(self.score.space)) & (mask != UNLABELLED)
-        confidence = np.rint(result.confidence[judged] * CONFIDENCE_LEVELS).astype(np.uint8)
-        self.sums.add_calibration(confidence, truth[judged] == mask[judged])
-        self._images += 1
+        if not clips or clips[-1].received == CLIP_FRAMES or clips[-1].tags != tags:
+            first = sum(clip.received for clip in clips)
+            clips.append(Clip('images', first, Accumulators.zeros(*self._shape), tags=tags))
+        sums = clips[-1].sums
+        mask = Mask(result.labels, quantized(result.confidence), quantized(result.entropy))
+        judged = judge_labels(sums, self._score, mask, truth, None)
+        features = result.output.features
+        if self._domain and features is not None:
+            sums.add_value('domain_shift', self._domain.distance(features[result.index]))
+        if self.evidence is not None:
+            shown = partial(small, str(image), rgb, result.labels, truth)
+            self.evidence.add(judged.found, shown, tags)
+        clips[-1].received += 1
 
-    def figures(self) -> dict[str, Any]:
-        """Return `miou`, `per_class`, `pixel_accuracy` and `ece` in percent, and `images`."""
-        ece = percent(expected_calibration_error(self.sums.calibration))
-        return {**self.score.figures(), 'ece': ece, 'images': self._images}
+
+def _figures(clips: Sequence[Clip], classes: Sequence[str]) -> dict[str, Any]:
+    """Return what images have of `Accumulators.figures`, in percent, and `images`."""
+    known = total(clip.sums for clip in clips).figures(classes)
+    figures = {name: known[name] for name in FIGURES}
+    return {**figures, 'images': sum(clip.received for clip in clips)}
 
 
 def evaluate_images(
@@ -63,33 +91,34 @@ def evaluate_images(
     target: LabelSpace | None = None,
     change: Callable[[Rgb, int], Rgb] = lambda rgb, index: rgb,
     domains: Mapping[str, str] = MappingProxyType({}),
+    tags: Tags | None = None,
+    keep_evidence: Callable[[Evidence], None] | None = None,
     skip: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
     """
     Run the model over a dataset, on what `change` makes of each image and its index.
 
-    Returns `miou`, `per_class`, `pixel_accuracy` and `ece` in percent, `images`, how many were
-    `skipped` because a file is broken (each is named to `skip`), `warnings`, and for plots
-    `classes`, `confusion` (K, K + 1) and `calibration` (10, 3), see `Accumulators`. `target` is by
-    default the coarser of both label spaces. `domains` are globs of file names by name; the first
-    five of each are returned under `domains`.
+    Returns `miou`, `per_class`, `pixel_accuracy`, `ece` and what confidence and entropy say of
+    errors in percent, `images`, how many were `skipped` because a file is broken (each is named
+    to `skip`), `warnings`, `slices`, for plots `classes`, `confusion` (K, K + 1), `calibration`
+    (10, 3) and `confidence_levels` (256, 2), see `Accumulators`, and the `clips` that `compare`
+    reads. `target` is by default the coarser of both label spaces. `domains` are globs of file
+    names by name; the first of each are returned under `domains`. `keep_evidence` is given the
+    images that show the errors.
     """
     _check_domains(domains, dataset)
-    predicted = pipeline.engine.label_space
-    space = target or common_space(dataset.label_space, predicted)
-    whole, *parts = (
-        _ImageScores(truth=dataset.label_space, predicted=predicted, target=space)
-        for _ in range(1 + len(domains))
-    )
+    space = target or common_space(dataset.label_space, pipeline.engine.label_space)
+    judge = _Judge(pipeline, dataset.label_space, space, keep_evidence is not None)
     progress = tqdm(dataset.pairs, desc='evaluate', unit='image')
     skipped = 0
     for index, (image, labels) in enumerate(progress):
-        shown = zip(parts, domains.values(), strict=True)
+        of_image = {name for name, glob in domains.items() if fnmatch(image.name, glob)}
+        of_image |= set(tags.of(image.name)) if tags else set()
         try:
             truth = read_labels(labels, dataset.label_space)
-            result, _ = pipeline(change(rgb_from_file(image), index))
-            for tally in (whole, *(part for part, glob in shown if fnmatch(image.name, glob))):
-                tally.add(truth, result)
+            rgb = change(rgb_from_file(image), index)
+            result, _ = pipeline(rgb)
+            judge.add(image, rgb, truth, result, sorted(of_image))
         except UserError as error:
             if error.reason != UNREADABLE:
                 raise UserError(f'{image}: {error}') from error
@@ -97,17 +126,24 @@ def evaluate_images(
             skip(f'skipped {image.name}: {error}')
     if skipped == len(dataset.pairs):
         raise UserError(f'none of {skipped} images could be read; see the lines above')
+    if keep_evidence is not None and judge.evidence is not None:
+        keep_evidence(judge.evidence)
+    sums = total(clip.sums for clip in judge.clips)
     figures = {
-        **whole.figures(),
+        **_figures(judge.clips, space.classes),
         'skipped': skipped,
-        'warnings': label_ids_warning(whole.pixels_by_id, dataset.label_space),
+        'warnings': label_ids_warning(judge.pixels_by_id, dataset.label_space),
         'classes': list(space.classes),
-        'confusion': whole.score.confusion.tolist(),
-        'calibration': whole.sums.calibration.tolist(),
+        'confusion': sums.confusion.tolist(),
+        'calibration': sums.calibration.tolist(),
+        'confidence_levels': sums.confidence_levels.tolist(),
+        **slice_figures(judge.clips, space.classes),
+        'unmatched_tags': tags.unmatched if tags else None,
+        'clips': [clip.to_json() for clip in judge.clips],
     }
     if domains:
-        named = zip(domains, parts, strict=True)
-        figures['domains'] = {name: part.figures() for name, part in named}
+        parts = {name: [one for one in judge.clips if name in one.tags] for name in domains}
+        figures['domains'] = {name: _figures(one, space.classes) for name, one in parts.items()}
     return figures
 
 

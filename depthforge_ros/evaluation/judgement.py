@@ -9,9 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from depthforge_ros.evaluation.evidence import Evidence
+from depthforge_ros.evaluation.tags import tags_without_frames
 from depthforge_ros.labels import LabelSpace
 from depthforge_ros.metrics.accumulators import total
 from depthforge_ros.metrics.clips import Clip, clip_figures
+from depthforge_ros.metrics.slice_table import slice_figures
 import numpy as np
 import numpy.typing as npt
 
@@ -27,6 +30,7 @@ class Moment:
     inverse_depth: npt.NDArray[np.float32]
     truth: npt.NDArray[np.uint8] | None = None
     """(H, W) train ids in the classes of the ground truth; None where there is none."""
+    stamp_ns: int = 0
     score: float | None = None
     """Its mIoU or, without ground truth, its TC with the frame before; in percent."""
 
@@ -79,10 +83,17 @@ class Judgement:
     dropped_by_reason: Counter[str] = field(default_factory=Counter)
     warnings: list[str] = field(default_factory=list)
     """What makes the figures say less than they seem to."""
+    distances: str | None = None
+    """What the distance bands are from: `truth`, `own` depth with a scale, or nothing."""
+    evidence: Evidence | None = None
+    """Frames that show what is wrong, where they are asked for."""
 
     def figures(self) -> dict[str, Any]:
         """Return the figures of this camera, as `--json` has them under `cameras`."""
-        return all_figures(self.clips, self.space.classes, self.dropped_by_reason)
+        return {
+            **all_figures(self.clips, self.space.classes, self.dropped_by_reason),
+            'distances': self.distances,
+        }
 
     @property
     def times_s(self) -> list[float]:
@@ -107,6 +118,8 @@ class BagJudgement:
     """By topic."""
     damage: str | None
     """Why the bag could not be read to its end; None if it could."""
+    unmatched_tags: list[str] | None = None
+    """Lines of the table of tags that match no frame; None without a table."""
 
     def figures(self) -> dict[str, Any]:
         """Return the figures of `--json`: of all cameras together, and of each."""
@@ -121,6 +134,8 @@ class BagJudgement:
             'damage': self.damage,
             'warnings': self.warnings,
             **all_figures(clips, self._classes, dropped),
+            'distances': next(iter(self.cameras.values())).distances,
+            'unmatched_tags': self.unmatched_tags,
             'cameras': {
                 topic: {**one.figures(), 'time_line': vars(one.line)}
                 for topic, one in self.cameras.items()
@@ -131,7 +146,8 @@ class BagJudgement:
     @property
     def warnings(self) -> list[str]:
         """What makes the figures of its cameras say less than they seem to."""
-        return [warning for one in self.cameras.values() for warning in one.warnings]
+        said = [warning for one in self.cameras.values() for warning in one.warnings]
+        return said + tags_without_frames(self.unmatched_tags or [])
 
     @property
     def _classes(self) -> tuple[str, ...]:
@@ -149,4 +165,6 @@ def all_figures(
         'classes': list(classes),
         'confusion': sums.confusion.tolist(),
         'calibration': sums.calibration.tolist(),
+        'confidence_levels': sums.confidence_levels.tolist(),
+        **slice_figures(clips, classes),
     }

@@ -10,9 +10,10 @@ from typing import Any
 
 from depthforge_ros.errors import UserError
 from depthforge_ros.evaluation.answers import Answer, predicted
-from depthforge_ros.evaluation.camera_judge import CameraJudge, Spaces
+from depthforge_ros.evaluation.camera_judge import CameraJudge, Slicing, Spaces
 from depthforge_ros.evaluation.judgement import all_figures
 from depthforge_ros.evaluation.suites import read_suite_labels, Suite, SuiteSequence
+from depthforge_ros.evaluation.tags import Tags
 from depthforge_ros.files import UNREADABLE
 from depthforge_ros.frame import rgb_from_file
 from depthforge_ros.labels import LabelSpace
@@ -29,6 +30,7 @@ def judge_suite(
     pipeline: Pipeline,
     *,
     target: LabelSpace | None = None,
+    tags: Tags | None = None,
     skip: Callable[[str], None],
 ) -> dict[str, Any]:
     """
@@ -44,7 +46,9 @@ def judge_suite(
     broken: list[str] = []
     with tqdm(total=sum(len(one.frames) for one in sequences), unit='frame') as bar:
         for sequence in sequences:
-            judge = CameraJudge(sequence.group, spaces, _SequenceTruth(suite, sequence, broken))
+            slicing = Slicing(partial(_tags, tags, sequence))
+            truth = _SequenceTruth(suite, sequence, broken)
+            judge = CameraJudge(sequence.group, spaces, truth, slicing)
             for answer in _answers(sequence, pipeline, broken):
                 judge.add(answer)
                 bar.update()
@@ -68,8 +72,14 @@ def judge_suite(
         'warnings': [],
         **all_figures(every, classes, {}),
         'groups': {name: all_figures(group, classes, {}) for name, group in clips.items()},
+        'unmatched_tags': tags.unmatched if tags else None,
         'clips': [clip.to_json() for clip in every],
     }
+
+
+def _tags(tags: Tags | None, sequence: SuiteSequence, place: int) -> list[str]:
+    """Look up a frame, whose name is `GROUP/FILE`."""
+    return tags.of(f'{sequence.group}/{sequence.frames[place].image.name}') if tags else []
 
 
 class _SequenceTruth:

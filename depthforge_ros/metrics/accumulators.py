@@ -19,7 +19,16 @@ from depthforge_ros.metrics.boundary import COLUMNS as BOUNDARY_COLUMNS
 from depthforge_ros.metrics.confusion import iou_per_class, mean_iou, pixel_accuracy
 from depthforge_ros.metrics.depth import DepthErrors
 from depthforge_ros.metrics.segmentation import percent
+from depthforge_ros.metrics.slices import SLICES
 from depthforge_ros.metrics.temporal import LENGTHS
+from depthforge_ros.metrics.uncertainty import (
+    confidence_levels,
+    HIGHEST,
+    LEVELS,
+    THRESHOLDS,
+    uncertainty_figures,
+)
+from depthforge_ros.metrics.uncertainty import levels as value_levels
 import numpy as np
 import numpy.typing as npt
 
@@ -28,21 +37,27 @@ UNIT = 10**6
 """Shares and errors are counted in its fractions."""
 BINS = 10
 """Of confidence, for calibration."""
-LEVELS = 255
-"""Confidence is judged as the node publishes it, in 8 bits."""
 DEPTH_FIGURES = ('absrel', 'rmse_m', 'delta_125', 'delta_156', 'delta_195')
 
 
 @dataclass
 class Accumulators:
-    """Sums over frames, in K classes that are judged and P of the masks."""
+    """Accumulators over frames, in K classes that are judged and P of the masks."""
 
     confusion: Counts
     """(K, K + 1), see `metrics.confusion_matrix`."""
     boundary: Counts
     """(K, 4), see `boundary.boundary_counts`."""
-    calibration: Counts
-    """(10, 3) per bin of confidence: labelled pixels, those that are right, sum of levels."""
+    confidence_levels: Counts
+    """(256, 2) labelled pixels per level of confidence, as the node publishes it: wrong, right."""
+    class_levels: Counts
+    """(K, 32, 2) the same per predicted class, with 8 levels in one."""
+    entropy_levels: Counts
+    """(256, 2) labelled pixels per level of entropy: wrong, right."""
+    slices: Counts
+    """(S, K, 3), see `slices.FrameSlices`."""
+    slice_depth: Counts
+    """(S, 2): pixels with depth, their relative errors in millionths."""
     flow_confusion: Counts
     """(P, P + 1), see `temporal.Steadiness`."""
     flicker: Counts
@@ -68,7 +83,11 @@ class Accumulators:
         shapes = {
             'confusion': (classes, classes + 1),
             'boundary': (classes, BOUNDARY_COLUMNS),
-            'calibration': (BINS, 3),
+            'confidence_levels': (LEVELS, 2),
+            'class_levels': (classes, THRESHOLDS, 2),
+            'entropy_levels': (LEVELS, 2),
+            'slices': (len(SLICES), classes, 3),
+            'slice_depth': (len(SLICES), 2),
             'flow_confusion': (mask_classes, mask_classes + 1),
             'flicker': (2,),
             'vc': (len(LENGTHS), 2),
@@ -110,31 +129,45 @@ class Accumulators:
         if value is not None:
             getattr(self, name)[:] += [1, _units(value)]
 
-    def add_calibration(self, confidence: npt.NDArray[np.uint8], right: npt.NDArray[Any]) -> None:
-        """Count labelled pixels (N,) by their confidence level and whether they are right."""
-        bins = np.minimum(confidence.astype(np.int64) * BINS // LEVELS, BINS - 1)
-        self.calibration += np.stack(
-            [
-                np.bincount(bins, minlength=BINS),
-                np.bincount(bins[right], minlength=BINS),
-                np.bincount(bins, confidence, minlength=BINS).astype(np.int64),
-            ],
-            axis=1,
-        )
+    def add_confidence(
+        self,
+        confidence: npt.NDArray[np.uint8],
+        predicted: npt.NDArray[np.uint8],
+        right: npt.NDArray[np.bool_],
+    ) -> None:
+        """Count labelled pixels (N,) by their level, class, and whether they are right."""
+        found = confidence_levels(confidence, predicted, right, classes=len(self.confusion))
+        self.confidence_levels += found.all
+        self.class_levels += found.per_class
+
+    def add_entropy(self, entropy: npt.NDArray[np.uint8], right: npt.NDArray[np.bool_]) -> None:
+        """Count labelled pixels (N,) by their level, and whether they are right."""
+        self.entropy_levels += value_levels(entropy, right)
+
+    @property
+    def calibration(self) -> Counts:
+        """(10, 3) per bin of confidence: labelled pixels, those that are right, sum of levels."""
+        level = np.arange(LEVELS)
+        pixels, right = self.confidence_levels.sum(1), self.confidence_levels[:, 1]
+        bins = np.minimum(level * BINS // HIGHEST, BINS - 1)
+        binned = np.zeros((BINS, 3), np.int64)
+        np.add.at(binned, bins, np.stack([pixels, right, pixels * level], axis=1))
+        return binned
 
     def figures(self, classes: Sequence[str]) -> dict[str, Any]:
         """
         Return the figures; None for what was not to be had.
 
         In percent: `miou`, `per_class`, `pixel_accuracy`, `boundary_f`, `mvc8`, `mvc16`, `tc`,
-        `flow_vc8`, `flow_vc16`, `flicker`, `depth_tc`, `depth_scale_change`, `ece`. `absrel`,
-        `entropy` and the deltas are ratios, `rmse_m` is in metres, `domain_shift` in standard
-        deviations, `throughput_hz` in answers per second.
+        `flow_vc8`, `flow_vc16`, `flicker`, `depth_tc`, `depth_scale_change`, `ece` and what
+        `uncertainty_figures` says. `absrel`, `entropy` and the deltas are ratios, `rmse_m` is in
+        metres, `domain_shift` in standard deviations, `throughput_hz` in answers per second.
         """
         return {
             **_segmentation(self.confusion, classes),
             'boundary_f': percent(boundary_f(self.boundary)),
             'ece': percent(expected_calibration_error(self.calibration)),
+            **self._uncertainty(),
             **dict(zip(('mvc8', 'mvc16'), map(_mean_percent, self.vc), strict=True)),
             'tc': percent(mean_iou(self.flow_confusion)),
             **dict(zip(('flow_vc8', 'flow_vc16'), map(_mean_percent, self.flow_vc), strict=True)),
@@ -149,6 +182,15 @@ class Accumulators:
             'domain_shift': _mean(*self.domain_shift),
             'throughput_hz': _rate_hz(*self.pace),
         }
+
+    def _uncertainty(self) -> dict[str, float | None]:
+        found = uncertainty_figures(
+            self.confidence_levels,
+            self.entropy_levels,
+            self.class_levels,
+            self.confusion.sum(axis=1),
+        )
+        return {name: percent(share) for name, share in found.items()}
 
 
 def total(parts: Iterable[Accumulators]) -> Accumulators:
@@ -174,7 +216,7 @@ def expected_calibration_error(calibration: Counts) -> float:
     Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, with 10 equal bins.
     """
     pixels, right, levels = calibration.T.astype(np.float64)
-    return float(np.abs(right - levels / LEVELS).sum() / pixels.sum()) if pixels.any() else np.nan
+    return float(np.abs(right - levels / HIGHEST).sum() / pixels.sum()) if pixels.any() else np.nan
 
 
 def _segmentation(confusion: Counts, classes: Sequence[str]) -> dict[str, Any]:

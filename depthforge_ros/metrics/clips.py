@@ -29,6 +29,10 @@ class Clip:
     latencies_ms: list[float] = field(default_factory=list)
     """Of the answered frames; kept, so that merged quantiles are exact."""
     ages_ms: list[float] = field(default_factory=list)
+    time_s: float = 0.0
+    """Of its first frame, since the first of the drive."""
+    tags: list[str] = field(default_factory=list)
+    """Of all its frames."""
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Clip:
@@ -41,7 +45,7 @@ class Clip:
 
 
 def clip_figures(clips: Sequence[Clip], classes: Sequence[str]) -> dict[str, Any]:
-    """Return the figures of all frames of some clips, at least one; see also `Sums.figures`."""
+    """Return the figures of all frames of some clips, at least one; see `Accumulators.figures`."""
     latencies_ms = _joined(clip.latencies_ms for clip in clips)
     received = sum(clip.received for clip in clips)
     return {

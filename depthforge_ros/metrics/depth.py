@@ -31,11 +31,25 @@ class DepthErrors:
     pixels: int
 
 
-def depth_errors(
+@dataclass(frozen=True)
+class AlignedDepth:
+    """Predicted and true metres (N,) of the pixels that have ground truth."""
+
+    valid: npt.NDArray[np.bool_]
+    """(H, W): which pixels these are."""
+    predicted_m: npt.NDArray[np.float64]
+    truth_m: npt.NDArray[np.float64]
+
+    def errors(self) -> DepthErrors:
+        """Judge the frame."""
+        return compare_depth(self.predicted_m, self.truth_m)
+
+
+def align_depth(
     inverse_depth: npt.NDArray[np.float32], depth_m: npt.NDArray[np.float32]
-) -> DepthErrors | None:
+) -> AlignedDepth | None:
     """
-    Judge relative inverse depth (H, W) against metres (H, W), after the one best scale.
+    Bring relative inverse depth (H, W) to metres by the one best scale for true metres (H, W).
 
     Pixels without finite ground truth in (0, 80] m do not count; None where no pixel is left.
     """
@@ -52,7 +66,15 @@ def depth_errors(
     scale = best_scale(inverse, truth_m)
     with np.errstate(divide='ignore', invalid='ignore'):
         predicted_m = np.where(inverse > 0.0, scale / inverse, MAX_DEPTH_M)
-    return compare_depth(np.minimum(predicted_m, MAX_DEPTH_M), truth_m)
+    return AlignedDepth(valid, np.minimum(predicted_m, MAX_DEPTH_M), truth_m)
+
+
+def depth_errors(
+    inverse_depth: npt.NDArray[np.float32], depth_m: npt.NDArray[np.float32]
+) -> DepthErrors | None:
+    """Judge relative inverse depth (H, W) against metres (H, W), see `align_depth`."""
+    aligned = align_depth(inverse_depth, depth_m)
+    return aligned.errors() if aligned else None
 
 
 def compare_depth(predicted_m: npt.NDArray[Any], truth_m: npt.NDArray[Any]) -> DepthErrors:

@@ -16,6 +16,7 @@ from depthforge_ros.evaluation.judgement import Judgement
 from depthforge_ros.files import write_text
 from depthforge_ros.labels import LabelSpace
 from depthforge_ros.reports.contact_sheet import contact_sheet, stack
+from depthforge_ros.reports.evidence import command_html, Gallery, gallery, gallery_html
 from depthforge_ros.reports.page import JUMP, PAGE
 from depthforge_ros.reports.pictures import jpeg_tag, pair_strip, strip
 from depthforge_ros.reports.plots import (
@@ -25,8 +26,10 @@ from depthforge_ros.reports.plots import (
     duration_text,
     latency_histogram,
     NamedJudgement,
+    risk_coverage_curve,
     time_line,
 )
+from depthforge_ros.reports.slices import slice_markdown, slice_tables
 import numpy as np
 import numpy.typing as npt
 from plotly.offline import get_plotlyjs
@@ -52,11 +55,16 @@ CARDS: tuple[Card, ...] = (
     ('tc', 'TC', '{:.1f} %'.format),
     ('flicker', 'flicker', '{:.1f} %'.format),
     ('depth_tc', 'depth TC', '{:.1f} %'.format),
+    ('error_auroc_confidence', 'AUROC of errors', '{:.1f} %'.format),
+    ('error_fpr95_confidence', 'FPR95 of errors', '{:.1f} %'.format),
+    ('auiou', 'AUIoU', '{:.1f} %'.format),
     ('entropy', 'entropy', '{:.2f}'.format),
     ('domain_shift', 'domain shift', '{:.1f} σ'.format),
 )
-NOT_IN_TABLE = ('per_class', 'confusion', 'calibration', 'classes')
-"""Figures that are plots."""
+NOT_IN_TABLE = (
+    'per_class', 'confusion', 'calibration', 'confidence_levels', 'classes', 'slices',
+)  # fmt: skip
+"""Figures that are plots or tables of their own."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +90,8 @@ class Section:
     other: OtherJudgement | None = None
     damage: str | None = None
     """Why the drive was not read to its end."""
+    command: str = ''
+    """Opens a frame, whose stamp stands for its `{name}`."""
 
     @property
     def cautions(self) -> list[str]:
@@ -149,6 +159,7 @@ def _markdown_section(section: Section) -> str:
         for name in section.figures['per_class']:
             cells = [_text(one.figures['per_class'][name]) for one in section.judged]
             lines.append(f'| {name} | {" | ".join(cells)} |')
+    lines += slice_markdown(section.figures)
     return '\n'.join(lines) + '\n'
 
 
@@ -171,11 +182,15 @@ def _section(section: Section, number: int) -> str:
     }
     cautions = ''.join(f'<p class="caution">{escape(one)}</p>' for one in section.cautions)
     picture = jpeg_tag(_sheet(section), 'input, overlay and depth') if judgement.moments else ''
+    shown = gallery(section.figures, judgement.evidence, number)
+    spaces = (judgement.mask_space, judgement.truth_space)
     return (
         f'<section><h2>{escape(section.title)}</h2>{cautions}'
         f'<div class="cards">{_cards(section)}</div>{picture}'
-        f'<div class="plots">{_plots(section, number, anchors)}</div>'
-        f'{_worst(section, anchors)}{_side_by_side(section)}{_table(section)}</section>'
+        f'<div class="plots">{_plots(section, number, anchors, shown)}</div>'
+        f'{slice_tables(section.figures, shown.slices)}{_worst(section, anchors)}'
+        f'{gallery_html(shown, spaces, section.command)}'
+        f'{_side_by_side(section)}{_table(section)}</section>'
     )
 
 
@@ -191,17 +206,22 @@ def _cards(section: Section) -> str:
     return ''.join(cards)
 
 
-def _plots(section: Section, number: int, anchors: Mapping[float, str]) -> str:
+def _plots(section: Section, number: int, anchors: Mapping[float, str], shown: Gallery) -> str:
     judged = section.judged
     labelled = [one for one in judged if one.figures['per_class']]
     plots = [(time_line(judged, anchors), 'wide')]
     if labelled:
         plots.append((class_bars(labelled), 'wide'))
-    plots += [(plot, 'wide') for one in labelled if (plot := confusion(one)) is not None]
+    for rank, one in enumerate(labelled):
+        # Frames are kept of the first judgement.
+        if (plot := confusion(one, {} if rank else shown.cells)) is not None:
+            plots.append((plot, 'wide'))
     reliability = calibration(judged)
-    plots.append((latency_histogram(judged), 'wide' if reliability is None else 'half'))
+    plots.append((latency_histogram(judged), 'wide'))
     if reliability is not None:
         plots.append((reliability, 'half'))
+    if (risks := risk_coverage_curve(judged)) is not None:
+        plots.append((risks, 'half'))
     return ''.join(
         f'<div class="{width}">{_html(plot, f"plot-{number}-{rank}")}</div>'
         for rank, (plot, width) in enumerate(plots)
@@ -226,7 +246,8 @@ def _worst(section: Section, anchors: Mapping[float, str]) -> str:
     kind = 'mIoU' if section.figures['per_class'] else 'TC'
     figures = ''.join(
         f'<figure id="{anchors[one.time_s]}"><figcaption><b>{rank}</b>{one.time_s:.1f} s, '
-        f'{kind} {_text(one.score)} %</figcaption>'
+        f'{kind} {_text(one.score)} %, {one.stamp_ns} ns '
+        f'{command_html(section.command, str(one.stamp_ns))}</figcaption>'
         f'{jpeg_tag(strip(one, judgement), "camera, mask, ground truth, depth")}</figure>'
         for rank, one in enumerate(judgement.worst, start=1)
     )

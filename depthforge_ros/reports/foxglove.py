@@ -36,11 +36,10 @@ from depthforge_ros.evaluation.answers import (
     predicted_answers,
     recorded_answers,
 )
+from depthforge_ros.evaluation.own_distance import OwnDistance
 from depthforge_ros.evaluation.sources import Source
 from depthforge_ros.geometry.camera import Camera
-from depthforge_ros.geometry.points import CloudBuilder, finite_points, metric_depth
-from depthforge_ros.geometry.road import fit_road
-from depthforge_ros.geometry.scale_filter import ScaleFilter
+from depthforge_ros.geometry.points import CloudBuilder, finite_points
 from depthforge_ros.labels import LabelSpace, MASK_ENCODINGS
 from depthforge_ros.pipeline import Pipeline
 from depthforge_ros.postprocess import overlay
@@ -57,7 +56,6 @@ DEPTH = '/depthforge/depth/relative'
 POINTS = '/depthforge/points'
 FRAME_ID = 'camera'
 JPEG = (cv2.IMWRITE_JPEG_QUALITY, 90)
-INFO_TYPE = 'sensor_msgs/msg/CameraInfo'
 
 
 @dataclass(frozen=True)
@@ -72,16 +70,31 @@ class Calibration:
     """Every so many pixels and rows become a point."""
 
 
-def bag_answers(bags: Bags, path: Path, topic: str, pipeline: Pipeline | None) -> Iterator[Answer]:
-    """Yield the answers recorded in a bag or, with a pipeline, those of its model."""
+def bag_answers(
+    bags: Bags,
+    path: Path,
+    topic: str,
+    pipeline: Pipeline | None,
+    stamps_ns: frozenset[int] = frozenset(),
+) -> Iterator[Answer]:
+    """
+    Yield the answers recorded in a bag or, with a pipeline, those of its model.
+
+    `stamps_ns` chooses frames, without it all are taken.
+    """
+
+    def wanted(stamp_ns: int) -> bool:
+        return not stamps_ns or stamp_ns in stamps_ns
+
     if pipeline is not None:
-        return predicted_answers(bags, path, topic, pipeline=pipeline)
+        return predicted_answers(bags, path, topic, pipeline=pipeline, wanted=wanted)
     with Bag(path) as bag:
         name = bag.camera_name(topic)
         mask_topic = bag.topic_ending(MASK_ENDING, name)
     if mask_topic is None:
         raise UserError(f'{path} holds no masks of {topic}; give --model to run one')
-    return recorded_answers(bags, path, topic, mask_topic=mask_topic, camera=name)
+    recorded = recorded_answers(bags, path, topic, mask_topic=mask_topic, camera=name)
+    return (answer for answer in recorded if wanted(answer.stamp_ns))
 
 
 def source_answers(source: Source, rate_hz: float, pipeline: Pipeline) -> Iterator[Answer]:
@@ -89,16 +102,6 @@ def source_answers(source: Source, rate_hz: float, pipeline: Pipeline) -> Iterat
     for index, frame in enumerate(source.frames()):
         stamp_ns = START_NS + round(index * 1e9 / rate_hz)
         yield predicted(stamp_ns, frame.read, pipeline)
-
-
-def recorded_camera(path: Path, topic: str) -> Camera | None:
-    """Return the calibration that a bag has beside a camera topic; None where there is none."""
-    folder = topic.removesuffix('/compressed').rsplit('/', 1)[0]
-    with Bag(path) as bag:
-        wanted = f'{folder}/camera_info'
-        if bag.topics.get(wanted) != INFO_TYPE:
-            return None
-        return Camera.from_info(bag.decode(next(bag.raw_messages(wanted))))
 
 
 def write_view(
@@ -124,7 +127,7 @@ def write_view(
                 for answer in tqdm(answers, desc=output.name, unit='frame', total=total):
                     view.add(answer)
             if not counts[MASK]:
-                raise UserError('no frame has an answer; check the input')
+                raise UserError('no frame has an answer; check the input, and the stamps of --at')
             next(folder.glob('*.mcap')).replace(output)
     except OSError as error:
         raise UserError(
@@ -170,39 +173,19 @@ class _Cloud:
 
     def __init__(self, calibration: Calibration, space: LabelSpace) -> None:
         self.camera = calibration.camera
-        self._calibration = calibration
-        self._ids = {name: number for number, name in enumerate(space.classes)}
-        self._rays = self.camera.rays(rectified=False)
-        self._build = CloudBuilder(self._rays, stride=calibration.stride)
-        self._filter = ScaleFilter()
+        self._distance = OwnDistance(
+            self.camera, calibration.height_m, space, max_range_m=calibration.max_range_m
+        )
+        self._build = CloudBuilder(self._distance.rays, stride=calibration.stride)
 
     def __call__(self, answer: Answer, rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.void] | None:
         """Return the points with a place, (1, N); None where the scale is not known."""
         labels, inverse_depth = answer.labels, answer.inverse_depth
         if labels is None or inverse_depth is None:
             return None
-        if inverse_depth.shape != (self.camera.height, self.camera.width):
-            raise UserError(
-                f'the calibration is for {self.camera.width} x {self.camera.height} pixels, the '
-                f'image has {inverse_depth.shape[1]} x {inverse_depth.shape[0]}; give its own'
-            )
-        road = fit_road(
-            inverse_depth,
-            labels == self._ids.get('road', -1),
-            self._rays,
-            height_m=self._calibration.height_m,
-            pitch_rad=0.0,
-        )
-        scale = self._filter.update(road, answer.stamp_ns * 1e-9)
-        if scale.refusal:
+        depth_m = self._distance(labels, inverse_depth, answer.stamp_ns)
+        if depth_m is None:
             return None
-        depth_m = metric_depth(
-            inverse_depth,
-            labels == self._ids.get('sky', -1),
-            rays=self._rays,
-            scale=scale.scale,
-            max_range_m=self._calibration.max_range_m,
-        )
         confidence = (
             np.ones(labels.shape, np.float32)
             if answer.confidence is None

@@ -5,13 +5,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from depthforge_ros.evaluation.evidence import Evidence
 from depthforge_ros.evaluation.images import domain_rows
 from depthforge_ros.files import write_text
-from depthforge_ros.reports.plots import calibration, class_bars, confusion
+from depthforge_ros.labels import LabelSpace
+from depthforge_ros.reports.evidence import gallery, gallery_html
+from depthforge_ros.reports.page import JUMP
+from depthforge_ros.reports.plots import calibration, class_bars, confusion, risk_coverage_curve
+from depthforge_ros.reports.slices import slice_tables
 import plotly.graph_objects as go
 
 PAGE = """<!doctype html>
@@ -22,6 +28,8 @@ PAGE = """<!doctype html>
 <p>{summary}</p>
 {domains}
 {plots}
+{slices}
+{gallery}
 </body></html>
 """
 
@@ -33,20 +41,41 @@ class ImagesScore(NamedTuple):
     figures: Mapping[str, Any]
 
 
-def write_images_report(path: Path, figures: Mapping[str, Any], *, title: str) -> None:
+@dataclass(frozen=True)
+class Shown:
+    """What the page shows beside the figures."""
+
+    title: str
+    evidence: Evidence | None
+    """Images that show the errors."""
+    spaces: tuple[LabelSpace, LabelSpace]
+    """Of the masks and of the ground truth."""
+    command: str
+    """Opens an image, whose path stands for its `{name}`."""
+
+
+def write_images_report(path: Path, figures: Mapping[str, Any], page: Shown) -> None:
     """Write what `evaluate_images` gave as HTML that needs nothing else."""
     one = ImagesScore('', figures)
-    plots = [class_bars([one]), confusion(one), calibration([one])]
+    shown = gallery(figures, page.evidence, 0)
+    plots = [
+        class_bars([one]),
+        confusion(one, shown.cells),
+        calibration([one]),
+        risk_coverage_curve([one]),
+    ]
     known: list[go.Figure] = [plot for plot in plots if plot is not None]
     text = PAGE.format(
-        title=escape(title),
+        title=escape(page.title),
         summary=f'{figures["images"]} images, mIoU {figures["miou"]} %, pixel accuracy '
         f'{figures["pixel_accuracy"]} %, expected calibration error {figures["ece"]} %.',
         domains=_table(domain_rows(figures)),
         plots='\n'.join(
-            plot.to_html(full_html=False, include_plotlyjs=rank == 0)
+            plot.to_html(full_html=False, include_plotlyjs=rank == 0, post_script=JUMP)
             for rank, plot in enumerate(known)
         ),
+        slices=slice_tables(figures, shown.slices),
+        gallery=gallery_html(shown, page.spaces, page.command),
     )
     write_text(path, text)
 

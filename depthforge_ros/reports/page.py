@@ -53,6 +53,8 @@ figcaption b { display: inline-block; background: #c43c2f; color: #fff; border-r
 table { border-collapse: collapse; font-size: 14px; }
 td, th { padding: 3px 18px 3px 0; border-bottom: 1px solid #e4e7ec; text-align: left;
   vertical-align: top; overflow-wrap: anywhere; }
+.proofs { display: grid; grid-template-columns: repeat(auto-fill, minmax(520px, 1fr)); gap: 8px; }
+small, code { font-size: 12px; color: #5a6270; overflow-wrap: anywhere; }
 summary { cursor: pointer; margin: 8px 0; }
 </style>
 <script>$plotly</script>

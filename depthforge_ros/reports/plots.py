@@ -6,9 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from depthforge_ros.evaluation.judgement import Judgement
+from depthforge_ros.metrics.uncertainty import risk_coverage
 import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
@@ -148,8 +150,14 @@ def class_bars(judged: Sequence[Scored]) -> go.Figure:
     return plot
 
 
-def confusion(one: Scored) -> go.Figure | None:
-    """Draw of each true class what its pixels were taken for; None without ground truth."""
+def confusion(
+    one: Scored, anchors: Mapping[tuple[int, int], str] = MappingProxyType({})
+) -> go.Figure | None:
+    """
+    Draw of each true class what its pixels were taken for; None without ground truth.
+
+    `anchors` are ids of elements of the page by true and predicted class, to which a click leads.
+    """
     counts = np.array(one.figures['confusion'], np.float64)
     if not counts.any():
         return None
@@ -174,6 +182,10 @@ def confusion(one: Scored) -> go.Figure | None:
         zmin=0,
         zmax=100,
         colorbar={'title': {'text': '%'}, 'thickness': 12},
+        customdata=[
+            [anchors.get((row, column), 0) for column in range(len(columns))]
+            for row in np.flatnonzero(occurring).tolist()
+        ],
         hovertemplate='%{y} taken for %{x}: %{z:.1f} %<extra></extra>',
     )
     _style(plot, f'Confusion{_of(one)}, % of each true class', 'predicted', 'true',
@@ -214,6 +226,30 @@ def calibration(judged: Sequence[Scored]) -> go.Figure | None:
     _style(plot, f'Calibration, expected error {errors}', 'confidence, %', 'right, %', legend=True)
     plot.update_xaxes(range=(0, 102))
     plot.update_yaxes(range=(0, 102))
+    return plot
+
+
+def risk_coverage_curve(judged: Sequence[Scored]) -> go.Figure | None:
+    """Draw the share of wrong pixels among the most confident; None without confidence."""
+    known = [one for one in judged if np.any(one.figures['confidence_levels'])]
+    if not known:
+        return None
+    plot = go.Figure()
+    for one, color in zip(known, COLORS, strict=False):
+        curve = 100.0 * risk_coverage(np.array(one.figures['confidence_levels'], np.int64))
+        plot.add_scatter(
+            x=curve[:, 0].round(3).tolist(),
+            y=curve[:, 1].round(3).tolist(),
+            mode='lines',
+            name=one.name,
+            line={'color': color},
+            hovertemplate='of the surest %{x:.1f} % are wrong %{y:.2f} %<extra></extra>',
+        )
+    areas = ' and '.join(f'{one.figures["aurc"]:.2f} %' for one in known)
+    _style(plot, f'Risk and coverage, area {areas}', 'surest pixels, %', 'wrong, %',
+           legend=len(known) > 1)  # fmt: skip
+    plot.update_xaxes(range=(0, 102))
+    plot.update_yaxes(rangemode='tozero')
     return plot
 
 

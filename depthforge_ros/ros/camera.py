@@ -1,6 +1,6 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""One camera of the node: its subscription, its publishers and what became of its frames."""
+"""One camera of the node: its subscription, its publishers and the counts of its frames."""
 
 from __future__ import annotations
 
@@ -116,28 +116,28 @@ class Camera:
 
     @property
     def is_only_for_depth(self) -> bool:
-        """Whether a frame without a new depth is answered for nobody."""
+        """Whether all subscribers want depth, so that a frame without a new one is of no use."""
         return self._subscribed_outputs() <= DEPTH_OUTPUTS and not self._is_monitored()
 
     @property
     def mismatches(self) -> list[str]:
-        """What keeps others apart from an end of ours now, the input's first."""
+        """Present mismatches of quality of service, that of the input first."""
         ends = sorted(self._mismatched.values(), key=lambda end: end.topic != self.topic)
         return [text for end in ends if (text := end.mismatch())]
 
     def missing_publisher(self) -> str:
-        """Say why no image can come; empty where somebody sends them."""
+        """Say why no image can come; empty where there is a publisher."""
         kind = MESSAGE_TYPES[self.config.image_transport]
         return missing_publisher(self._node, camera_topic('image', self.name), kind)
 
     def duplicate_publishers(self) -> list[str]:
-        """Say of inputs that several nodes send them, where that is so."""
+        """Name the inputs that several nodes publish."""
         inputs = dict(self._subscriptions)
         texts = (duplicate_publishers(self._node, topic, one) for topic, one in inputs.items())
         return [text for text in texts if text]
 
     def metric_status(self) -> MetricStatus:
-        """Return what is to be said of metric depth, and why no camera_info can come."""
+        """Return the status of metric depth, with the reason where no camera_info can come."""
         status = self.metric.status
         if self.metric.has_info or not status.unavailable:
             return status
@@ -145,13 +145,13 @@ class Camera:
         return replace(status, unavailable=f'{status.unavailable}: {reason}') if reason else status
 
     def reconfigure(self, config: NodeConfig) -> None:
-        """Take over what may change while frames come."""
+        """Take over the parameters that may change while frames come."""
         before, self.config = self.config, config
         if before.max_rate_hz != config.max_rate_hz:
             self.statistics.pause()  # its rate so far is that of another limit
 
     def subscribe(self, put: Put) -> None:
-        """Publish what the ids mean, and hand frames to `put` from now on."""
+        """Publish the names of the ids, and hand frames to `put` from now on."""
         self.statistics.pause()
         self._taken_s = -math.inf
         if self._label_info is not None:
@@ -186,7 +186,7 @@ class Camera:
         *,
         overlay_alpha: float,
     ) -> None:
-        """Publish to those who subscribed, and count the frame with what each stage took."""
+        """Publish to the topics that have subscribers, and count the frame with its times."""
         begun_s = time.perf_counter()
         header = frame.message.header
         publishers = dict(self._publishers)
@@ -221,7 +221,7 @@ class Camera:
         )
 
     def skip(self) -> None:
-        """Count a frame that nobody asked for."""
+        """Count a frame that has no subscriber."""
         self.statistics.skipped()
 
     def drop(self, error: Exception) -> None:
@@ -273,14 +273,14 @@ class Camera:
         self._subscriptions[topic] = subscription
 
     def _has_subscribers(self) -> bool:
-        """Tell whether anybody subscribes to what an answer is published as."""
+        """Tell whether an output or the diagnostics have a subscriber."""
         return self._is_monitored() or bool(self._subscribed_outputs())
 
     def _is_monitored(self) -> bool:
         return self._node.has_diagnostics_subscriber()
 
     def _subscribed_outputs(self) -> set[str]:
-        """Return the outputs that have subscribers, and can be made."""
+        """Return the outputs that have subscribers and can be computed."""
         return {
             output
             for output, publisher in self._publishers.items()
@@ -302,7 +302,7 @@ class Camera:
         return True
 
     def _age_ms(self, stamp: Any) -> dict[str, float]:
-        """Age of a frame; nothing for one without a stamp, or before /clock has come."""
+        """Return the age of a frame; empty without a stamp, or before /clock has come."""
         stamp_ns = stamp.sec * 1_000_000_000 + stamp.nanosec
         now_ns = self._node.get_clock().now().nanoseconds
         return {'age': (now_ns - stamp_ns) / 1e6} if stamp_ns and now_ns else {}
@@ -311,7 +311,7 @@ class Camera:
         return f'no metric depth for {self.topic}: {self.metric_status().unavailable}'
 
     def _warn(self, what: str, text: Callable[[], str]) -> None:
-        """Log, unless the same was wrong a moment ago."""
+        """Log a warning, at most once in LOG_PERIOD_S for the same reason."""
         now_s = time.perf_counter()
         if now_s - self._logged_s.get(what, -math.inf) >= LOG_PERIOD_S:
             self._logged_s[what] = now_s
@@ -319,6 +319,6 @@ class Camera:
 
     def _on_mismatch(self, end: Endpoint) -> None:
         self._mismatched[end.topic] = end
-        if text := end.mismatch():  # or else the other is gone already
+        if text := end.mismatch():  # empty if the other end is gone already
             self.statistics.record_error(text)
             self._node.get_logger().error(text)

@@ -1,11 +1,11 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
 """
-The executable `depthforge_node`: the node, and a quick end at any moment.
+The executable `depthforge_node`: the node, which a signal ends within seconds at any moment.
 
-Loading PyTorch or a model takes seconds, and so does the interpreter's own end with them loaded. A
-signal ends the first, within GRACE_S, and the second is left out: the node has freed everything by
-then, the shared memory of its images too.
+Loading PyTorch or a model takes seconds, and so does the exit of the interpreter with them loaded.
+A signal interrupts loading within GRACE_S. The exit of the interpreter is skipped: the node has
+freed everything by then, the shared memory of its images too.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ SIGNALS = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 
 class SignalHandler:
     """
-    What a signal does; ROS's own handlers call this one too.
+    Handles signals; the handlers of ROS call this one too.
 
-    It ends the process at once while there is nothing to free, then it interrupts what runs, once,
-    and leaves a node that ends already alone.
+    While there is nothing to free, a signal ends the process at once. Later the first one
+    interrupts the node. A node that is ending already is left alone.
     """
 
     def __init__(self) -> None:
@@ -43,11 +43,11 @@ class SignalHandler:
         """Puts back what handled signals before, for a process that goes on."""
 
     def begin(self) -> None:
-        """Interrupt what comes now."""
+        """Interrupt the node from now on, instead of ending the process."""
         self._is_bare = False
 
     def end(self) -> None:
-        """Interrupt no more."""
+        """Let the node end without another interrupt."""
         self._is_ending = True
 
     def __call__(self, number: int, frame: Any) -> None:
@@ -65,7 +65,7 @@ class SignalHandler:
 
 
 def catch_signals() -> SignalHandler:
-    """Let SIGINT, SIGTERM and SIGHUP end the process from now on, until the node runs at once."""
+    """Handle SIGINT, SIGTERM and SIGHUP from now on; until the node runs, they end the process."""
     leaving = SignalHandler()
     # First, for the other ones become SIGTERM.
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -86,11 +86,11 @@ def catch_signals() -> SignalHandler:
 
 def _forward_signals(caught: int, leaving: SignalHandler) -> None:
     """
-    Turn SIGHUP into SIGTERM, for which ROS wakes its executor, and see to it that it is noticed.
+    Turn SIGHUP into SIGTERM, for which ROS wakes its executor, and repeat it until it is noticed.
 
-    A signal that comes just before the main thread begins to wait for something does not interrupt
-    that, as the next one does. If it is in a library that none interrupts, the process ends as it
-    is after GRACE_S. `caught` gives the numbers of what the interpreter caught.
+    A signal that comes just before the main thread begins to wait does not interrupt the wait; the
+    next one does. If the main thread is in a library that no signal interrupts, the process ends
+    after GRACE_S. `caught` is a pipe with the numbers of the signals.
     """
     while numbers := os.read(caught, 64):
         if set(numbers).isdisjoint(SIGNALS):

@@ -1,6 +1,6 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What the parts of the node ask of the node; rclpy's own nodes fit the first two."""
+"""The methods of the node that its parts call; rclpy's own nodes have those of the first two."""
 
 from __future__ import annotations
 

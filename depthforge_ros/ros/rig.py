@@ -3,7 +3,7 @@
 """
 All cameras of the node, and the one thread that answers their newest frames as a batch.
 
-What is done for each frame alone is done for all at once, in threads that it waits for.
+Frames of several cameras are decoded and published in parallel, one thread for each.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Rig:
         self._configs = configs
         self._is_started = False
         self._threads = _start_threads(min(len(configs), len(os.sched_getaffinity(0))))
-        """They end with the rig."""
+        """The threads end with the rig."""
         engine = pipeline.engine
         model = CameraModel(engine.label_space, domain, engine.is_metric)
         try:
@@ -116,7 +116,7 @@ class Rig:
         return self._pipeline.max_batch
 
     def reconfigure(self, configs: Mapping[str, NodeConfig]) -> None:
-        """Take over what may change while frames come, of all cameras in one step."""
+        """Take over the parameters that may change while frames come, of all cameras at once."""
         self._configs = configs
         for camera in self.cameras:
             camera.reconfigure(configs[camera.name])
@@ -127,7 +127,7 @@ class Rig:
         return '' if self._is_started else describe_hanging_batch(self.worker)
 
     def start(self) -> None:
-        """Subscribe; refused with UserError while a batch of an earlier start still hangs."""
+        """Subscribe; UserError while a batch of an earlier start still hangs."""
         if self.hanging_batch:
             raise UserError(self.hanging_batch, reason=IN_WORK)
         engine = self._pipeline.engine
@@ -144,9 +144,9 @@ class Rig:
 
     def stop(self, *, is_closing: bool) -> str:
         """
-        Unsubscribe, answer the batch in work if it ends in time, and drop what waits.
+        Unsubscribe, wait for the batch in work for a while, and drop the frames that wait.
 
-        Returns what is wrong, empty if all ended.
+        Returns what is wrong; empty if the batch ended in time.
         """
         if self.worker is None or not self._is_started:
             return ''
@@ -165,7 +165,7 @@ class Rig:
             camera.destroy()
 
     def _answer(self, frames: Mapping[Camera, Frame]) -> None:
-        """Answer each frame or count why not; frames of one network size make one batch."""
+        """Answer each frame, or count why not; frames of one network size are one batch."""
         configs = self._configs
         batches: dict[tuple[int, ...], list[Prepared]] = {}
         given = [(camera, frame, configs[camera.name]) for camera, frame in frames.items()]
@@ -176,7 +176,7 @@ class Rig:
             self._run(batch)
 
     def _in_parallel(self, action: Callable[[T], R], frames: Sequence[T]) -> list[R]:
-        """Do it for the frames of all cameras: decoding and resizing leave the GIL to others."""
+        """Call `action` for the frames of all cameras in threads: OpenCV releases the GIL."""
         if len(frames) == 1:
             return [action(frames[0])]
         return list(self._threads.map(action, frames))
@@ -194,7 +194,7 @@ class Rig:
             return None
 
     def _is_skipped(self, camera: Camera) -> bool:
-        """Tell whether a frame without a depth of its own came where only depth is wanted."""
+        """Tell whether only depth has subscribers and this frame gets no new depth."""
         engine = self._pipeline.engine
         return (
             isinstance(engine, SparseDepthEngine)

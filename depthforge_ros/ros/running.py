@@ -1,6 +1,6 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The node in this process, from start to end."""
+"""Runs the node in this process, from start to end."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def run(args: Sequence[str] | None = None, *, on_end: Callable[[], None] = lambd
     """
     Run the node until it is interrupted; 0 then, 2 where it could not start.
 
-    `on_end` is called once it ends, and must not be interrupted any more.
+    `on_end` is called when it begins to end: from then on it must not be interrupted.
     """
     node = executor = None
     given = sys.argv[1:] if args is None else list(args)
@@ -58,7 +58,7 @@ def run(args: Sequence[str] | None = None, *, on_end: Callable[[], None] = lambd
             node.close()
         unload()
         rclpy.try_shutdown()
-        # What still refers to the node keeps it in the graph of the others, who would see a ghost.
+        # While anything refers to the node, other nodes still see it in the graph.
         node = executor = None
         gc.collect()
     return 0

@@ -1,6 +1,6 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""A node's services, those of parameters and of the lifecycle too: none of them ends the node."""
+"""Keeps exceptions in services, of parameters and the lifecycle too, from ending the node."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from lifecycle_msgs.srv import ChangeState
 
 def guard(node: Any, *, report: Callable[[str], None]) -> None:
     """
-    Answer requests that a callback raises on: with the response as far as it is filled in.
+    Answer a request whose callback raises with the response as far as it is filled in.
 
-    For a lifecycle transition or a parameter that says no. `report` is told why, in one line.
-    rclpy raises out of `spin` instead. A transition that the present state lacks is refused.
+    For a lifecycle transition or a parameter that means no. `report` gets the reason in one line.
+    Without this, rclpy raises out of `spin`. A transition that the state does not have is refused.
     """
     for service in node.services:
         service.callback = partial(_answer, service.callback, node, report)

@@ -1,6 +1,6 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The transitions of the lifecycle: the one in work, and how the last one failed."""
+"""Runs the transitions of the lifecycle, and keeps how the last one failed."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from rclpy.lifecycle import TransitionCallbackReturn
 
 
 class Transitions:
-    """Runs them, one at a time."""
+    """Runs transitions, one at a time."""
 
     def __init__(self, report: Callable[[str], None]) -> None:
-        """`report` is told of each that fails, in one line."""
+        """`report` gets one line for each that fails."""
         self._report = report
         self._begun: tuple[str, float] | None = None
         self.failure = ''
@@ -25,12 +25,12 @@ class Transitions:
 
     @property
     def running(self) -> RunningTransition | None:
-        """The one in work."""
+        """The transition in work."""
         begun = self._begun
         return None if begun is None else RunningTransition(begun[0], time.monotonic() - begun[1])
 
     def attempt(self, name: str, action: Callable[[], None]) -> TransitionCallbackReturn:
-        """Run one that may fail: from a UserError the node goes back, from others to its error."""
+        """Run a transition: a UserError lets the node go back, another error calls on_error."""
         self.failure = ''
         self._begun = name, time.monotonic()
         try:
@@ -41,7 +41,7 @@ class Transitions:
             if not isinstance(error, UserError):
                 self.failure = reason
                 return TransitionCallbackReturn.ERROR
-            # The rig tells that a frame is still in work for as long as it is.
+            # The rig reports a frame that is still in work itself, while it is.
             self.failure = '' if error.reason == IN_WORK else reason
             return TransitionCallbackReturn.FAILURE
         finally:

@@ -1,6 +1,6 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""A slot per source that keeps its newest item, and the one thread that empties them all."""
+"""One slot per source for its newest item, and one thread that handles all of them."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Worker(Generic[S, T]):
     """
     Calls `handle`, which must not raise, with the newest item of every source that has one.
 
-    It never waits for a source: what came while the last batch was in work makes the next. So an
-    item waits for one batch at most, however many sources there are and however fast they are.
+    It never waits for a source: the items that came during one batch make the next. So an item
+    waits for one batch at most, however many and fast the sources are.
     """
 
     def __init__(self, handle: Callable[[Mapping[S, T]], None]) -> None:
@@ -44,7 +44,7 @@ class Worker(Generic[S, T]):
         return 0.0 if since_s is None else time.monotonic() - since_s
 
     def put(self, source: S, item: T) -> T | None:
-        """Leave an item for the thread; returns the one that now nobody will handle."""
+        """Leave an item for the thread; returns the one that will not be handled."""
         with self._changed:
             if self._stopped:
                 return item
@@ -54,7 +54,7 @@ class Worker(Generic[S, T]):
             return replaced
 
     def stop(self, timeout_s: float) -> Mapping[S, T]:
-        """Let the batch in work finish, but not longer; returns what was still waiting."""
+        """Wait for the batch in work, at most so long; returns the items that were waiting."""
         with self._changed:
             self._stopped = True
             waiting, self._waiting = self._waiting, {}

@@ -162,7 +162,8 @@ def test_outlines_beside_unlabelled_pixels_do_not_count() -> None:
 def test_calibration_by_hand() -> None:
     # Four pixels: two of confidence 1, one of them right; two of confidence 0.2, both right.
     sums = Accumulators.zeros(2, 2)
-    sums.add_calibration(np.array([255, 255, 51, 51], np.uint8), np.array([1, 0, 1, 1], bool))
+    levels, right = np.array([255, 255, 51, 51], np.uint8), np.array([1, 0, 1, 1], bool)
+    sums.add_confidence(levels, np.zeros(4, np.uint8), right)
     assert sums.calibration[[2, 9]].tolist() == [[2, 2, 102], [2, 1, 510]]
     # (2 x |1 - 0.2| + 2 x |0.5 - 1|) / 4
     assert sums.figures(('a', 'b'))['ece'] == 65.0

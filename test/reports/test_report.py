@@ -18,8 +18,8 @@ from support import bags
 CHROMIUM = shutil.which('chromium') or shutil.which('google-chrome')
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason='no Chromium is installed')
 CONSOLE = re.compile(r':(?:INFO|WARNING|ERROR):CONSOLE')
-PLOTS = 6
-"""Time line, classes, two confusions, latency, calibration."""
+PLOTS = 7
+"""Time line, classes, two confusions, latency, calibration, risk and coverage."""
 
 
 @pytest.fixture(scope='module')

@@ -1,3 +1,3 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What the node says of itself."""
+"""Statistics of the frames, and what /diagnostics says of them."""

@@ -1,6 +1,6 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The timer of the diagnostics: a thread, for an executor that loads a model keeps no time."""
+"""The timer of the diagnostics: a thread, because a model that loads blocks the executor."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ STOP_TIMEOUT_S = 1.0
 
 
 class Reporter:
-    """Calls `report`, which must not raise, again and again on a steady clock."""
+    """Calls `report`, which must not raise, once a period of the monotonic clock."""
 
     def __init__(self, report: Callable[[], None], period_s: Callable[[], float]) -> None:
-        """`period_s` is asked before each wait."""
+        """`period_s` is called before each wait."""
         self._report = report
         self._period_s = period_s
         self._is_stopped = False
@@ -23,11 +23,11 @@ class Reporter:
         self._thread.start()
 
     def restart(self) -> None:
-        """Wait anew, with the present period."""
+        """Begin the wait anew, with the present period."""
         self._woken.set()
 
     def stop(self) -> None:
-        """Begin no more reports, and let the one in work finish within STOP_TIMEOUT_S."""
+        """Begin no more reports; wait for the one in work for STOP_TIMEOUT_S."""
         self._is_stopped = True
         self._woken.set()
         self._thread.join(STOP_TIMEOUT_S)

@@ -1,6 +1,6 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What became of every frame, and how long it took."""
+"""Counts what became of every frame, and how long it took."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Snapshot:
     dropped: Mapping[str, int]
     """Frames without an answer, by reason."""
     recent_s: float
-    """Time without a pause, in which all frames were asked for."""
+    """Time since when every frame had a subscriber."""
     recently_received: int
     """Of the last WINDOW_S, at most `recent_s`."""
     recently_published: int
@@ -58,13 +58,13 @@ class Snapshot:
 
 
 class Recent(Generic[T]):
-    """What came in the window, with its times, and at least the last two, whenever they came."""
+    """Events of the last WINDOW_S with their times, and at least the last two."""
 
     def __init__(self) -> None:
         self._events: deque[tuple[float, T]] = deque(maxlen=WINDOW_FRAMES)
 
     def add(self, what: T) -> float:
-        """Keep what came now; returns time.monotonic()."""
+        """Add an event now; returns time.monotonic()."""
         now_s = time.monotonic()
         self._events.append((now_s, what))
         while len(self._events) > 2 and self._events[0][0] < now_s - WINDOW_S:
@@ -76,19 +76,19 @@ class Recent(Generic[T]):
         self._events.clear()
 
     def since(self, since_s: float) -> list[T]:
-        """Return what came from that moment on."""
+        """Return the events since a time.monotonic()."""
         return [what for at_s, what in self._events if at_s >= since_s]
 
     def last(self) -> list[T]:
-        """Return the last one, where there is one."""
+        """Return the last event, if any."""
         return [self._events[-1][1]] if self._events else []
 
     def rate_hz(self, now_s: float) -> float:
         """
         Return the rate from the first time to the last, or up to now where the next is overdue.
 
-        It is that of the window, or of the last two where it does not hold as many; 0 once it is
-        empty and the next so late that there will be none.
+        Taken over the window, or over the last two events where it has fewer. 0 once the next
+        event is so late that none is to be expected.
         """
         times_s = [at_s for at_s, _ in self._events]
         recent = [at_s for at_s in times_s if at_s >= now_s - WINDOW_S]
@@ -103,7 +103,7 @@ class Recent(Generic[T]):
 
 
 class Statistics:
-    """Counts frames; the executor's, the worker's and the reporter's thread may all call it."""
+    """Counts frames; safe to call from the threads of executor, worker and reporter."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -121,7 +121,7 @@ class Statistics:
         self._last_error_at_s: float | None = None
 
     def pause(self) -> None:
-        """Begin the recent figures anew: no frame was asked for until now."""
+        """Begin the recent figures anew: until now no frame had a subscriber."""
         with self._lock:
             self._pause()
 
@@ -140,13 +140,13 @@ class Statistics:
                 self._record_error(error)
 
     def skipped(self) -> None:
-        """Count a received frame that nobody asked for, and begin the recent figures anew."""
+        """Count a received frame without a subscriber, and begin the recent figures anew."""
         with self._lock:
             self._dropped[NO_SUBSCRIBERS] += 1
             self._pause()
 
     def record_error(self, error: str) -> None:
-        """Keep what went wrong without a frame."""
+        """Keep an error that belongs to no frame."""
         with self._lock:
             self._record_error(error)
 

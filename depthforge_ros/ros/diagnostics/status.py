@@ -30,7 +30,7 @@ class RunningTransition:
 
 @dataclass(frozen=True)
 class CameraState:
-    """What a camera's figures are judged with."""
+    """The state in which a camera's figures are judged."""
 
     active_for_s: float | None
     """None in a node that is not active."""
@@ -39,15 +39,15 @@ class CameraState:
     is_working: bool
     """Whether the worker's thread runs."""
     domain: Mapping[str, float]
-    """What the domain monitor says; `domain_shift` is lacking where it is not known."""
+    """Figures of the domain monitor; without `domain_shift` where it is not known."""
     mismatches: Sequence[str] = ()
-    """Ends of topics that the quality of service keeps apart."""
+    """Endpoints whose quality of service does not match."""
     missing_publisher: Callable[[], str] = str
-    """Says why no image can come."""
+    """Returns why no image can come; empty where there is a publisher."""
     duplicate_publishers: Callable[[], Sequence[str]] = tuple
-    """Says of inputs that several nodes send them."""
+    """Returns a line for each input that several nodes publish."""
     duplicate_node: str = ''
-    """Says that another node has the name of this one."""
+    """A line if another node has the name of this one; else empty."""
     metric: MetricStatus = field(default_factory=MetricStatus)
     max_batch: int | None = None
     """Frames at once since the memory ran out; None while that did not happen."""
@@ -69,7 +69,7 @@ def camera_status(
     topic: str,
     identity: Mapping[str, str],
 ) -> DiagnosticStatus:
-    """Judge one camera and list its figures; `identity` says of model and engine what they are."""
+    """Judge one camera and list its figures; `identity` names model and engine."""
     level, message = _judge(snapshot, state, limits, topic=topic)
     figures = {
         'topic': topic,
@@ -229,7 +229,7 @@ def _model_warnings(state: CameraState, limits: NodeConfig) -> Iterator[str]:
 
 
 def _age_warning(snapshot: Snapshot, limit_ms: float, latency_ms: float) -> Iterator[str]:
-    """Say of frames that they are answered late, or that stamps are off the clock or lacking."""
+    """Warn of frames that are answered late, and of stamps that are wrong or missing."""
     if 'age' not in snapshot.percentiles_ms:
         yield f'frames carry no stamp, max_age_ms is {limit_ms:g}; let the camera driver set it'
         return
@@ -243,7 +243,7 @@ def _age_warning(snapshot: Snapshot, limit_ms: float, latency_ms: float) -> Iter
 
 
 def _rate_warning(snapshot: Snapshot, limits: NodeConfig) -> str:
-    """Say of a rate below its limit that it is; empty until enough frames could have come."""
+    """Warn of a rate below its limit; empty until enough frames could have come."""
     limit_hz, rate_hz = limits.min_rate_hz, snapshot.output_rate_hz
     if not limit_hz:
         return ''
@@ -264,7 +264,7 @@ def _rate_warning(snapshot: Snapshot, limits: NodeConfig) -> str:
 
 
 def _faults(snapshot: Snapshot) -> dict[str, int]:
-    """Count the recent frames that something was wrong with, by reason."""
+    """Count the recent frames that were dropped for a fault, by reason."""
     return {
         reason: count
         for reason, count in snapshot.recently_dropped.items()
@@ -273,7 +273,7 @@ def _faults(snapshot: Snapshot) -> dict[str, int]:
 
 
 def _drop_share(snapshot: Snapshot) -> float:
-    """Share of the recent frames that got no answer, of those that were asked for."""
+    """Share of the recent frames without an answer, of those that had a subscriber."""
     recent = snapshot.recently_dropped  # none of NO_SUBSCRIBERS: each begins them anew
     not_asked_for = recent.get(RATE_LIMITED, 0)
     dropped = sum(recent.values()) - not_asked_for

@@ -35,7 +35,7 @@ def declare(node: ParameterNode) -> None:
 
 
 def declare_per_camera(node: ParameterNode, cameras: tuple[str, ...]) -> None:
-    """Declare what these cameras may have of their own, without a value, and that of no other."""
+    """Declare the parameters of these cameras alone, unset, and undeclare those of others."""
     per_camera = _per_camera(cameras)
     for name in node.list_parameters([], ListParameters.Request.DEPTH_RECURSIVE).names:
         if '.' in name and is_node_parameter(name) and name not in per_camera:
@@ -84,7 +84,7 @@ def change_refusal(
 
 
 def unused_overrides(node: ParameterNode) -> list[str]:
-    """Return the names that start values were given for, and that the node does not have."""
+    """Return the names of start values that the node has no parameter for."""
     return [name for name in node._parameter_overrides if not node.has_parameter(name)]
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The node's parameters: names, defaults, ranges and descriptions, once."""
+"""The node's parameters: names, defaults, ranges and descriptions, in one place."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _parameter(
 @dataclass(frozen=True)
 class NodeConfig:
     """
-    What the node is told; every field is a ROS parameter of the same name.
+    The configuration of the node; every field is a ROS parameter of the same name.
 
     All are read at configure; those marked `runtime` also take effect when they are set later.
     """

@@ -1,6 +1,6 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""A file of ROS parameters, read as the node will read it, before there is a node."""
+"""Reads a file of ROS parameters as the node will, before there is a node."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def parameters_in(file: str, node: str) -> dict[str, Any]:
 
 
 def unused_files(arguments: Sequence[str], node: str) -> Iterator[str]:
-    """Say of each --params-file among the ROS arguments that has nothing for a node."""
+    """Warn of each --params-file among the ROS arguments that has nothing for the node."""
     for option, file in pairwise(arguments):
         if option != '--params-file':
             continue

@@ -136,7 +136,7 @@ class Recorder:
                 self._subscribe(topic, kind, offered)
 
     def _subscribe(self, topic: str, kind: str, offered: Sequence[Any]) -> None:
-        """Subscribe, or anew where a publisher came that offers less than those before it."""
+        """Subscribe, and subscribe anew where a new publisher offers less than the others."""
         before = self._subscriptions.get(topic)
         wanted = _requested_qos([*offered, *([before.qos_profile] if before else [])])
         if before is None:
@@ -157,7 +157,7 @@ class Recorder:
         )
 
     def _add_connection(self, topic: str, kind: str, offered: Sequence[Any]) -> Any:
-        """Give the topic its place in the bag; returns the class of its messages."""
+        """Add the topic to the bag; returns the class of its messages."""
         message_type = message_class(kind)
         if message_type is None or kind not in self._typestore.types:
             raise UserError(f'{topic} is of type {kind}, which is not installed; leave it out')
@@ -175,7 +175,7 @@ class Recorder:
 
 
 def _requested_qos(offered: Sequence[Any]) -> QoSProfile:
-    """Ask for the most that every publisher of a topic offers."""
+    """Return the highest quality of service that every publisher of a topic offers."""
     reliable = all(one.reliability == QoSReliabilityPolicy.RELIABLE for one in offered)
     latched = all(one.durability == DURABILITY[True] for one in offered)
     return QoSProfile(
@@ -192,7 +192,7 @@ def _is_same(one: Any, other: Any) -> bool:
 
 
 def _bag_qos(profile: Any) -> Qos:
-    """Note an offered profile in the bag, so that a replay can offer the same."""
+    """Return an offered profile as bags store it, so that a replay can offer the same."""
     return Qos(
         history=QosHistory[profile.history.name],
         depth=profile.depth,

@@ -1,6 +1,6 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What replay and record share: a node of their own."""
+"""A node with a context of its own, for replay and record."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DURABILITY = {
 
 @contextmanager
 def own_node(name: str) -> Iterator[Any]:
-    """Give a node in a context of its own, so that any process may use it, ROS node or not."""
+    """Give a node in a context of its own: works in any process, with or without rclpy.init."""
     context = Context()
     rclpy.init(args=[], context=context)
     node = Node(name, context=context, use_global_arguments=False)

@@ -1,6 +1,6 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What the graph of nodes and topics says of an end of ours, in one line for the operator."""
+"""Faults that the graph of nodes and topics shows, each in one line for the operator."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from rclpy.node import Node
 
 def missing_publisher(node: TopicNode, topic: str, kind: type) -> str:
     """
-    Say why nothing of a message type can come on a topic; empty where somebody sends it.
+    Say why no message of a type can come on a topic; empty where there is a publisher.
 
-    The name is that before remapping: asking the graph remaps it.
+    `topic` is the name before remapping; the call remaps it.
     """
     sent = {one.topic_type for one in node.get_publishers_info_by_topic(topic)}
     if not sent:

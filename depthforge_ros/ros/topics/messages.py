@@ -24,7 +24,7 @@ MILLIMETRES_PER_M = 1000.0
 
 
 class ImageBuffers:
-    """Memory of one camera's planes: a message takes them as they are, the next frame again."""
+    """Memory of one camera's images, which messages use without a copy and every frame anew."""
 
     def __init__(self) -> None:
         self._planes: dict[str, tuple[array.array[int], npt.NDArray[Any]]] = {}
@@ -41,7 +41,7 @@ class ImageBuffers:
         return plane
 
     def octets(self, pixels: npt.NDArray[Any]) -> array.array[int] | None:
-        """Find what lies behind a plane of this canvas; the message is published at once."""
+        """Return the bytes of an image in these buffers; None for another image."""
         return next((octets for octets, plane in self._planes.values() if plane is pixels), None)
 
 
@@ -104,7 +104,7 @@ def confidence_message(header: Any, confidence: npt.NDArray[np.float32]) -> Any:
 
 
 def _octets(pixels: npt.NDArray[Any]) -> array.array[int]:
-    """Copy into what alone is taken as it is: bytes and lists are checked value by value."""
+    """Copy into an array.array: rclpy checks bytes and lists value by value."""
     octets = array.array('B')
     octets.frombytes(np.ascontiguousarray(pixels).view(np.uint8).data.cast('B'))
     return octets

@@ -1,10 +1,10 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
 """
-One camera's way from relative to metric depth: its camera_info, the scale, and why not.
+From relative to metric depth, for one camera: its camera_info, the scale, or why there is none.
 
-The scale is found on the planes of the network's own size, so that a camera whose metres nobody
-takes costs little.
+The scale is found at the network's own size, so that it costs little where nobody subscribes to
+metric depth.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ OFF = 'off: the scale is not known; set camera_height_m or metric_scale'
 
 @dataclass(frozen=True)
 class MetricStatus:
-    """What the diagnostics say of metric depth."""
+    """The state of metric depth for the diagnostics."""
 
     unavailable: str = ''
-    """Why there is none though it was asked for, in one line."""
+    """Why there is none though it is enabled, in one line."""
     disabled: str = ''
-    """What asks for it, where nothing does."""
+    """How to enable it, where it is not."""
     figures: Mapping[str, float] = field(default_factory=dict)
 
 

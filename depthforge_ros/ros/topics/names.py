@@ -1,6 +1,6 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The node's topics: their names, with several cameras, and what a replay asks of them."""
+"""The names of the node's topics, with several cameras too, and their settings for a replay."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""An answered frame -> the message of each topic; each is built only for its subscribers."""
+"""An answered frame -> the message of each topic; built only for topics with subscribers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FAST_PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1)
 
 @dataclass(frozen=True)
 class Answer:
-    """A frame and what the model made of it."""
+    """A frame and the model's answer."""
 
     header: Any
     """std_msgs/Header of the camera's image, which goes out with every output."""

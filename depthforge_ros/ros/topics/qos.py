@@ -1,6 +1,6 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Publishers and subscriptions of the newest message, and a word where two ends do not fit."""
+"""Publishers and subscriptions of the newest message, and mismatches of quality of service."""
 
 from __future__ import annotations
 
@@ -44,27 +44,27 @@ POLICIES = (
 )
 """What the standard parameters may override."""
 MATCHED = ('reliability', 'durability', 'deadline', 'liveliness', 'liveliness_lease_duration')
-"""What the two ends of a topic must agree on."""
+"""Policies that must match between the two ends of a topic."""
 DURATIONS = ('deadline', 'liveliness_lease_duration')
 KINDS = ('history', 'reliability', 'durability', 'liveliness')
 MAX_DEPTH = 2**31 - 1
 NO_LIMIT_NS = 2**63 - 1
 UNKNOWN_NODE = '_NODE_NAME_UNKNOWN_'
-"""What the graph says of the node of an end that it has just heard of."""
+"""Name of the node of an endpoint that was just discovered."""
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A publisher or subscription of ours, and what keeps others of its topic from it."""
+    """A publisher or subscription of ours, and its mismatch with others of the topic."""
 
     topic: str
     """After remapping."""
     mismatch: Callable[[], str]
-    """Looks for one whose quality of service does not fit; says in one line how to mend it."""
+    """Returns what does not match now and how to mend it, in one line; empty if all do."""
 
 
 OnMismatch = Callable[[Endpoint], None]
-"""Is told when an end comes that does not fit."""
+"""Called when an endpoint appears that does not match."""
 
 
 def create_publisher(
@@ -169,7 +169,7 @@ def _create(
 
 
 def _require_one_type(node: TopicNode, kind: type, topic: str) -> None:
-    """Refuse a topic on which the node has another type, which the middleware would not say."""
+    """Refuse a topic on which the node has another type; the middleware would not say so."""
     name = node.resolve_topic_name(topic)
     for other in (*node.publishers, *node.subscriptions):
         if other.topic_name == name and other.msg_type is not kind:
@@ -180,7 +180,7 @@ def _require_one_type(node: TopicNode, kind: type, topic: str) -> None:
 
 
 def _check_override(qos: QoSProfile) -> SetParametersResult:
-    """Refuse values that the middleware would not, or only in words of its own."""
+    """Refuse values that the middleware accepts, or refuses without naming them."""
     numbers = {name: getattr(qos, name).nanoseconds for name in DURATIONS}
     bad = [f'{name} {number}' for name, number in numbers.items() if number < 0]
     bad += [f'depth {qos.depth}'] if not 1 <= qos.depth <= MAX_DEPTH else []
@@ -190,9 +190,9 @@ def _check_override(qos: QoSProfile) -> SetParametersResult:
 
 def duplicate_publishers(node: TopicNode, topic: str, subscription: Subscription) -> str:
     """
-    Say that several nodes send what a subscription takes; empty where that is not so.
+    Say that several nodes publish to a subscription; empty if at most one does.
 
-    The name is that before remapping: asking the graph remaps it.
+    `topic` is the name before remapping; the call remaps it.
     """
     wanted, own = type_name(subscription.msg_type), subscription.qos_profile
     names = sorted(
@@ -229,7 +229,7 @@ def _endpoint(
 
 
 def _describe_mismatch(topic: str, own: QoSProfile, other: QoSProfile, entity: str) -> str:
-    """Name the policies that keep two ends apart, and how to bring them together."""
+    """Name the policies that do not match, and how to make them match."""
     names = _incompatible_policies(own, other, entity)
     if not names:
         return ''
@@ -247,7 +247,7 @@ def _describe_mismatch(topic: str, own: QoSProfile, other: QoSProfile, entity: s
 
 
 def _incompatible_policies(own: QoSProfile, other: QoSProfile, entity: str) -> list[str]:
-    """Return the policies by which two ends do not fit."""
+    """Return the policies of two endpoints that do not match."""
     ours, theirs = _matched_policies(own), _matched_policies(other)
     unfit = []
     for name in MATCHED:
@@ -260,7 +260,7 @@ def _incompatible_policies(own: QoSProfile, other: QoSProfile, entity: str) -> l
 
 
 def _matched_policies(qos: QoSProfile) -> QoSProfile:
-    """Copy what two ends must agree on; no limit is 0 in profiles, and Infinite in the graph."""
+    """Copy the policies that must match; no limit is 0 in profiles, and Infinite in the graph."""
     limits = {name: getattr(qos, name) for name in DURATIONS}
     kinds = {name: getattr(qos, name) for name in MATCHED if name not in DURATIONS}
     durations = {name: limit if limit.nanoseconds else Infinite for name, limit in limits.items()}

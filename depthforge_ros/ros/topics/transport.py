@@ -1,6 +1,6 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""How images leave this process where Fast DDS carries them."""
+"""Shared memory of Fast DDS that is large enough for images."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LEAST_FREE_MIB = 2 * SEGMENT_MIB
 
 def enlarge_shared_memory() -> None:
     """
-    Let config/fastdds.xml count in this process, and in those that it starts.
+    Use config/fastdds.xml in this process, and in those that it starts.
 
     To be called before rclpy.init. An image lies in the shared memory of the process that sends
     it, and by default is lost there at times from 512 KiB on. Nothing changes for a user who

@@ -1,0 +1,80 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Metres from relative depth: the road and the camera's height give the scale."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from depthforge_ros.bags.bag import Bag
+from depthforge_ros.errors import UserError
+from depthforge_ros.geometry.camera import Camera
+from depthforge_ros.geometry.points import metric_depth
+from depthforge_ros.geometry.road import fit_road
+from depthforge_ros.geometry.scale_filter import ScaleFilter
+from depthforge_ros.labels import LabelSpace
+import numpy as np
+import numpy.typing as npt
+
+INFO_TYPE = 'sensor_msgs/msg/CameraInfo'
+MAX_RANGE_M = 80.0
+
+
+def recorded_camera(path: Path, topic: str) -> Camera | None:
+    """Return the calibration that a bag has beside a camera topic; None where there is none."""
+    folder = topic.removesuffix('/compressed').rsplit('/', 1)[0]
+    with Bag(path) as bag:
+        wanted = f'{folder}/camera_info'
+        if bag.topics.get(wanted) != INFO_TYPE:
+            return None
+        return Camera.from_info(bag.decode(next(bag.raw_messages(wanted))))
+
+
+class OwnDistance:
+    """Brings one camera's relative depth to metres, frame by frame."""
+
+    def __init__(
+        self,
+        camera: Camera,
+        height_m: float,
+        space: LabelSpace,
+        *,
+        max_range_m: float = MAX_RANGE_M,
+    ) -> None:
+        """`height_m` is the camera's above the road, `space` the classes of the masks."""
+        self.rays = camera.rays(rectified=False)
+        self._camera = camera
+        self._height_m = height_m
+        self._max_range_m = max_range_m
+        self._ids = {name: number for number, name in enumerate(space.classes)}
+        self._filter = ScaleFilter()
+
+    def __call__(
+        self,
+        labels: npt.NDArray[np.uint8],
+        inverse_depth: npt.NDArray[np.float32],
+        stamp_ns: int,
+    ) -> npt.NDArray[np.float32] | None:
+        """Return metres (H, W), NaN and inf as in `metric_depth`; None without a scale."""
+        if inverse_depth.shape != (self._camera.height, self._camera.width):
+            raise UserError(
+                f'the calibration is for {self._camera.width} x {self._camera.height} pixels, the '
+                f'image has {inverse_depth.shape[1]} x {inverse_depth.shape[0]}; give its own'
+            )
+        road = fit_road(
+            inverse_depth,
+            labels == self._ids.get('road', -1),
+            self.rays,
+            height_m=self._height_m,
+            pitch_rad=0.0,
+        )
+        scale = self._filter.update(road, stamp_ns * 1e-9)
+        if scale.refusal:
+            return None
+        return metric_depth(
+            inverse_depth,
+            labels == self._ids.get('sky', -1),
+            rays=self.rays,
+            scale=scale.scale,
+            max_range_m=self._max_range_m,
+        )

@@ -1,0 +1,147 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""
+Where a mask is wrong: pixels by distance, by size of their object and by place in the image.
+
+Of each slice and class three numbers add up, from which IoU follows: hits, true pixels and false
+positives. A false positive counts where it lies, and at the size of the predicted object.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+import functools
+import itertools
+
+import cv2
+from depthforge_ros.metrics.depth import AlignedDepth
+import numpy as np
+import numpy.typing as npt
+
+BANDS_M = (0.0, 10.0, 20.0, 40.0, 80.0)
+SIZES_PX = (0, 100, 1000, 10_000)
+"""Least pixels of an object: connected pixels of one class."""
+DISTANCES = tuple(f'{near:g}-{far:g}m' for near, far in itertools.pairwise(BANDS_M))
+SIZES = ('0-100px', '100-1000px', '1000-10000px', '10000px-')
+REGIONS = tuple(f'{row}-{column}' for row in ('top', 'middle', 'bottom')
+                for column in ('left', 'centre', 'right'))  # fmt: skip
+"""Ninths of the image."""
+SLICES = (*DISTANCES, *SIZES, *REGIONS)
+"""Names of the slices, in the order in which they are counted."""
+COLUMNS = 3
+UNIT = 10**6
+Labels = npt.NDArray[np.uint8]
+Counts = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class FrameSlices:
+    """One frame's counts, in K classes."""
+
+    confusion: Counts
+    """(K, K + 1), see `metrics.confusion_matrix`."""
+    slices: Counts
+    """(S, K, 3): hits, true pixels, false positives, by `SLICES`."""
+
+
+def sliced(
+    truth: Labels,
+    predicted: Labels,
+    distance_m: npt.NDArray[np.float32] | None,
+    *,
+    classes: int,
+) -> FrameSlices:
+    """
+    Count one frame of train ids (H, W), with the distance of its pixels where it is known.
+
+    Pixels without a class in the ground truth do not count, and pixels without a finite distance
+    in (0, 80] m are in no band.
+    """
+    known = truth < classes
+    true = truth[known].astype(np.int64)
+    said = np.minimum(predicted[known], classes).astype(np.int64)
+    place = _places(distance_m, truth.shape)[known]
+    shape = (len(DISTANCES) + 1, len(REGIONS), classes, classes + 1)
+    index = (place * classes + true) * (classes + 1) + said
+    joint = np.bincount(index, minlength=int(np.prod(shape))).reshape(shape)
+    by_band, by_region = joint.sum(1)[:-1], joint.sum(0)
+    parts = [_columns(by_band), _by_size(truth, predicted, classes), _columns(by_region)]
+    return FrameSlices(by_region.sum(0), np.concatenate(parts))
+
+
+def slice_depth(aligned: AlignedDepth, truth: Labels | None, depth_m: npt.NDArray[np.float32],
+                *, classes: int) -> Counts:  # fmt: skip
+    """Count (S, 2) pixels with depth and their relative errors, in millionths."""
+    valid = aligned.valid
+    relative = np.abs(aligned.predicted_m - aligned.truth_m) / aligned.truth_m
+    place = _places(depth_m, depth_m.shape)[valid]
+    shape = (len(DISTANCES) + 1, len(REGIONS))
+    joint = _sums(place, relative, int(np.prod(shape))).reshape(*shape, 2)
+    by_size = np.zeros((len(SIZES), 2), np.int64)
+    if truth is not None:
+        sizes = np.where(truth < classes, _size_bins(truth), len(SIZES))[valid]
+        by_size = _sums(sizes, relative, len(SIZES) + 1)[:-1]
+    return np.concatenate([joint.sum(1)[:-1], by_size, joint.sum(0)])
+
+
+def _sums(index: npt.NDArray[np.int64], value: npt.NDArray[np.float64], count: int) -> Counts:
+    pixels = np.bincount(index, minlength=count)
+    total = np.rint(np.bincount(index, value, minlength=count) * UNIT).astype(np.int64)
+    return np.stack([pixels, total], axis=1)
+
+
+def _columns(confusions: Counts) -> Counts:
+    """Turn confusion matrices (S, K, K + 1) into (S, K, 3)."""
+    hits = np.diagonal(confusions, axis1=1, axis2=2)
+    false = confusions[:, :, :-1].sum(1) - hits
+    return np.stack([hits, confusions.sum(2), false], axis=2)
+
+
+def _places(
+    distance_m: npt.NDArray[np.float32] | None, shape: tuple[int, ...]
+) -> npt.NDArray[np.int64]:
+    """Return (H, W) the number of the band, 4 for none, times 9, plus that of the region."""
+    height, width = shape
+    regions = _regions(height, width)
+    if distance_m is None:
+        return regions + len(DISTANCES) * len(REGIONS)
+    bands = np.full(shape, len(DISTANCES), np.int64)
+    for band, (near, far) in enumerate(itertools.pairwise(BANDS_M)):
+        bands[(distance_m > near) & (distance_m <= far)] = band
+    return np.asarray(bands * len(REGIONS) + regions, np.int64)
+
+
+@functools.lru_cache(maxsize=4)
+def _regions(height: int, width: int) -> npt.NDArray[np.int64]:
+    rows, columns = (np.arange(size) * 3 // size for size in (height, width))
+    return rows[:, None] * 3 + columns
+
+
+def _by_size(truth: Labels, predicted: Labels, classes: int) -> Counts:
+    known = truth < classes
+    right = truth == predicted
+    wrong = known & ~right & (predicted < classes)
+    sizes, said_sizes = _size_bins(truth), _size_bins(predicted)
+    index = (sizes[known] * classes + truth[known]) * 2 + right[known]
+    true = np.bincount(index, minlength=len(SIZES) * classes * 2).reshape(len(SIZES), classes, 2)
+    index = said_sizes[wrong] * classes + predicted[wrong]
+    false = np.bincount(index, minlength=len(SIZES) * classes).reshape(len(SIZES), classes)
+    return np.stack([true[..., 1], true.sum(2), false], axis=2)
+
+
+def _size_bins(labels: Labels) -> npt.NDArray[np.int64]:
+    """
+    Return (H, W) the number of the size of the object that each pixel is of.
+
+    All classes are parted at once: between the pixels of an image of twice the size lie bridges
+    where both neighbours are of one class.
+    """
+    height, width = labels.shape
+    bridges = np.zeros((2 * height - 1, 2 * width - 1), np.uint8)
+    bridges[::2, ::2] = 1
+    bridges[1::2, ::2] = labels[1:] == labels[:-1]
+    bridges[::2, 1::2] = labels[:, 1:] == labels[:, :-1]
+    _, parts = cv2.connectedComponents(bridges, connectivity=4, ltype=cv2.CV_32S)
+    objects = np.asarray(parts)[::2, ::2]
+    areas = np.bincount(objects.ravel())
+    return np.asarray((np.searchsorted(SIZES_PX, areas, side='right') - 1)[objects], np.int64)

@@ -1,0 +1,182 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Slices of bags and images: tags, distances, gates and what cannot be sliced."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from depthforge_ros.cli.main import main
+from depthforge_ros.errors import UserError
+from depthforge_ros.evaluation.compare import Gate
+from depthforge_ros.evaluation.tags import Tags
+import numpy as np
+import pytest
+from support.bags import HEIGHT, recording, scene, WIDTH, write_drive, write_truth
+from support.drives import make_bag_arguments
+from support.drives import write_drive as write_folder
+from support.judging import CAMVID_TRUTH, judge, NULL
+from support.paths import ROOT
+
+
+def recorded(path: Path, right: int) -> Path:
+    """Record 12 frames, all road; of the last four so many columns are answered so."""
+    with recording(path) as bag:
+        for frame in range(12):
+            bag.image('/camera/image', frame, scene(frame), 'rgb8')
+            write_truth(bag, frame)
+            mask = np.full((HEIGHT, WIDTH), 5, np.uint8)
+            mask[:, : WIDTH if frame < 8 else right] = 3
+            bag.image('/n/segmentation/mask', frame, mask, 'mono8', later_ms=10.0)
+    return path
+
+
+def table(folder: Path, *lines: str) -> str:
+    path = folder / 'tags.csv'
+    path.write_text('\n'.join(('frames,tag', *lines)) + '\n', encoding='utf-8')
+    return str(path)
+
+
+def stamps_of(figures: dict) -> list[int]:  # type: ignore[type-arg]
+    return [clip['start_ns'] for clip in figures['clips']]
+
+
+def test_tags_are_slices_and_part_the_clips(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bag = recorded(tmp_path / 'bag', WIDTH // 2)
+    last = max(stamps_of(judge(tmp_path, bag, *CAMVID_TRUTH)))
+    tags = table(tmp_path, *(f'bag/{last + n * 100_000_000},night' for n in range(4)),
+                 'bag/*,all', 'tunnel_bag/*,tunnel')  # fmt: skip
+    figures = judge(tmp_path, bag, *CAMVID_TRUTH, '--slices', tags)
+    slices = figures['slices']
+    assert slices['night']['per_class']['road'] == 50.0
+    assert slices['all']['per_class'] == slices['whole']['per_class'] == figures['per_class']
+    assert [clip['tags'] for clip in figures['clips']] == [['all'], ['all', 'night']]
+    assert figures['unmatched_tags'] == ['tunnel_bag/*,tunnel']
+    assert figures['distances'] == 'truth'
+    said = capsys.readouterr().err
+    assert '1 lines of tags match no frame, the first is tunnel_bag/*,tunnel' in said
+    assert f'{figures["slices_without_pixels"]} slices have no pixel' in said
+
+
+@pytest.mark.parametrize(('gate', 'code'), [('road@night:-1.0', 4), ('road@night:-30', 0),
+                                            ('road@whole:-1.0', 4), ('miou@top-left:9', 4)]
+                         )  # fmt: skip
+def test_a_gate_holds_a_slice(
+    tmp_path: Path, gate: str, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = []
+    for name, right in (('old', WIDTH // 2), ('new', WIDTH // 4)):
+        (tmp_path / name).mkdir()
+        bag = recorded(tmp_path / name / 'bag', right)
+        last = 1_700_000_000_800_000_000
+        tags = table(tmp_path, *(f'bag/{last + n * 100_000_000},night' for n in range(4)))
+        files.append(str(tmp_path / name / 'figures.json'))
+        judge(tmp_path / name, bag, *CAMVID_TRUTH, '--slices', tags)
+    assert main(['compare', *files, '--gate', gate]) == code
+    said = capsys.readouterr()
+    assert f'| {gate.rpartition(":")[0]} ' in said.out
+    if gate == 'road@night:-1.0':
+        assert 'is worse than' in said.err
+        assert 'by 25, 1 is allowed' in said.err
+    assert main(['compare', *files, '--gate', 'road@fog:-1.0']) == 2
+    assert 'gate road@fog: ' in capsys.readouterr().err
+
+
+def test_gates_of_slices_take_either_sign() -> None:
+    assert Gate.parse('person@20-40m:-1.0') == Gate.parse('person@20-40m:1') == Gate(
+        'person@20-40m', 1.0)  # fmt: skip
+    with pytest.raises(UserError, match='or of a slice, CLASS@SLICE:AMOUNT'):
+        Gate.parse('person@20-40m:x')
+
+
+@pytest.mark.parametrize(
+    ('lines', 'words'),
+    [
+        (['tag,frames'], 'begins with tag,frames'),
+        (['frames,tag', 'bag/*'], 'line 2: bag/* came'),
+        (['frames,tag', 'bag/*,'], 'line 2: bag/*, came'),
+        (['frames,tag', 'bag/*,20-40m'], "line 2: '20-40m' cannot be a tag"),
+        (['frames,tag', 'bag/*,a:b'], "'a:b' cannot be a tag"),
+        ([], 'is no table of tags'),
+    ],
+)
+def test_wrong_tables_of_tags_are_refused(tmp_path: Path, lines: list[str], words: str) -> None:
+    path = tmp_path / 'tags.csv'
+    path.write_text('\n'.join(lines), encoding='utf-8')
+    with pytest.raises(UserError) as caught:
+        Tags.read(path)
+    assert words in str(caught.value)
+    with pytest.raises(UserError, match='cannot be read'):
+        Tags.read(tmp_path / 'none.csv')
+
+
+def test_tags_of_images(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = folder / 'figures.json'
+    command = ['evaluate', 'images', '--dataset', 'folder', '--root', str(folder), '--labels',
+               'camvid', '--engine', 'null', '--json', str(path)]  # fmt: skip
+    tags = table(folder, '1.png,rain', 'x*,fog')
+    report = folder / 'page.html'
+    code = main([*command, '--slices', tags, '--domain', 'first=0*', '--report', str(report)])
+    assert code == 0
+    figures = json.loads(path.read_text(encoding='utf-8'))
+    assert figures['slices']['rain']['clips'] == figures['slices']['first']['clips'] == 1
+    assert figures['domains']['first']['images'] == 1
+    assert figures['unmatched_tags'] == ['x*,fog']
+    assert figures['aurc'] is not None
+    assert 'match no frame' in capsys.readouterr().err
+    page = report.read_text(encoding='utf-8')
+    assert 'Slices, worst first' in page
+    assert f'depthforge predict {folder}/images/' in page
+    assert main(['compare', str(path), str(path), '--gate', 'miou@rain:-1']) == 0
+
+
+def test_distances_from_our_own_depth_need_a_camera(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    without = ['--truth-labels', 'camvid', '--camera-height-m', '1.5', '--engine', 'null']
+    assert main(['evaluate', 'bag', str(write_drive(tmp_path / 'bare')), *without]) == 2
+    assert 'has no camera_info beside' in capsys.readouterr().err
+    drive = write_folder(tmp_path / 'drive')
+    arguments = make_bag_arguments(drive, tmp_path / 'bag')
+    at = arguments.index('--depth')
+    assert main(arguments[:at] + arguments[at + 2 :]) == 0
+    figures = judge(tmp_path, tmp_path / 'bag', *NULL, '--camera-height-m', '1.5')
+    assert figures['distances'] == 'own'
+
+
+def test_own_distances_of_the_bundled_drive_are_slices(tmp_path: Path) -> None:
+    drive = ROOT / 'drive'
+    assert main(['make-bag', str(drive / 'images'), '--labels', str(drive / 'labels'),
+                 '--camera-info', str(drive / 'camera.yaml'), '--rate-hz', '10', '--output',
+                 str(tmp_path / 'bag')]) == 0  # fmt: skip
+    figures = judge(tmp_path, tmp_path / 'bag', '--camera-height-m', '1.5')
+    assert figures['distances'] == 'own'
+    bands = [figures['slices'][name]['pixels'] for name in ('0-10m', '10-20m', '20-40m')]
+    assert min(bands) > 10_000
+
+
+def test_the_report_leads_to_frames_and_the_command_opens_them(tmp_path: Path) -> None:
+    bag = recorded(tmp_path / 'bag', WIDTH // 2)
+    page = tmp_path / 'page.html'
+    judge(tmp_path, bag, *CAMVID_TRUTH, '--report', str(page))
+    text = page.read_text(encoding='utf-8')
+    # Road was taken for tree: class 3 for 5.
+    assert '<figure id="cell-0-3-5">' in text
+    assert '"cell-0-3-5"' in text.replace('<figure id="cell-0-3-5">', '')
+    assert 'href="#slice-0-0"' in text
+    assert '<figure id="slice-0-0">' in text
+    (command, *_) = [
+        part.partition('</code>')[0]
+        for part in text.partition('id="cell-0-3-5"')[2].split('<code>')[1:]
+    ]
+    words = command.split()
+    assert words[:2] == ['depthforge', 'view']
+    output = tmp_path / 'moment.mcap'
+    words[words.index('--output') + 1] = str(output)
+    figures = tmp_path / 'view.json'
+    assert main([*words[1:], '--mask-labels', 'camvid', '--json', str(figures)]) == 0
+    counts = json.loads(figures.read_text(encoding='utf-8'))['messages']
+    assert set(counts.values()) == {1}
