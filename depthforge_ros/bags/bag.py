@@ -22,17 +22,17 @@ METADATA = 'metadata.yaml'
 LABEL_SPACE_KEY = 'label_space'
 """Key of a bag's custom metadata that names the classes of its ground truth."""
 NON_CAMERA_NAMES = ('labels', 'depth', 'mask', 'overlay', 'confidence', 'entropy', 'relative')
-"""Last parts of topics that hold images which no camera took."""
+"""Last parts of topics whose images are not from a camera."""
 DEPTH_FOLDERS = ('depth', 'depth_registered')
-"""Parts before the last of those that depth cameras fill, as `depth/image_raw`."""
+"""Parts before the last in topics of depth cameras, as in `depth/image_raw`."""
 ALIGNED_DEPTH = 'aligned_depth_to_'
-"""How that part begins where depth is seen from another lens."""
+"""Start of that part where depth is aligned to another lens."""
 COMPRESSED, COMPRESSED_DEPTH = '/compressed', '/compressedDepth'
 """What image_transport appends to a topic's name."""
 
 
 def is_bag(path: Path) -> bool:
-    """Tell a bag by its suffix or, for a folder, by its metadata."""
+    """Tell whether a file has the suffix of a bag, or a folder the metadata of one."""
     return path.suffix in ('.mcap', '.db3', '.bag') or (path / METADATA).is_file()
 
 
@@ -44,7 +44,7 @@ def _is_camera_topic(topic: str) -> bool:
 
 @dataclass(frozen=True)
 class RawMessage:
-    """One message as the bag has it."""
+    """One message as the bag stores it."""
 
     received_ns: int
     """When it was recorded, on the recorder's clock."""
@@ -56,8 +56,8 @@ class Bag:
     """
     An open bag; a context manager. Iterate one topic at a time.
 
-    A damaged place raises UserError or, in a `lenient` bag, ends what `raw_messages` yields and is
-    named in `damage`, as are fewer messages than the bag's index promises.
+    Damaged data raises UserError. In a `lenient` bag it ends `raw_messages` instead, and `damage`
+    describes it. `damage` also reports fewer messages than the bag's index lists.
     """
 
     def __init__(self, path: Path, *, lenient: bool = False) -> None:
@@ -75,7 +75,7 @@ class Bag:
             store = get_typestore(Stores.ROS2_JAZZY)
             self._reader = AnyReader([path], default_typestore=store)
             self._reader.open()
-        # Each storage raises its own kinds, and damaged files all the others.
+        # Each storage raises its own exceptions, and damaged files raise any.
         except Exception as error:
             raise UserError(
                 f'{path} cannot be read as a bag ({one_line(error)}); give a rosbag2 folder, an '
@@ -105,12 +105,12 @@ class Bag:
 
     @property
     def label_space(self) -> LabelSpace | None:
-        """Classes of the bag's ground truth, where metadata in it, or beside a file, says them."""
+        """Classes of the bag's ground truth, by its metadata; None if they are not there."""
         custom = _metadata(self.path).get('custom_data') or {}
         return LABEL_SPACES.get(custom.get(LABEL_SPACE_KEY, ''))
 
     def camera_topic(self, wanted: str | None = None) -> str:
-        """Return `wanted` if the bag has it, or the only camera topic; else say what there is."""
+        """Return `wanted` if the bag has it, or the only camera topic; else UserError."""
         cameras = self.camera_topics() if wanted is None else self.camera_topics((wanted,))
         if len(cameras) == 1:
             return cameras[0]
@@ -121,7 +121,7 @@ class Bag:
 
     def camera_topics(self, wanted: Sequence[str] = ()) -> list[str]:
         """
-        Return `wanted` if the bag has them all, or else all topics that cameras fill.
+        Return `wanted` if the bag has them all; by default all topics of camera images.
 
         Of a camera that was recorded raw and compressed, the raw topic.
         """
@@ -142,9 +142,9 @@ class Bag:
 
     def topic_ending(self, ending: str, part: str | None = None) -> str | None:
         """
-        Find an image topic that ends so, e.g. `/segmentation/mask`, raw or compressed.
+        Find an image topic with an ending such as `/segmentation/mask`, raw or compressed.
 
-        `part`, a camera's name, must be a part of the topic too, as of `/node/front/depth`.
+        `part` must be a part of the topic too, as a camera's name is of `/node/front/depth`.
         """
         found = [
             name
@@ -155,11 +155,11 @@ class Bag:
         return found[0] if found else None
 
     def camera_name(self, topic: str) -> str | None:
-        """Name in the topics of one of several cameras; None where it is the only one."""
+        """Camera name in a topic; None where the bag has one camera only."""
         return namespace(topic) if len(self.camera_topics()) > 1 else None
 
     def count(self, topic: str) -> int:
-        """Messages of a topic."""
+        """Return the number of messages of a topic."""
         return self._reader.topics[topic].msgcount
 
     def raw_messages(self, *topics: str) -> Iterator[RawMessage]:
@@ -198,13 +198,13 @@ class Bag:
 
 
 class Bags(ExitStack):
-    """Bags that are read at the same time, each from its own beginning, and as far as they go."""
+    """Bags that are read at the same time, each from its beginning to its end or damage."""
 
     def __init__(self) -> None:
         super().__init__()
         self._opened: list[Bag] = []
         self.warnings: list[str] = []
-        """What the user should know of what was read."""
+        """Warnings about the messages that were read."""
 
     def open(self, path: Path) -> Bag:
         """Open a bag once more; it is closed with the others."""
@@ -214,7 +214,7 @@ class Bags(ExitStack):
 
     @property
     def damage(self) -> str | None:
-        """What was wrong with the first that broke off."""
+        """What was wrong with the first damaged bag; None if all are complete."""
         return next((bag.damage for bag in self._opened if bag.damage), None)
 
 
@@ -224,16 +224,16 @@ def stamp_ns(message: Any) -> int:
 
 
 def namespace(topic: str) -> str:
-    """Name of the camera that fills a topic: `front` of `/car/front/image_raw/compressed`."""
+    """Camera name in a topic: `front` in `/car/front/image_raw/compressed`."""
     parts = topic.removesuffix(COMPRESSED).split('/')
     return parts[-2] if len(parts) > 1 else ''
 
 
 def remove_bag(path: Path) -> None:
     """
-    Remove a rosbag2 folder, whole or left half-written; nothing where there is none.
+    Remove a rosbag2 folder, complete or not; does nothing where there is none.
 
-    Files that no recorder writes stay and are a UserError.
+    A file that no recorder writes is a UserError, and nothing is removed.
     """
     if not path.exists():
         return
@@ -249,7 +249,7 @@ def remove_bag(path: Path) -> None:
 
 
 def _metadata(path: Path) -> Mapping[str, Any]:
-    """Read what a folder says of its bag, or of this file of it; empty where it says nothing."""
+    """Read the metadata of a bag, given its folder or one of its files; empty without any."""
     file = (path if path.is_dir() else path.parent) / METADATA
     try:
         about = yaml.safe_load(file.read_text(encoding='utf-8'))['rosbag2_bagfile_information']

@@ -1,6 +1,6 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Camera files as ROS camera_calibration writes them, with a few keys for bags of our own."""
+"""Camera files as ROS camera_calibration writes them, with a few more keys for make-bag."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import yaml
 
 @dataclass(frozen=True)
 class DriveFile:
-    """A camera file together with what it may say of the images beside it."""
+    """A camera file, and its optional keys on the images beside it."""
 
     camera: Camera
     rate_hz: float | None = None

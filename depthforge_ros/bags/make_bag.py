@@ -1,6 +1,6 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""A folder of images, with labels and depth where there are any -> a rosbag2 (mcap)."""
+"""A folder of images, with optional labels and depth -> a rosbag2 (mcap)."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ Write = Callable[[str, Any, int], None]
 
 
 def write_to(writer: Writer, counts: Counter[str]) -> Write:
-    """Return what writes messages into a bag and counts those of each topic."""
+    """Return a function that writes messages into a bag and counts them by topic."""
     connections: dict[str, Any] = {}
 
     def write(topic: str, message: Any, stamp_ns: int) -> None:

@@ -19,10 +19,10 @@ OF_TIME = ('_ms_p50', '_ms_p99', '_rate_hz')
 
 def node_figures(path: Path, *, topic: str | None = None) -> dict[str, str]:
     """
-    Return the node's last figures, names as it gave them; empty where none were recorded.
+    Return the node's last figures by their keys; empty where none were recorded.
 
-    Rates and times are those that it gave last while answers came: after the drive they are of
-    fewer and fewer frames. `topic` chooses the camera that is read from it.
+    Rates and times are the last while frames were answered: after the drive they are taken over
+    fewer and fewer frames. `topic` chooses the camera with that input.
     """
     figures: dict[str, str] = {}
     timed: dict[str, str] = {}

@@ -1,10 +1,10 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
 """
-Bags that were cut short: a recorder that was killed, a full disk, half a copy.
+Repairs bags that were cut short: a recorder that was killed, a full disk, half a copy.
 
-Such a file lacks the index at its end, without which no reader opens it. A copy of its whole
-records, with an index or an end, is made in a temporary folder; the bag itself is left as it is.
+Such a file has no index at its end, and no reader opens it without one. Its complete records are
+copied into a temporary folder, with an index or an end. The bag itself is not changed.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ MCAP_LAST = (0x02, 0x0F)
 @contextmanager
 def repaired(path: Path) -> Iterator[tuple[Path, str | None]]:
     """
-    Give the bag itself, or a repaired copy while the context lasts and what was wrong.
+    Give the bag itself, or a repaired copy for as long as the context, and what was wrong.
 
-    UserError, that of the bag itself, where nothing of it can be read; errors of the copy that
+    Raises the UserError of the bag itself where nothing of it can be read. Errors of the copy that
     are raised in the context name the bag.
     """
     with TemporaryDirectory() as folder:
@@ -94,7 +94,7 @@ def _repaired_copy(path: Path, files: list[Path], folder: Path, error: UserError
 
 
 def _repair_mcap(source: Path, target: Path) -> None:
-    """Keep the records up to the last whole one."""
+    """Keep the records up to the last complete one."""
     size = source.stat().st_size
     with source.open('rb') as file:
         if file.read(len(MCAP_MAGIC)) != MCAP_MAGIC:
@@ -140,7 +140,7 @@ def _copy_rows(old: sqlite3.Connection, new: sqlite3.Connection, table: str) -> 
 
 
 def _repair_rosbag1(source: Path, target: Path) -> None:
-    """Write the messages of all whole chunks anew."""
+    """Write the messages of all complete chunks into a new bag."""
     with source.open('rb') as file, Writer(target) as writer:
         file.readline()
         connections: dict[int, Connection] = {}
@@ -153,7 +153,7 @@ def _repair_rosbag1(source: Path, target: Path) -> None:
 
 
 def _rosbag1_record(file: BinaryIO) -> tuple[Header, bytes] | None:
-    """Read one record; None where no whole one is left."""
+    """Read one record; None where no complete one is left."""
     try:
         header = Header.read(file)
     except ReaderError:

@@ -21,7 +21,7 @@ STAMP_AHEAD = 'stamp_ahead'
 
 @dataclass(frozen=True)
 class Stamped:
-    """A message with the time that it is known by."""
+    """A message with its time."""
 
     received_ns: int
     stamp_ns: int
@@ -34,9 +34,9 @@ class Stamped:
 
 class Series:
     """
-    One topic of a bag, looked up by header stamp; of a repeated stamp the first message.
+    The messages of one topic by header stamp; of a repeated stamp the first.
 
-    It is read once, in order: stamps must be asked for in rising order, and must rise in the bag.
+    The topic is read once: stamps must rise in the bag, and must be looked up in rising order.
     """
 
     def __init__(self, bag: Bag, topic: str | None) -> None:
@@ -58,9 +58,9 @@ def stamped(bag: Bag, topic: str) -> Iterator[Stamped]:
     """
     Yield the messages of a topic; those that cannot be decoded as their errors.
 
-    When they were recorded stands in for the stamps of a topic whose first two are both 0: its
-    driver does not stamp. A stamp ahead of those that follow is an error too: whoever looks for it
-    in another topic would read all of that away.
+    If the first two stamps of a topic are 0, its driver does not stamp, and the times of recording
+    are used. A stamp ahead of those that follow is an error too: looking it up in another topic
+    would skip all messages of that one.
     """
     return _without_future_stamps(_with_stamps(bag, topic), topic)
 
@@ -74,7 +74,7 @@ def _with_stamps(bag: Bag, topic: str) -> Iterator[Stamped]:
 
 
 def _without_future_stamps(items: Iterator[Stamped], topic: str) -> Iterator[Stamped]:
-    """Tell a stamp that two later ones are below from one that fell behind."""
+    """Replace a message by an error if the next two have lower stamps: its own is ahead."""
     before_ns = 0
     waiting: deque[Stamped] = deque(islice(items, LOOK_AHEAD))
     while waiting:

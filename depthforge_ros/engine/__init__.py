@@ -89,14 +89,14 @@ def load_engine(
 
 
 def unload() -> None:
-    """Remove what engines have left on the disk; for a process that ends without Python's end."""
+    """Remove the temporary files of engines, for a process that ends by os._exit."""
     INDUCTOR.unload()
 
 
 def _choose(
     model: str, *, device: str, short_side: int | None, threads: int | None, cameras: int
 ) -> Engine:
-    """Take what is compiled, fits and was the faster when built; else what needs no compiling."""
+    """Choose a stored engine that fits and was faster when built; else an uncompiled one."""
     loaded = load(model, device=device, threads=threads)
     is_cuda = loaded.device.type == 'cuda'
     refused: list[str] = []
@@ -128,7 +128,7 @@ def _choose(
 def _stored(
     compiler: Compiler, loaded: Loaded, short_side: int | None, cameras: int
 ) -> tuple[Artefact | None, list[UserError]]:
-    """Find what fits, see `fitting`; a compiler is not asked for unless it has made something."""
+    """Find a stored engine that fits, see `fitting`; without any, the compiler is not imported."""
     if not artefact.stored(loaded.model, compiler.name):
         return None, []
     sized = loaded.sized(short_side)
@@ -138,7 +138,7 @@ def _stored(
 
 
 def _require_usable(found: Artefact, loaded: Loaded, cameras: int) -> None:
-    """Raise UserError for an engine that does not stand for the one without compiling."""
+    """Raise UserError for an engine that cannot replace the uncompiled one."""
     wanted, patch = loaded.preprocess.short_side, loaded.preprocess.patch
     least, most = found.request.min_batch, found.request.max_batch
     if least > 1 or most < cameras:

@@ -1,6 +1,6 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""How far an engine's answer is from the reference's, and whether that is near enough."""
+"""How close an engine's answer is to the reference's, and whether that is close enough."""
 
 from __future__ import annotations
 

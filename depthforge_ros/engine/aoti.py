@@ -3,8 +3,8 @@
 """
 AOTInductor's programs for CPUs, called by their C interface.
 
-PyTorch's own loaders hold Python's lock (GIL) while a program runs, so that every other thread
-stands still for each inference; a foreign function of ctypes does not. The interface is
+PyTorch's own loaders hold the GIL while a program runs, so that every other thread waits for each
+inference; a foreign function of ctypes releases it. The interface is
 torch/csrc/inductor/aoti_runtime/interface.h; tensors cross it as handles.
 """
 
@@ -41,10 +41,10 @@ class Program:
 
         Raises OSError, BadZipFile or RuntimeError where that is not possible.
         """
-        # A call that waits in the program for another one waits for ever if that one fails.
+        # The program does not wake a call that waits for another one if that one fails.
         self._turn = threading.Lock()
         folder = path.parent if os.access(path.parent, os.W_OK) else None
-        # To the linker, another library of a name that it knows would be the old one.
+        # The linker would take a library of a known name for the one that it has loaded.
         with tempfile.NamedTemporaryFile(prefix=f'{path.stem}_', suffix='.so', dir=folder) as file:
             _unpack(path, file)
             self._library = ctypes.CDLL(file.name)
@@ -61,7 +61,7 @@ class Program:
     def __call__(self, images: Tensor) -> Sequence[Tensor]:
         """Run it; raises RuntimeError with the program's own words."""
         with self._turn:
-            # The program takes the handle that it is given, and gives those of its answer away.
+            # The program owns the handle that it is given; the caller owns those of the answer.
             (handle,) = _aoti.unsafe_alloc_void_ptrs_from_tensors([images])
             given = ctypes.c_void_p(_pointer_of(handle, None))
             answer = (ctypes.c_void_p * self._outputs.value)()
@@ -81,7 +81,7 @@ def _unpack(path: Path, file: IO[bytes]) -> None:
     """Write the package's library to a file."""
     with zipfile.ZipFile(path) as package:
         names = package.namelist()
-        # Beside it stands a list of what only PyTorch's loader could call.
+        # This file lists operators that only PyTorch's loader can call.
         if others := [name for name in names if name.endswith('.wrapper.json')]:
             raise RuntimeError(f'it has operators outside C++, see {others[0]}')
         libraries = [name for name in names if name.endswith('.so')]

@@ -1,7 +1,7 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
 """
-Compiled engines on disk: written whole or not at all, loaded only where everything fits.
+Compiled engines on disk: written completely or not at all, loaded only where everything fits.
 
 A program lies beside what eager answered to its proving frames (.npz), and a description (.json)
 with the checksum of both and the fingerprint.
@@ -25,7 +25,7 @@ from depthforge_ros.errors import one_line, UserError
 FORMAT = 'depthforge-engine-3'
 ENGINES_VARIABLE = 'DEPTHFORGE_ENGINES'
 OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
-"""As for sshd: a group may have members that nobody thinks of."""
+"""As for sshd: a group may have unexpected members."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Artefact:
 
     @property
     def description(self) -> Path:
-        """Path of the file that says all this."""
+        """Path of the file with these fields."""
         return self.program.with_suffix('.json')
 
     def require_fit(self, present: Mapping[str, str]) -> None:
@@ -110,7 +110,7 @@ def make_engines_directory() -> None:
     """
     Make that folder and its missing parents the user's alone, whatever the umask.
 
-    UserError for one from which `read` would take nothing.
+    UserError for a folder from which `read` would refuse all.
     """
     folder = engines_directory()
     for one in (*reversed(folder.parents), folder):
@@ -119,7 +119,7 @@ def make_engines_directory() -> None:
 
 
 def stem(model: str, engine: str) -> str:
-    """Begin of the names of a model's engines of one kind."""
+    """Return the start of the names of a model's engines of one kind."""
     return f'{Path(model).stem}-{engine}-'
 
 
@@ -142,7 +142,7 @@ def describe(
 
 
 def store(program: Path, proof: Path, artefact: Artefact) -> None:
-    """Move all in place, the description last: a half-done store does not fit together."""
+    """Move all files in place, the description last: an interrupted store is not valid."""
     fields = {'format': FORMAT, **asdict(artefact), 'program': artefact.program.name}
     partial = artefact.description.with_suffix('.partial')
     program.replace(artefact.program)
@@ -156,18 +156,18 @@ def stored(model: str, engine: str) -> list[Path]:
     """List the descriptions of a model's engines of one kind, the newest first."""
     folder = engines_directory()
     paths = list(folder.glob(f'{stem(model, engine)}*.json'))
-    # Of links, as they are: one may lead nowhere.
+    # lstat: a link may lead nowhere.
     paths.sort(key=lambda path: path.lstat().st_mtime, reverse=True)
     return paths
 
 
 def read(path: Path) -> Artefact:
-    """Read a description; nothing is loaded yet. UserError for one that is not to be trusted."""
+    """Read a description without loading the engine; UserError for one that is not trusted."""
     for one in (path.parent, path, path.with_suffix('.pt2'), path.with_suffix('.npz')):
         _require_own(one)
     try:
         if not path.is_file():
-            # To open a FIFO would wait for who writes into it.
+            # Opening a FIFO would block until somebody writes.
             raise ValueError('no regular file')
         fields: dict[str, Any] = json.loads(path.read_text(encoding='utf-8'))
         if fields['format'] != FORMAT:
@@ -202,7 +202,7 @@ def _time_ms(value: Any) -> float:
 
 
 def _require_own(path: Path) -> None:
-    """Refuse what another user owns, may write, or may replace; what is not there is nobody's."""
+    """Refuse a file that another user owns, may write or may replace; missing files pass."""
     if not path.exists():
         return
     status = path.stat()
@@ -215,7 +215,7 @@ def _require_own(path: Path) -> None:
 
 
 def _require_safe_way(path: Path) -> None:
-    """Refuse an absolute path that others may lead elsewhere; links are followed one by one."""
+    """Refuse an absolute path that others may redirect; links are followed one by one."""
     for one in (*reversed(path.parents), path):
         status = one.lstat()
         if stat.S_ISLNK(status.st_mode):

@@ -1,6 +1,6 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What every engine does: a batch of frames in, per-pixel results out."""
+"""The interface of engines: a batch of frames in, per-pixel results out."""
 
 from __future__ import annotations
 

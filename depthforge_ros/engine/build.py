@@ -129,14 +129,14 @@ def _prove(run: Run, loaded: Loaded, request: Request, reference: NetworkOutput)
 
 @contextmanager
 def _scratch(name: str) -> Iterator[Path]:
-    """Give a folder for what is not proven yet; what fails there is told in one line."""
+    """Give a folder for files that are not proven yet; errors there are one line."""
     folder = artefact.engines_directory()
     try:
         artefact.make_engines_directory()
         with tempfile.TemporaryDirectory(prefix='building-', dir=folder) as scratch:
             yield Path(scratch)
     except (OSError, RuntimeError) as error:
-        # Compilers do not say in their own words that a disk is full.
+        # Errors of compilers do not say that the disk is full.
         where = next(one for one in (folder, *folder.parents) if one.is_dir())
         raise UserError(
             f'{name} did not make an engine ({one_line(error)}), and none is stored; '
@@ -164,7 +164,7 @@ def exported(loaded: Loaded, request: Request, *, lower: bool = True) -> Exporte
 
 
 class _Fields(nn.Module):
-    """The answer as a plain tuple: files of programs know no classes of ours."""
+    """Answers with a plain tuple: program files cannot store classes of ours."""
 
     def __init__(self, answering: Answering) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
 """
-Engines that were compiled ahead of time: found, demanded to fit, reloaded, proven again.
+Engines that were compiled ahead of time: found, checked, loaded and proven again.
 
 `build` makes them. A compiler is a module such as `inductor` that turns an exported program into a
 file and back.
@@ -80,7 +80,7 @@ class CompiledEngine(TorchEngine):
 
 def open_newest(compiler: Compiler, loaded: Loaded, short_side: int | None) -> CompiledEngine:
     """
-    Open the newest stored engine that fits, of a short side in pixels where one is asked.
+    Open the newest stored engine that fits, and has the short side in pixels if one is given.
 
     One that takes single frames goes before one that takes only more at once. Raises UserError
     that says why the newest does not fit, or that there is none.
@@ -137,7 +137,7 @@ def fitting(
     short_side: int | None,
     require_fit: Callable[[Artefact], None] = lambda found: None,
 ) -> tuple[Artefact | None, list[UserError]]:
-    """Find the newest stored engine that fits and meets a demand, and why newer ones do not."""
+    """Find the newest stored engine that fits and passes a check, and why newer ones do not."""
     refused = []
     for path in artefact.stored(loaded.model, compiler.name):
         try:
@@ -160,7 +160,7 @@ def _require_single_frames(found: Artefact) -> None:
 
 
 def fingerprint(compiler: Compiler, loaded: Loaded, request: Request) -> dict[str, str]:
-    """Everything on which a compiled program depends, by part."""
+    """Return everything on which a compiled program depends, by part."""
     config = loaded.answering.network.config
     return {
         'weights': loaded.fingerprint,

@@ -42,7 +42,7 @@ class CudaGraphEngine(TorchEngine):
 
 
 class _Graphs:
-    """A graph for each batch shape. None refers to its engine: both are freed at once."""
+    """A graph for each batch shape; they do not refer to the engine, so both are freed at once."""
 
     def __init__(self, answering: torch.nn.Module, labels: torch.dtype) -> None:
         self._answering = answering
@@ -56,8 +56,8 @@ class _Graphs:
             while len(self._captured) >= MAX_GRAPHS:
                 del self._captured[next(iter(self._captured))]
             if not self._captured:
-                # Graphs run one after the other, so their intermediate results share memory. None
-                # may join the memory of graphs that are all gone.
+                # Graphs run one after the other, so their intermediate results share memory. A
+                # pool whose graphs are all freed cannot be used again.
                 self._pool = torch.cuda.graph_pool_handle()
             captured = self._capture(images)
         self._captured[images.shape] = captured

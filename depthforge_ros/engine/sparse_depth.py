@@ -1,6 +1,6 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The depth stream for every n-th frame only: those between are refined by what it saw last."""
+"""The depth stream for every n-th frame only; the frames between use its last features."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What all engines share that run a network with PyTorch."""
+"""The base of all engines that run a network with PyTorch."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Run = Callable[[Tensor], Sequence[Tensor]]
 
 @dataclass(frozen=True)
 class Loaded:
-    """A network in its inference form, and what engines say of it."""
+    """A network in its inference form, and its description."""
 
     answering: Answering
     model: str
@@ -121,7 +121,7 @@ class TorchEngine:
 
 
 def on(device: torch.device) -> AbstractContextManager[None]:
-    """Make a GPU the one that compilers and their programs take."""
+    """Make a GPU the current one, which compilers and their programs use."""
     return torch.cuda.device(device) if device.type == 'cuda' else nullcontext()
 
 

@@ -134,7 +134,7 @@ def run_fleet(jobs: Sequence[Job], output: Path, submit: Submit, *, attempts: in
 
 @contextmanager
 def local(workers: int) -> Iterator[Submit]:
-    """Run jobs in so many processes of this machine at a time."""
+    """Run jobs on this machine, `workers` processes at a time."""
     threads = str(max(1, (os.cpu_count() or 1) // workers))
     with ThreadPoolExecutor(workers) as pool:
         try:
@@ -198,7 +198,7 @@ def evaluate(job: Job, threads: str) -> Outcome:
 
 
 def _outcome(future: Future[Outcome]) -> Outcome:
-    """Take a lost worker, of whatever kind, for a failed attempt."""
+    """Return the outcome; a worker that was lost, for any reason, is a failed attempt."""
     try:
         return future.result()
     except Exception as error:

@@ -1,6 +1,6 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What a drive was judged to be: figures, time lines, and a few moments to look at."""
+"""The judgement of a drive: figures, time lines, and a few moments to look at."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class TimeLine:
 
 @dataclass
 class Judgement:
-    """What came out for one camera."""
+    """The judgement of one camera."""
 
     topic: str
     mask_space: LabelSpace
@@ -108,7 +108,7 @@ class Judgement:
 
 @dataclass
 class BagJudgement:
-    """What came out for all cameras of a bag."""
+    """The judgement of all cameras of a bag."""
 
     bag: str
     """Its name."""

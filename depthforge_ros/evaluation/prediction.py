@@ -27,7 +27,7 @@ DEPTH_LEVELS = 65535
 
 @dataclass
 class Predicted:
-    """What a run over the sources came to."""
+    """The outcome of a run over the sources."""
 
     latencies_ms: list[float] = field(default_factory=list)
     """Frame to result, per frame, without reading and writing files."""
@@ -45,7 +45,7 @@ class Predicted:
 
 
 def percentile(values: Sequence[float], q: float) -> float | None:
-    """Percentile q in [0, 100] with three decimals; None of nothing."""
+    """Percentile q in [0, 100] with three decimals; None of no values."""
     return round(float(np.percentile(values, q)), 3) if len(values) else None
 
 

@@ -40,7 +40,7 @@ class Source:
 
 
 def open_source(path: Path, topic: str | None = None) -> Source:
-    """Tell what an input is; UserError for one that holds no frames. `topic` is for bags."""
+    """Open an input by its kind; UserError for one without frames. `topic` is for bags."""
     if not path.exists():
         raise UserError(f'input {path} does not exist; check the path')
     if is_bag(path):

@@ -124,7 +124,7 @@ class SuiteSequence:
 
 @dataclass
 class SuiteCheck:
-    """What lies there, and what is wrong with it."""
+    """The files of a split, and what is wrong with them."""
 
     sequences: int = 0
     images: int = 0
@@ -242,7 +242,7 @@ def _listed(suite: Suite, root: Path, split: str) -> set[str] | None:
 
 
 def _sequences(files: _Files) -> Iterator[SuiteSequence]:
-    """Part the images where their group changes or, if frames are numbered by 1, at a jump."""
+    """Split the images where their group changes and, if frames are numbered by 1, at a jump."""
     for _, run in groupby(enumerate(files.found), key=lambda pair: _run_key(files.suite, *pair)):
         matches = [match for _, match in run]
         frames = tuple(_frame(files, match) for match in matches)

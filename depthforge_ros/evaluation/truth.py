@@ -23,7 +23,7 @@ CAMERA_FILE = 'camera.yaml'
 
 
 class Truth(Protocol):
-    """Ground truth that is asked for by rising stamps."""
+    """Ground truth, looked up by rising stamps."""
 
     space: LabelSpace | None
     """Classes of the labels; None where there are no labels."""
@@ -119,7 +119,7 @@ class _FolderTruth:
 def _one_space(
     path: Path, declared: LabelSpace | None, requested: LabelSpace | None
 ) -> LabelSpace | None:
-    """Return the classes that the truth says or that were asked for; UserError if both differ."""
+    """Return the classes of the truth, or the requested ones; UserError if they differ."""
     if declared is not None and requested is not None and declared != requested:
         raise UserError(
             f'{path} says that its labels are of {declared.name}, --truth-labels {requested.name} '

@@ -22,7 +22,7 @@ TRUTH_SIZE = 'truth_size'
 
 @dataclass(frozen=True)
 class FrameTruth:
-    """What is known of one frame."""
+    """The ground truth of one frame."""
 
     labels: npt.NDArray[np.uint8] | None
     """(H, W) train ids."""
@@ -35,7 +35,7 @@ class FrameTruth:
 
 
 class TruthMismatches:
-    """Notes what does not fit in the ground truth of one camera, with labels of `space`."""
+    """Collects the mismatches in the ground truth of one camera, whose labels are of `space`."""
 
     def __init__(self, space: LabelSpace | None) -> None:
         self._space = space
@@ -61,11 +61,11 @@ class TruthMismatches:
         return True
 
     def count_ids(self, labels: npt.NDArray[np.uint8]) -> None:
-        """Note the ids (H, W) of a frame."""
+        """Count the ids (H, W) of a frame."""
         self._pixels_by_id += np.bincount(labels.reshape(-1), minlength=256)
 
     def warnings(self, topic: str) -> list[str]:
-        """Say what was noted; UserError where most labelled pixels are of no class."""
+        """Return a line for each; UserError where most labelled pixels are of no class."""
         lines = []
         if self.first:
             lines.append(

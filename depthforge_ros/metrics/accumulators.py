@@ -1,9 +1,9 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
 """
-What frames add up to, and the figures of it.
+Sums over frames, and the figures that follow from them.
 
-All sums are integers, so those of two shards merge exactly and in any order; shares and errors are
+All sums are integers, so those of two shards merge exactly and in any order. Shares and errors are
 added in millionths.
 """
 
@@ -59,7 +59,7 @@ class Accumulators:
     slice_depth: Counts
     """(S, 2): pixels with depth, their relative errors in millionths."""
     flow_confusion: Counts
-    """(P, P + 1), see `temporal.Steadiness`."""
+    """(P, P + 1), see `temporal.TemporalChange`."""
     flicker: Counts
     """(2,): static pixels whose label changed, static pixels."""
     vc: Counts
@@ -79,7 +79,7 @@ class Accumulators:
 
     @classmethod
     def zeros(cls, classes: int, mask_classes: int) -> Accumulators:
-        """Begin a sum."""
+        """Return sums of no frame."""
         shapes = {
             'confusion': (classes, classes + 1),
             'boundary': (classes, BOUNDARY_COLUMNS),
@@ -156,7 +156,7 @@ class Accumulators:
 
     def figures(self, classes: Sequence[str]) -> dict[str, Any]:
         """
-        Return the figures; None for what was not to be had.
+        Return the figures; None for those without data.
 
         In percent: `miou`, `per_class`, `pixel_accuracy`, `boundary_f`, `mvc8`, `mvc16`, `tc`,
         `flow_vc8`, `flow_vc16`, `flicker`, `depth_tc`, `depth_scale_change`, `ece` and what

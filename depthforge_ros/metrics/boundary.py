@@ -28,7 +28,7 @@ def boundary_counts(
     Count the outlines' pixels of one frame of train ids (H, W), as (classes, 4).
 
     Columns: the prediction's outline near the truth's, all of the prediction's, the truth's near
-    the prediction's, all of the truth's. What lies near pixels without ground truth is left out.
+    the prediction's, all of the truth's. Pixels near those without ground truth are left out.
     """
     tolerance = max(TOLERANCE * float(np.hypot(*truth.shape)), 1.0)
     counts = np.zeros((classes, COLUMNS), np.int64)

@@ -1,6 +1,6 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Short stretches of a drive: what figures are added up from, compared by and merged of."""
+"""Short stretches of a drive: the units that figures are added up, compared and merged by."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _joined(lists: Iterable[list[float]]) -> list[float]:
 def quantiles(
     name: str, values: Sequence[float] | npt.NDArray[np.float64]
 ) -> dict[str, float | None]:
-    """Return `name` with the endings `_p50`, `_p99` and `_max`; None of nothing."""
+    """Return `name` with the endings `_p50`, `_p99` and `_max`; None of no values."""
     names = [f'{name}_{ending}' for ending in ('p50', 'p99', 'max')]
     if not len(values):
         return dict.fromkeys(names)

@@ -1,6 +1,6 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Segmentation figures over frames, in the label space that is asked for."""
+"""Segmentation figures over frames, in a chosen label space."""
 
 from __future__ import annotations
 

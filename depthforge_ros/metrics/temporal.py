@@ -1,7 +1,7 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
 """
-How steady answers are from frame to frame.
+Temporal consistency of the answers, from frame to frame.
 
 `VideoConsistency` needs ground truth; `Tracker` follows the optical flow instead and needs none.
 Frames without an answer are left out: a frame follows the last one that was answered.

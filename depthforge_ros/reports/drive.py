@@ -138,7 +138,7 @@ def write_report(path: Path, sections: Sequence[Section]) -> None:
 
 
 def html_report(sections: Sequence[Section]) -> str:
-    """Return a page that needs nothing else: script and pictures are in it."""
+    """Return a self-contained page, with script and pictures in it."""
     body = '\n'.join(_section(one, number) for number, one in enumerate(sections))
     return PAGE.substitute(plotly=get_plotlyjs(), body=body)
 

@@ -60,7 +60,7 @@ JPEG = (cv2.IMWRITE_JPEG_QUALITY, 90)
 
 @dataclass(frozen=True)
 class Calibration:
-    """What turns relative depth into points."""
+    """The calibration that turns relative depth into points."""
 
     camera: Camera
     height_m: float

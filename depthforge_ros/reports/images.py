@@ -35,7 +35,7 @@ PAGE = """<!doctype html>
 
 
 class ImagesScore(NamedTuple):
-    """What the plots take."""
+    """Figures with a name, as the plots take them."""
 
     name: str
     figures: Mapping[str, Any]

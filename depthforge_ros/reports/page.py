@@ -1,6 +1,6 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What is the same on every page of a report."""
+"""The template of a report: its style, script and introduction."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def time_line(judged: Sequence[NamedJudgement], anchors: Mapping[float, str]) ->
 
 
 def latency_histogram(judged: Sequence[NamedJudgement]) -> go.Figure:
-    """Draw how often which latency came; the title says how many lie far beyond the others."""
+    """Draw the histogram of latencies; the title says how many outliers it leaves out."""
     answered = [
         np.array([value for value in one.judgement.latencies_ms if value is not None])
         for one in judged

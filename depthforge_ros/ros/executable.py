@@ -66,25 +66,25 @@ class SignalHandler:
 
 def catch_signals() -> SignalHandler:
     """Handle SIGINT, SIGTERM and SIGHUP from now on; until the node runs, they end the process."""
-    leaving = SignalHandler()
+    handler = SignalHandler()
     # First, for the other ones become SIGTERM.
     for number in (signal.SIGINT, signal.SIGTERM):
-        leaving.undo.callback(signal.signal, number, signal.signal(number, leaving))
+        handler.undo.callback(signal.signal, number, signal.signal(number, handler))
     caught, written = os.pipe()
     os.set_blocking(written, False)
-    leaving.undo.callback(os.close, written)
-    leaving.undo.callback(
+    handler.undo.callback(os.close, written)
+    handler.undo.callback(
         signal.set_wakeup_fd, signal.set_wakeup_fd(written, warn_on_full_buffer=False)
     )
     # Under nohup it is ignored and stays so.
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         before = signal.signal(signal.SIGHUP, lambda *_: None)
-        leaving.undo.callback(signal.signal, signal.SIGHUP, before)
-    threading.Thread(target=_forward_signals, args=(caught, leaving), daemon=True).start()
-    return leaving
+        handler.undo.callback(signal.signal, signal.SIGHUP, before)
+    threading.Thread(target=_forward_signals, args=(caught, handler), daemon=True).start()
+    return handler
 
 
-def _forward_signals(caught: int, leaving: SignalHandler) -> None:
+def _forward_signals(caught: int, handler: SignalHandler) -> None:
     """
     Turn SIGHUP into SIGTERM, for which ROS wakes its executor, and repeat it until it is noticed.
 
@@ -97,7 +97,7 @@ def _forward_signals(caught: int, leaving: SignalHandler) -> None:
             continue
         until_s = time.monotonic() + GRACE_S
         time.sleep(0.0 if signal.SIGHUP in numbers else RESEND_PERIOD_S)
-        while not leaving.is_called:
+        while not handler.is_called:
             if time.monotonic() > until_s:
                 os._exit(0)
             os.kill(os.getpid(), signal.SIGTERM)
@@ -107,7 +107,7 @@ def _forward_signals(caught: int, leaving: SignalHandler) -> None:
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the node until it is interrupted, and end the process."""
-    leaving = catch_signals()
+    handler = catch_signals()
     from depthforge_ros.allocator import keep_freed_memory
     from depthforge_ros.ros import running
     from depthforge_ros.ros.topics.transport import enlarge_shared_memory
@@ -116,8 +116,8 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     enlarge_shared_memory()
     code = 0
     try:
-        leaving.begin()
-        code = running.run(args, on_end=leaving.end)
+        handler.begin()
+        code = running.run(args, on_end=handler.end)
     except KeyboardInterrupt:  # before `run` or after it
         pass
     for stream in filter(None, (sys.stdout, sys.stderr)):  # none where it was closed at start

@@ -1,6 +1,6 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Compiling with TensorRT where no GPU is: counted, built, compared with eager, not stored."""
+"""Compiling with TensorRT without a GPU: counted, built, compared with eager, not stored."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from torch.export import ExportedProgram
 
 @dataclass(frozen=True)
 class Coverage:
-    """What a dry run says of a program."""
+    """How much of a program TensorRT converts."""
 
     operators: int
     converted: int
@@ -49,7 +49,7 @@ class Coverage:
 
 @dataclass(frozen=True)
 class DryRun:
-    """What is known of an engine without a GPU."""
+    """The outcome: all that can be known of an engine without a GPU."""
 
     coverage: Coverage
     built: Built | None
@@ -117,9 +117,9 @@ def _feature_error(answer: NetworkOutput, reference: NetworkOutput) -> float:
 
 def prepare() -> None:
     """
-    Import Torch-TensorRT for `count` and `build_unloaded`, which then ask no GPU.
+    Import Torch-TensorRT for `count` and `build_unloaded`, which then need no GPU.
 
-    Without one, stand-ins answer what it asks of `torch.cuda` before it partitions a graph.
+    Without one, stand-ins replace the functions of `torch.cuda` that partitioning calls.
     """
     if not {'torch-tensorrt', 'torch-tensorrt-rtx'} & set(installed_versions()):
         raise UserError(
@@ -145,7 +145,7 @@ def _answer_for_a_gpu() -> None:
 
 def build_unloaded(program: ExportedProgram, request: Request) -> tuple[bytes, Run]:
     """
-    Build an engine by `compile`, and give what answers by its network on the CPU.
+    Build an engine by `compile`, and return its bytes and its network, run on the CPU.
 
     For TensorRT's RTX flavour, whose builder needs no GPU: only to load its engine would. How the
     network is run, see `interpreter`. UserError as `compile`.
@@ -173,7 +173,7 @@ def build_unloaded(program: ExportedProgram, request: Request) -> tuple[bytes, R
             engine = path.read_bytes()
     finally:
         module.TRTInterpreter.run = original
-    # It owns the network, and the weights to which that only points.
+    # It owns the network and its weights.
     owner = built[0]
 
     def run(images: Tensor) -> Sequence[Tensor]:
@@ -184,7 +184,7 @@ def build_unloaded(program: ExportedProgram, request: Request) -> tuple[bytes, R
 
 @dataclass(frozen=True)
 class _Unloaded:
-    """Stands for an engine of which only the bytes are asked for."""
+    """Stands in for an engine of which only the bytes are needed."""
 
     engine: bytes
 

@@ -42,7 +42,7 @@ def watched(interpreter: Any, library: Any) -> Iterator[None]:
 
 @contextmanager
 def _held() -> Iterator[list[int]]:
-    """Hold signals back: what their handlers raise is lost where TensorRT calls Python."""
+    """Hold signals back: exceptions of their handlers are lost where TensorRT calls Python."""
     came: list[int] = []
     before: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():
