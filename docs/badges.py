@@ -10,7 +10,8 @@ import re
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / 'docs' / 'badges'
-CHARACTER_PX = 6.6
+NARROW, NARROW_PX, WIDE_PX = ' .-:fijlrt', 4.6, 7.1
+"""Widths of characters at 11 pixels, about those of Verdana."""
 SVG = """<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="20" role="img" \
 aria-label="{label}: {value}">
 <!-- Copyright 2026 The depthforge_ros authors. SPDX-License-Identifier: Apache-2.0 -->
@@ -49,7 +50,10 @@ def _found(pattern: str, text: str) -> tuple[str, ...]:
 
 
 def _badge(label: str, value: str, colour: str) -> str:
-    label_px, value_px = (round(CHARACTER_PX * len(text)) for text in (label, value))
+    label_px, value_px = (
+        round(sum(NARROW_PX if one in NARROW else WIDE_PX for one in text))
+        for text in (label, value)
+    )
     left, right = label_px + 12, value_px + 12
     return SVG.format(
         label=label, value=value, colour=colour, left=left, right=right, width=left + right,

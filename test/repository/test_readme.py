@@ -23,6 +23,7 @@ from support.pages import (
     anchors_of,
     Command,
     commands,
+    FENCE,
     is_there,
     links_of,
     PAGES,
@@ -198,6 +199,23 @@ def test_readme_has_five_figures_and_no_other() -> None:
     numbers, _, after = rest.partition('<!-- end five numbers -->')
     assert numbers.count('\n| ') == 2 + 5
     assert re.findall(r'\d+\.\d+ ?(?:%|ms|frames/s|mIoU)', before + after) == []
+
+
+def test_python_examples_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    examples = [code for language, code in FENCE.findall(text_of('docs/api.md')) if language]
+    assert len(examples) >= 2
+    for code in examples:
+        exec(compile(code, 'docs/api.md', 'exec'), {})
+    assert '(1, ' in capsys.readouterr().out.replace('torch.Size([', '(')
+
+
+def test_pictures_are_up_to_date() -> None:
+    made = runpy.run_path(str(ROOT / 'docs' / 'pictures.py'))['pictures']()
+    for name, svg in made.items():
+        assert (ROOT / 'docs' / 'pictures' / name).read_text(encoding='utf-8') == svg
 
 
 def test_badges_are_up_to_date() -> None:
