@@ -3,7 +3,7 @@
 """
 Draw docs/demo.png: camera, mask and depth at moments of the bundled drive.
 
-`python docs/demo.py` runs the bundled model on these frames now; run it after every new checkpoint.
+`python docs/demo.py` runs the bundled model on them now; run it after every new checkpoint.
 """
 
 from __future__ import annotations

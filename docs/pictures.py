@@ -185,7 +185,44 @@ def frame() -> Canvas:
     return canvas
 
 
-PICTURES: Mapping[str, Callable[[], Canvas]] = {'network': network, 'frame': frame}
+def rooms() -> Canvas:
+    """Draw the folders, and which of them imports which."""
+    canvas = Canvas(1180, 400, 'The folders of depthforge_ros')
+    canvas.frame((10, 14), (310, 372), 'where frames come from')
+    canvas.frame((350, 14), (480, 372), "the frame's way, without ROS")
+    canvas.frame((860, 14), (310, 372), 'where answers go')
+    for y, name, note in (
+        (50, 'ros/', 'camera topics: node, rig, camera, worker'),
+        (166, 'bags/', 'rosbag1, rosbag2, and their repair'),
+        (282, 'evaluation/sources.py', 'images and videos'),
+    ):
+        canvas.box((30, y), (270, 84), name, fill=STEP, small=note)
+    for y, name, note in (
+        (50, 'frame.py, preprocess.py', 'message to network input'),
+        (134, 'engine/', 'runs the network'),
+        (218, 'postprocess.py', "classes and depth at the camera's size"),
+        (302, 'geometry/', 'scale from the road, metres, points'),
+    ):
+        canvas.box((370, y), (290, 66), name, fill=STEP, small=note)
+        if y > 50:
+            canvas.arrow((515, y - 17), (515, y - 2))
+    canvas.box((690, 134), (122, 66), 'model/', fill=TRAINED, small='the network')
+    canvas.arrow((688, 167), (662, 167))
+    canvas.box((690, 302), (122, 66), 'trainer/', fill=TRAINED, small='another package')
+    canvas.arrow((751, 300), (751, 202))
+    canvas.note((744, 256), 'checkpoint', anchor='end')
+    for y, name, note in (
+        (50, 'ros/topics/, ros/diagnostics/', 'messages and reports'),
+        (166, 'evaluation/, metrics/, reports/', 'who judges, by what, on which page'),
+        (282, 'cli/predict.py', 'masks, depth and overlays as files'),
+    ):
+        canvas.box((880, y), (270, 84), name, fill=OUT, small=note)
+    canvas.arrow((322, 200), (348, 200), width=4)
+    canvas.arrow((832, 200), (858, 200), width=4)
+    return canvas
+
+
+PICTURES: Mapping[str, Callable[[], Canvas]] = {'network': network, 'frame': frame, 'rooms': rooms}
 
 
 def pictures() -> Mapping[str, str]:

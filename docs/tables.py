@@ -116,6 +116,12 @@ def cpu() -> str:
     ])  # fmt: skip
 
 
+def stages() -> str:
+    """Return the share of each part of the network in eager's time."""
+    shares = sorted(_read('cpu')['tiny_stage_shares'].items(), key=lambda one: -one[1])
+    return table('part|share', [[part, _percent(x / 100)] for part, x in shares])
+
+
 def node() -> str:
     """Return what the node costs beside its model."""
     head = (
@@ -197,6 +203,15 @@ def engines() -> str:
     )
 
 
+def sparse_depth() -> str:
+    """Return what depth for every n-th frame alone gains and costs."""
+    return table('model|`depth_every`|times as fast|mIoU', [
+        [f'`{row["model"]}`', f'{row["depth_every"]}', f'{row["times_as_fast"]:.2f}',
+         f'{row["miou"]:.2f}']
+        for row in _read('sparse_depth')['rows']
+    ])  # fmt: skip
+
+
 def corruptions() -> str:
     """Return mIoU under each corruption by severity."""
     rows = _read('corruptions_tiny')['corruptions']
@@ -263,11 +278,13 @@ PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
     'docs/accuracy.md': {
         'accuracy': accuracy,
         'engines': engines,
+        'sparse depth': sparse_depth,
         'corruptions': corruptions,
         'domain': domain,
     },
     'docs/performance.md': {
         'cpu': cpu,
+        'stages': stages,
         'node': node,
         'middleware': middleware,
         'judging': judging,
