@@ -37,6 +37,7 @@ from depthforge_ros.ros.topics.qos import (
     duplicate_publishers,
     Endpoint,
 )
+from depthforge_ros.ros.topics.serialized import publish
 import numpy as np
 import numpy.typing as npt
 from rclpy.publisher import Publisher
@@ -208,7 +209,7 @@ class Camera:
             return
         for publisher, message in messages:
             if message is not None:
-                publisher.publish(message)
+                publish(publisher, message)
         done_s = time.perf_counter()
         self.statistics.published(
             {

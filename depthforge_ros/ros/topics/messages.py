@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import sys
 from typing import Any
 
+from depthforge_ros.ros.topics.serialized import HEADROOM, serialized_image
 import numpy as np
 import numpy.typing as npt
 from sensor_msgs.msg import Image, PointCloud2, PointField
@@ -24,10 +25,10 @@ MILLIMETRES_PER_M = 1000.0
 
 
 class ImageBuffers:
-    """Memory of one camera's images, which messages use without a copy and every frame anew."""
+    """Memory of one camera's images: published as it is, and used again for the next frame."""
 
     def __init__(self) -> None:
-        self._planes: dict[str, tuple[array.array[int], npt.NDArray[Any]]] = {}
+        self._planes: dict[str, tuple[npt.NDArray[np.uint8], npt.NDArray[Any]]] = {}
 
     def __call__(self, name: str, size: tuple[int, int], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
         """Give memory (H, W), see `postprocess.Memory`."""
@@ -35,14 +36,14 @@ class ImageBuffers:
             plane = self._planes[name][1]
             if (plane.shape, plane.dtype) == (size, dtype):
                 return plane
-        octets = array.array('B', bytes(size[0] * size[1] * np.dtype(dtype).itemsize))
-        plane = np.frombuffer(octets, dtype).reshape(size)
-        self._planes[name] = octets, plane
+        memory = np.zeros(HEADROOM + size[0] * size[1] * np.dtype(dtype).itemsize, np.uint8)
+        plane = memory[HEADROOM:].view(dtype).reshape(size)
+        self._planes[name] = memory, plane
         return plane
 
-    def octets(self, pixels: npt.NDArray[Any]) -> array.array[int] | None:
-        """Return the bytes of an image in these buffers; None for another image."""
-        return next((octets for octets, plane in self._planes.values() if plane is pixels), None)
+    def memory(self, pixels: npt.NDArray[Any]) -> npt.NDArray[np.uint8] | None:
+        """Return the memory of an image in these buffers, with its HEADROOM; None for others."""
+        return next((memory for memory, plane in self._planes.values() if plane is pixels), None)
 
 
 def image_message(
@@ -51,9 +52,9 @@ def image_message(
     """
     Fill an Image with (H, W) or (H, W, C) pixels; stamp and frame are those of `header`.
 
-    Pixels that are a plane of `buffers` are not copied.
+    Pixels that are a plane of `buffers` are not copied: they are a `SerializedImage`.
     """
-    octets = buffers and buffers.octets(pixels)
+    memory = None if buffers is None else buffers.memory(pixels)
     pixels = np.ascontiguousarray(pixels)
     # With its fields checked a message takes an array as it is, and copies it otherwise.
     message = Image(header=header, check_fields=True)
@@ -61,8 +62,10 @@ def image_message(
     message.encoding = encoding
     message.is_bigendian = int(sys.byteorder == 'big')
     message.step = pixels.strides[0]
-    message.data = octets or _octets(pixels)
-    return message
+    ready = None if memory is None else serialized_image(message, memory)
+    if ready is None:
+        message.data = _octets(pixels)
+    return ready or message
 
 
 def metric_depth_message(header: Any, depth_m: npt.NDArray[np.float32], *, encoding: str) -> Any:

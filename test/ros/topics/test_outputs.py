@@ -14,12 +14,9 @@ from depthforge_ros.geometry.camera import Camera
 from depthforge_ros.labels import CAMVID
 from depthforge_ros.ros.topics import label_info
 from depthforge_ros.ros.topics.camera_info import camera_info_message
-from depthforge_ros.ros.topics.messages import image_message, ImageBuffers
 from depthforge_ros.ros.topics.names import OUTPUTS
 from depthforge_ros.ros.topics.outputs import BUILDERS
 from diagnostic_msgs.msg import DiagnosticArray
-from hypothesis import given, settings
-from hypothesis import strategies as st
 import numpy as np
 import pytest
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile
@@ -134,23 +131,6 @@ def test_planes_are_made_only_for_subscribers(peer: Any, made: list[str]) -> Non
         publisher.publish(make_image(3))
         peer.spin_until(lambda: count(node).published == 3)
     assert made == ['labels', 'labels', 'inverse_depth']
-
-
-@given(sizes=st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=2, max_size=5))
-@settings(deadline=None, max_examples=30)
-def test_planes_of_a_canvas_become_messages_without_a_copy(sizes: list[tuple[int, int]]) -> None:
-    buffers = ImageBuffers()
-    for number, size in enumerate(sizes):
-        plane = buffers('depth', size, np.float32)
-        other = buffers('labels', size, np.uint8)
-        plane[:], other[:] = number, number
-        message = image_message(Header(), encoding='32FC1', pixels=plane, buffers=buffers)
-        sent = np.frombuffer(message.data, np.float32).reshape(message.height, message.width)
-        assert np.array_equal(sent, plane)
-        assert np.shares_memory(sent, plane)
-        assert buffers('depth', size, np.float32) is plane
-        copied = image_message(Header(), encoding='mono8', pixels=other.copy(), buffers=buffers)
-        assert not np.shares_memory(np.frombuffer(copied.data, np.uint8), other)
 
 
 def test_metres_are_made_only_for_subscribers(peer: Any, made: list[str]) -> None:
