@@ -9,10 +9,12 @@ from functools import partial
 from typing import Any
 
 from depthforge_ros.errors import one_line
+from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
+from rclpy.lifecycle import LifecycleNode
 
 
-def guard(node: Any, *, report: Callable[[str], None]) -> None:
+def guard(node: LifecycleNode, *, report: Callable[[str], None]) -> None:
     """
     Answer a request whose callback raises with the response as far as it is filled in.
 
@@ -25,7 +27,7 @@ def guard(node: Any, *, report: Callable[[str], None]) -> None:
 
 def _answer(
     callback: Callable[[Any, Any], Any],
-    node: Any,
+    node: LifecycleNode,
     report: Callable[[str], None],
     request: Any,
     response: Any,
@@ -46,7 +48,7 @@ def _answer(
         return response
 
 
-def _refusal(node: Any, wanted: Any) -> str:
+def _refusal(node: LifecycleNode, wanted: Transition) -> str:
     """Say why a transition does not fit the node's state; empty where it does."""
     # rclpy raises for some of them, and is silent for others; neither names the state.
     machine = node._state_machine

@@ -11,16 +11,18 @@ from pathlib import Path
 import threading
 import time
 from types import TracebackType
-from typing import Any
 
 from depthforge_ros.errors import UserError
 from depthforge_ros.ros.tools.session import DURABILITY, own_node
 from depthforge_ros.ros.topics.graph import message_class
 from depthforge_ros.ros.topics.names import resolved_name
+from rclpy.duration import Duration
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+from rclpy.subscription import Subscription
 from rosbags.interfaces import (
+    Connection,
     Qos,
     QosDurability,
     QosHistory,
@@ -53,9 +55,9 @@ class Recorder:
         """Messages so far, per topic."""
         self._kinds: dict[str, str] = {}
         """Types that are recorded, by topic: that of the first publisher."""
-        self._connections: dict[str, Any] = {}
+        self._connections: dict[str, Connection] = {}
         """Of the bag, by topic."""
-        self._subscriptions: dict[str, Any] = {}
+        self._subscriptions: dict[str, Subscription] = {}
         self._failure: Exception | None = None
         self._stack = ExitStack()
         self._typestore = get_typestore(Stores.ROS2_JAZZY)
@@ -135,7 +137,7 @@ class Recorder:
                 offered = [one.qos_profile for one in publishers if one.topic_type == kind]
                 self._subscribe(topic, kind, offered)
 
-    def _subscribe(self, topic: str, kind: str, offered: Sequence[Any]) -> None:
+    def _subscribe(self, topic: str, kind: str, offered: Sequence[QoSProfile]) -> None:
         """Subscribe, and subscribe anew where a new publisher offers less than the others."""
         before = self._subscriptions.get(topic)
         wanted = _requested_qos([*offered, *([before.qos_profile] if before else [])])
@@ -156,7 +158,7 @@ class Recorder:
             event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
         )
 
-    def _add_connection(self, topic: str, kind: str, offered: Sequence[Any]) -> Any:
+    def _add_connection(self, topic: str, kind: str, offered: Sequence[QoSProfile]) -> type:
         """Add the topic to the bag; returns the class of its messages."""
         message_type = message_class(kind)
         if message_type is None or kind not in self._typestore.types:
@@ -174,7 +176,7 @@ class Recorder:
         self.counts[topic] += 1
 
 
-def _requested_qos(offered: Sequence[Any]) -> QoSProfile:
+def _requested_qos(offered: Sequence[QoSProfile]) -> QoSProfile:
     """Return the highest quality of service that every publisher of a topic offers."""
     reliable = all(one.reliability == QoSReliabilityPolicy.RELIABLE for one in offered)
     latched = all(one.durability == DURABILITY[True] for one in offered)
@@ -187,11 +189,11 @@ def _requested_qos(offered: Sequence[Any]) -> QoSProfile:
     )
 
 
-def _is_same(one: Any, other: Any) -> bool:
+def _is_same(one: QoSProfile, other: QoSProfile) -> bool:
     return (one.reliability, one.durability) == (other.reliability, other.durability)
 
 
-def _bag_qos(profile: Any) -> Qos:
+def _bag_qos(profile: QoSProfile) -> Qos:
     """Return an offered profile as bags store it, so that a replay can offer the same."""
     return Qos(
         history=QosHistory[profile.history.name],
@@ -206,5 +208,5 @@ def _bag_qos(profile: Any) -> Qos:
     )
 
 
-def _time(duration: Any) -> QosTime:
+def _time(duration: Duration) -> QosTime:
     return QosTime(*divmod(duration.nanoseconds, 1_000_000_000))

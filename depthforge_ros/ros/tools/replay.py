@@ -10,14 +10,16 @@ from contextlib import contextmanager
 from pathlib import Path
 import sys
 import time
-from typing import Any
 
 from depthforge_ros.errors import UserError
 from depthforge_ros.ros.tools.session import DURABILITY, own_node
 from depthforge_ros.ros.topics.graph import message_class
 from depthforge_ros.ros.topics.names import resolved_name
 from rclpy.duration import Duration
+from rclpy.node import Node
+from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+from rosbags.interfaces import Connection, ConnectionExtRosbag2
 from rosbags.rosbag2 import Reader, ReaderError
 from tqdm import tqdm
 
@@ -57,7 +59,7 @@ def replay(
     with _opened(bag) as reader, own_node('depthforge_replay') as node:
         connections = _choose(reader, [resolved_name(topic) for topic in topics])
         publishers = {one.topic: _publisher(node, one) for one in connections}
-        _await_subscribers(node, publishers, awaited, timeout_s)
+        _await_subscribers(publishers, awaited, timeout_s)
         counts: Counter[str] = Counter(dict.fromkeys(publishers, 0))
         messages = paced(reader.messages(connections), rate)
         total = sum(one.msgcount for one in connections)
@@ -90,7 +92,7 @@ def _opened(bag: Path | str) -> Iterator[Reader]:
         reader.close()
 
 
-def _choose(reader: Reader, topics: Collection[str]) -> list[Any]:
+def _choose(reader: Reader, topics: Collection[str]) -> list[Connection]:
     """Return the connections to publish; types that are not installed are named and left out."""
     known = {one.topic for one in reader.connections}
     missing = set(topics) - known
@@ -108,8 +110,9 @@ def _choose(reader: Reader, topics: Collection[str]) -> list[Any]:
     return chosen
 
 
-def _publisher(node: Any, connection: Any) -> Any:
+def _publisher(node: Node, connection: Connection) -> Publisher:
     """Offer reliable delivery, which every subscriber takes, and latch what was latched."""
+    assert isinstance(connection.ext, ConnectionExtRosbag2)  # the reader's
     offered = connection.ext.offered_qos_profiles
     latched = any(one.durability.name == 'TRANSIENT_LOCAL' for one in offered)
     qos = QoSProfile(
@@ -121,7 +124,7 @@ def _publisher(node: Any, connection: Any) -> Any:
 
 
 def _await_subscribers(
-    node: Any, publishers: Mapping[str, Any], wait_for: Mapping[str, int], timeout_s: float
+    publishers: Mapping[str, Publisher], wait_for: Mapping[str, int], timeout_s: float
 ) -> None:
     unknown = set(wait_for) - set(publishers)
     if unknown:
@@ -142,7 +145,9 @@ def _await_subscribers(
     time.sleep(SETTLE_S if wait_for else 0.0)
 
 
-def paced(messages: Iterator[tuple[Any, int, bytes]], rate: float) -> Iterator[tuple[str, bytes]]:
+def paced(
+    messages: Iterator[tuple[Connection, int, bytes]], rate: float
+) -> Iterator[tuple[str, bytes]]:
     """Yield topic and bytes of each message when it is due."""
     start_s = time.monotonic()
     first_ns: int | None = None

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import rclpy
 from rclpy.context import Context
@@ -21,7 +20,7 @@ DURABILITY = {
 
 
 @contextmanager
-def own_node(name: str) -> Iterator[Any]:
+def own_node(name: str) -> Iterator[Node]:
     """Give a node in a context of its own: works in any process, with or without rclpy.init."""
     context = Context()
     rclpy.init(args=[], context=context)

@@ -4,17 +4,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from depthforge_ros.errors import UserError
 from depthforge_ros.geometry.camera import Camera
 from sensor_msgs.msg import CameraInfo
+from std_msgs.msg import Header
 
 FOCAL_LENGTHS = 0.01, 100.0
 """Least and most, as shares of the longer side: fields of view of 178 and 0.6 degrees."""
 
 
-def camera_from_message(message: Any, *, width: int, height: int) -> Camera:
+def camera_from_message(message: CameraInfo, *, width: int, height: int) -> Camera:
     """Fold region of interest and binning in; UserError unless that gives width x height."""
     full = Camera.from_info(message)
     _require_lens(full)
@@ -48,7 +47,7 @@ def _require_lens(camera: Camera) -> None:
             )
 
 
-def camera_info_message(header: Any, camera: Camera) -> Any:
+def camera_info_message(header: Header, camera: Camera) -> CameraInfo:
     """Fill a CameraInfo without region of interest and binning."""
     return CameraInfo(
         header=header,

@@ -13,6 +13,7 @@ from depthforge_ros.ros.topics.serialized import HEADROOM, serialized_image
 import numpy as np
 import numpy.typing as npt
 from sensor_msgs.msg import Image, PointCloud2, PointField
+from std_msgs.msg import Header
 
 FIELD_TYPES = {
     'f': PointField.FLOAT32,
@@ -47,8 +48,8 @@ class ImageBuffers:
 
 
 def image_message(
-    header: Any, *, encoding: str, pixels: npt.NDArray[Any], buffers: ImageBuffers | None = None
-) -> Any:
+    header: Header, *, encoding: str, pixels: npt.NDArray[Any], buffers: ImageBuffers | None = None
+) -> Image:
     """
     Fill an Image with (H, W) or (H, W, C) pixels; stamp and frame are those of `header`.
 
@@ -68,7 +69,9 @@ def image_message(
     return ready or message
 
 
-def metric_depth_message(header: Any, depth_m: npt.NDArray[np.float32], *, encoding: str) -> Any:
+def metric_depth_message(
+    header: Header, depth_m: npt.NDArray[np.float32], *, encoding: str
+) -> Image:
     """Fill an Image with metres (H, W), or 16UC1 millimetres: 0 where none fit (REP 118)."""
     if encoding == '32FC1':
         return image_message(header, encoding=encoding, pixels=depth_m)
@@ -78,7 +81,7 @@ def metric_depth_message(header: Any, depth_m: npt.NDArray[np.float32], *, encod
     return image_message(header, encoding=encoding, pixels=pixels)
 
 
-def cloud_message(header: Any, points: npt.NDArray[np.void]) -> Any:
+def cloud_message(header: Header, points: npt.NDArray[np.void]) -> PointCloud2:
     """Fill a PointCloud2 with structured points (rows, columns)."""
     rows, columns = points.shape
     fields: Mapping[str, Any] = points.dtype.fields or {}
@@ -100,7 +103,7 @@ def cloud_message(header: Any, points: npt.NDArray[np.void]) -> Any:
     return message
 
 
-def confidence_message(header: Any, confidence: npt.NDArray[np.float32]) -> Any:
+def confidence_message(header: Header, confidence: npt.NDArray[np.float32]) -> Image:
     """Scale confidence (H, W) in [0, 1] to mono8, as the Nav2 segmentation layer reads it."""
     scaled = np.rint(confidence * 255.0).astype(np.uint8)
     return image_message(header, encoding='mono8', pixels=scaled)

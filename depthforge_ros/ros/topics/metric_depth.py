@@ -27,6 +27,8 @@ from depthforge_ros.ros.parameters.definitions import NodeConfig
 from depthforge_ros.ros.topics.camera_info import camera_from_message
 import numpy as np
 import numpy.typing as npt
+from sensor_msgs.msg import CameraInfo
+from std_msgs.msg import Header
 
 MAX_COEFFICIENTS = max(max(lengths) for lengths in DISTORTION_LENGTHS.values())
 OFF = 'off: the scale is not known; set camera_height_m or metric_scale'
@@ -98,7 +100,7 @@ class MetricDepth:
         self._ids = {name: number for number, name in enumerate(space.classes)}
         self._filter = ScaleFilter()
         self._info_topic = info_topic
-        self._info: Any = None
+        self._info: CameraInfo | None = None
         self._calibration: tuple[Any, ...] = ()
         self._camera: Camera | None = None
         self._result_camera: Camera
@@ -116,12 +118,12 @@ class MetricDepth:
         """Whether a camera_info has come."""
         return self._info is not None
 
-    def take_info(self, message: Any) -> None:
+    def take_info(self, message: CameraInfo) -> None:
         """Keep the newest camera_info."""
         self._info = message
 
     def measure(
-        self, header: Any, rgb: Callable[[], npt.NDArray[np.uint8]], result: Result
+        self, header: Header, rgb: Callable[[], npt.NDArray[np.uint8]], result: Result
     ) -> MetricFrame | None:
         """Return the frame in metres, or None and say why in `status`."""
         if not self.is_enabled or result.depth_age:

@@ -24,6 +24,7 @@ from depthforge_ros.ros.topics.metric_depth import MetricFrame
 import numpy as np
 import numpy.typing as npt
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
+from std_msgs.msg import Header
 
 FAST_PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1)
 
@@ -32,7 +33,7 @@ FAST_PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1)
 class Answer:
     """A frame and the model's answer."""
 
-    header: Any
+    header: Header
     """std_msgs/Header of the camera's image, which goes out with every output."""
     rgb: Callable[[], npt.NDArray[np.uint8]]
     """Gives (H, W, 3), of the planes' size."""
@@ -45,13 +46,13 @@ class Answer:
     """None where no scale is known."""
 
 
-def _mask(answer: Answer) -> Any:
+def _mask(answer: Answer) -> Image:
     labels = answer.result.labels
     encoding = MASK_ENCODINGS[labels.itemsize]
     return image_message(answer.header, encoding=encoding, pixels=labels, buffers=answer.buffers)
 
 
-def _mask_png(answer: Answer) -> Any:
+def _mask_png(answer: Answer) -> CompressedImage:
     """Compress without loss, in the format string of image_transport; JPEG would mix the ids."""
     labels = answer.result.labels
     encoding = MASK_ENCODINGS[labels.itemsize]
@@ -63,22 +64,22 @@ def _mask_png(answer: Answer) -> Any:
     )
 
 
-def _overlay(answer: Answer) -> Any:
+def _overlay(answer: Answer) -> Image:
     painted = overlay(answer.rgb(), answer.result.labels, answer.label_space, answer.overlay_alpha)
     return image_message(answer.header, encoding='rgb8', pixels=painted)
 
 
-def _confidence(answer: Answer) -> Any:
+def _confidence(answer: Answer) -> Image:
     return confidence_message(answer.header, answer.result.confidence)
 
 
-def _entropy(answer: Answer) -> Any:
+def _entropy(answer: Answer) -> Image:
     return image_message(
         answer.header, encoding='32FC1', pixels=answer.result.entropy, buffers=answer.buffers
     )
 
 
-def _depth(answer: Answer) -> Any:
+def _depth(answer: Answer) -> Image | None:
     if answer.result.depth_age:
         return None
     return image_message(
@@ -86,22 +87,22 @@ def _depth(answer: Answer) -> Any:
     )
 
 
-def _metric_depth(answer: Answer) -> Any:
+def _metric_depth(answer: Answer) -> Image | None:
     if answer.metric is None:
         return None
     encoding = answer.metric.config.depth_encoding
     return metric_depth_message(answer.header, answer.metric.depth_m, encoding=encoding)
 
 
-def _metric_camera_info(answer: Answer) -> Any:
+def _metric_camera_info(answer: Answer) -> CameraInfo | None:
     return answer.metric and camera_info_message(answer.header, answer.metric.camera)
 
 
-def _points(answer: Answer) -> Any:
+def _points(answer: Answer) -> PointCloud2 | None:
     return answer.metric and cloud_message(answer.header, answer.metric.points())
 
 
-BUILDERS: Mapping[str, tuple[Any, Callable[[Answer], Any]]] = {
+BUILDERS: Mapping[str, tuple[type, Callable[[Answer], Any]]] = {
     'mask': (Image, _mask),
     'mask_png': (CompressedImage, _mask_png),
     'overlay': (Image, _overlay),
