@@ -78,10 +78,10 @@ def load(model: str, *, device: str, threads: int | None = None) -> Loaded:
     )
 
 
-def load_or_outline(model: str, *, device: str = 'cpu') -> Loaded:
-    """Load as `load`; a named model whose weights are not here gets one set of random ones."""
+def load_or_outline(model: str) -> Loaded:
+    """Load onto the CPU; a named model whose weights are not here gets random ones."""
     try:
-        return load(model, device=device)
+        return load(model, device='cpu')
     except UserError as error:
         if model not in MODELS or error.reason != NO_WEIGHTS:
             raise
@@ -89,8 +89,7 @@ def load_or_outline(model: str, *, device: str = 'cpu') -> Loaded:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = DepthForge(config, len(label_space))
-    network.fold().to(device_of(device))
-    return Loaded.of(network, model=model, label_space=label_space, fingerprint=RANDOM)
+    return Loaded.of(network.fold(), model=model, label_space=label_space, fingerprint=RANDOM)
 
 
 class TorchEngine:

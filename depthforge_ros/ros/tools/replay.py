@@ -66,14 +66,19 @@ def replay(
         for topic, data in tqdm(messages, 'replay', total, unit='msg'):
             publishers[topic].publish(data)
             counts[topic] += 1
-        for topic, publisher in publishers.items():
-            if not publisher.wait_for_all_acked(Duration(seconds=ACKNOWLEDGE_TIMEOUT_S)):
-                print(
-                    f'not all subscribers of {topic} took all messages, {ACKNOWLEDGE_TIMEOUT_S} s '
-                    'after the last',
-                    file=sys.stderr,
-                )
+        _await_acknowledgements(publishers)
     return dict(counts)
+
+
+def _await_acknowledgements(publishers: Mapping[str, Publisher]) -> None:
+    """Wait until all reliable subscribers have all messages; name the topics where one has not."""
+    for topic, publisher in publishers.items():
+        if not publisher.wait_for_all_acked(Duration(seconds=ACKNOWLEDGE_TIMEOUT_S)):
+            print(
+                f'not all subscribers of {topic} took all messages, {ACKNOWLEDGE_TIMEOUT_S} s '
+                'after the last',
+                file=sys.stderr,
+            )
 
 
 @contextmanager
