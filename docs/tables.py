@@ -240,7 +240,7 @@ def domain() -> str:
 
 def models() -> str:
     """Return the named models with their sizes."""
-    from depthforge_ros.model.registry import MODELS, outline
+    from depthforge_ros.model.registry import MODELS, outline, plan
 
     rows = []
     for entry in MODELS.values():
@@ -248,10 +248,27 @@ def models() -> str:
         counts = [
             sum(one.numel() for one in part.parameters()) for part in (network, network.tokens)
         ]
-        rows.append(
-            [f'`{entry.name}`', *(f'{count:,}' for count in counts), entry.summary, entry.terms]
-        )
-    return table('model|parameters|tokens and projections|what it is|licence', rows)
+        space = plan(entry.name)[1]
+        rows.append([
+            f'`{entry.name}`', *(f'{count:,}' for count in counts),
+            f'`{space.name}`, {len(space)}', entry.summary, entry.terms,
+        ])  # fmt: skip
+    return table('model|parameters|tokens and projections|classes|what it is|licence', rows)
+
+
+def recording() -> str:
+    """Return the commands that record and judge, with the classes of the bundled model."""
+    from depthforge_ros.model.registry import DEFAULT_MODEL, plan
+
+    labels = plan(DEFAULT_MODEL)[1].name
+    return f"""```bash
+depthforge make-bag IMAGES --camera-info drive/camera.yaml --rate-hz 10 --output drive_bag
+depthforge node --ros-args -r image:=/camera/image &
+depthforge record --output out_bag /camera/image /depthforge/segmentation/mask &
+depthforge replay drive_bag --wait-for /camera/image /camera/image
+kill -INT %1 %2; wait
+depthforge evaluate bag out_bag --truth drive_bag --mask-labels {labels} --report report.html
+```"""
 
 
 def onnx() -> str:
@@ -274,7 +291,7 @@ def onnx() -> str:
 
 
 PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
-    'README.md': {'five numbers': five_numbers},
+    'README.md': {'five numbers': five_numbers, 'recording': recording},
     'docs/accuracy.md': {
         'accuracy': accuracy,
         'engines': engines,
