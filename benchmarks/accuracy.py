@@ -19,10 +19,12 @@ import sys
 from typing import Any
 
 from depthforge_ros.engine import load_engine
+from depthforge_ros.engine.torch_engine import answer_in
 from depthforge_ros.errors import UserError
 from depthforge_ros.evaluation.datasets import Dataset, DatasetChoice, open_dataset
 from depthforge_ros.evaluation.images import evaluate_images
-from depthforge_ros.labels import CAMVID
+from depthforge_ros.labels import LABEL_SPACES
+from depthforge_ros.metrics.segmentation import common_space
 from depthforge_ros.pipeline import Pipeline
 from depthforge_ros.resources import share_directory
 
@@ -38,6 +40,8 @@ class TestSet:
     split: str | None = None
     match: str = '*'
     labels: str | None = None
+    target: str = 'camvid'
+    """Label space that is judged in, where the model's is as fine."""
 
     def open(self, shared: Path, limit: int | None) -> Dataset:
         """Find the files."""
@@ -55,6 +59,10 @@ SETS: Mapping[str, TestSet] = {
     'camvid_test_dusk': TestSet('camvid', 'camvid', 'test', '0001TP*'),
     'camvid_test': TestSet('camvid', 'camvid', 'test'),
     'kitti': TestSet('kitti_semantic', 'kitti_semantic'),
+    'bdd10k': TestSet('folder', 'bdd10k', labels='cityscapes', target='cityscapes'),
+    'cityscapes_val': TestSet(
+        'folder', 'cityscapes512/val', labels='cityscapes', target='cityscapes'
+    ),
     'bundled_drive': TestSet('folder', labels='camvid'),
 }
 
@@ -65,18 +73,19 @@ def main() -> int:
     rows = []
     try:
         for model in args.models:
-            engine = load_engine(
-                model,
-                engine=args.engine,
-                device='cpu',
-                threads=args.threads,
-                short_side=args.short_side,
-            )
-            pipeline = Pipeline(engine)
             for name in args.sets:
                 print(f'{model} on {name}', file=sys.stderr)
+                engine = load_engine(
+                    model,
+                    engine=args.engine,
+                    device='cpu',
+                    threads=args.threads,
+                    short_side=args.short_side,
+                )
+                target = common_space(LABEL_SPACES[SETS[name].target], engine.label_space)
+                pipeline = Pipeline(answer_in(engine, target))
                 dataset = SETS[name].open(args.shared, args.limit)
-                figures = evaluate_images(pipeline, dataset, target=CAMVID)
+                figures = evaluate_images(pipeline, dataset, target=target)
                 short_side = engine.preprocess.short_side
                 rows.append({'model': model, 'set': name, 'short_side': short_side, **figures})
                 _write(args, rows)
@@ -103,8 +112,9 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Lay the figures out as Markdown: a column per model and set, a row per class."""
     heads = [f'{row["model"]}: {row["set"]}' for row in rows]
     lines = ['| IoU in % | ' + ' | '.join(heads) + ' |', '|---' * (len(rows) + 1) + '|']
-    for name in CAMVID.classes:
-        lines.append(f'| {name} | ' + ' | '.join(_cell(r['per_class'][name]) for r in rows) + ' |')
+    for name in dict.fromkeys(name for row in rows for name in row['per_class']):
+        cells = (_cell(row['per_class'].get(name)) for row in rows)
+        lines.append(f'| {name} | ' + ' | '.join(cells) + ' |')
     for name in ('miou', 'pixel_accuracy', 'ece', 'images', 'short_side'):
         lines.append(f'| **{name}** | ' + ' | '.join(_cell(row[name]) for row in rows) + ' |')
     return '\n'.join(lines)

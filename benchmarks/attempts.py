@@ -42,6 +42,7 @@ from depthforge_ros.model.quantize import quantize
 from depthforge_ros.model.refinement import RefinementDecoder, resize
 from depthforge_ros.model.registry import load_model
 from depthforge_ros.model.sampling import sample_maps, sample_rows
+from depthforge_ros.model.streams import KnownDepth
 from depthforge_ros.resources import share_directory
 import torch
 from torch import Tensor
@@ -114,7 +115,6 @@ def attempts() -> Iterator[Attempt]:
     yield from _of_parts()
     yield from _of_tiny()
     yield _frozen()
-    yield _lockstep()
 
 
 def _of_parts() -> Iterator[Attempt]:
@@ -208,22 +208,8 @@ def _frozen() -> Attempt:
     )
 
 
-def _lockstep() -> Attempt:
-    """Of a model whose streams share their encoder: both as one batch, or one after the other."""
-    network = load_model('depthforge_small')[0].eval().fold()
-    image = network.normalize(_frame((504, 1008)))
-    return Attempt(
-        'streams that share an encoder in lockstep, as one batch',
-        lambda: network.visual_taps(image, network.depth_blocks(image)),
-        lambda: network.streams(image),
-    )
-
-
 def _in_one_thread(network: DepthForge, frame: Tensor) -> None:
-    image = network.normalize(frame)
-    depth_taps, visual_taps = network.streams(image)
-    network.segment(visual_taps, every_layer=False).class_scores()
-    network.estimate_depth(depth_taps, (frame.shape[1], frame.shape[2]))
+    network.decode(frame, KnownDepth.of(network.depth_steps(network.normalize(frame))))
 
 
 def _frame(size: tuple[int, int]) -> Tensor:

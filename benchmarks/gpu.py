@@ -34,7 +34,9 @@ from depthforge_ros.engine.eager import EagerEngine
 from depthforge_ros.engine.proof import proving_frames
 from depthforge_ros.engine.torch_engine import load_or_outline, Loaded, TorchEngine
 from depthforge_ros.errors import one_line
+from depthforge_ros.model.dpt import DepthMaps
 from depthforge_ros.model.registry import MODELS, outline
+from depthforge_ros.model.streams import KnownDepth
 import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -166,8 +168,17 @@ def encoder_flops(network: Any, height: int, width: int, batch: int) -> float:
     """Count the operations of both encoders and the tokens, of a network on `meta`."""
     image = torch.zeros(batch, 3, height, width, device='meta')
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        network.streams(image)
+        _run_encoders(network, image)
     return float(counter.get_total_flops())
+
+
+def _run_encoders(network: Any, image: torch.Tensor) -> None:
+    """Run both encoders and the tokens; no head looks at the maps that are given."""
+    x_BNC = network.depth_encoder.embed(image)
+    blocks = {}
+    for index, block in enumerate(network.depth_encoder.blocks):
+        x_BNC = blocks[index] = block(x_BNC)
+    network.visual_taps(image, KnownDepth(blocks, DepthMaps(image[:, 0], image)))
 
 
 def lowered(original: Loaded) -> Any:
@@ -183,10 +194,10 @@ def encoders_ms(network: Any, images: torch.Tensor, repeats: int) -> float:
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
         for _ in range(3):
-            network.streams(image)
+            _run_encoders(network, image)
     torch.cuda.current_stream().wait_stream(stream)
     with torch.cuda.graph(graph, stream=stream):
-        network.streams(image)
+        _run_encoders(network, image)
     return float(np.median([_device_ms(graph.replay) for _ in range(repeats)]))
 
 

@@ -31,7 +31,7 @@ from depthforge_ros.model.layouts.sizes import class_count, encoder_config, head
 from depthforge_ros.model.mask2former import Mask2FormerHead, mask_logits
 from depthforge_ros.model.patch import to_map
 from depthforge_ros.model.presets import EVA02_LARGE, PRESETS
-from depthforge_ros.model.refinement import Level
+from depthforge_ros.model.refinement import Level, Refined
 from depthforge_ros.model.vit import VisionTransformer
 import torch
 from torch import nn, Tensor
@@ -146,7 +146,9 @@ def _depth_anything(part: str, name: str, metric: bool) -> Iterator[Row]:
         blocks = _blocks(encoder, image)
         grid = size[0] // 14, size[1] // 14
         maps = [to_map(encoder.norm(blocks[tap])[:, 1:], grid) for tap in taps]
-        yield Row(part, name + also, _text(size), _error(head(maps, size), theirs(image)[0]))
+        yield Row(
+            part, name + also, _text(size), _error(head(maps, size).depth_BHW, theirs(image)[0])
+        )
 
 
 def _mask2former(part: str, name: str) -> Iterator[Row]:
@@ -181,7 +183,7 @@ def _mask2former(part: str, name: str) -> Iterator[Row]:
         seen = pixels(maps)
         expected = theirs.model.transformer_module(seen.multi_scale_features, seen.mask_features)
         levels = [Level(x, one) for x, one in zip(maps, sizes, strict=True)]
-        output = ours(levels, tensors['queries'], every_layer=True)
+        output = ours(Refined(levels, None), tensors['queries'], every_layer=True)
         errors = [
             _error(mask_logits(layer.mask_embed_BMD, output.mask_features_BDhw), masks)
             for layer, masks in zip(output.layers, expected.masks_queries_logits, strict=True)

@@ -55,8 +55,9 @@ def rows(network: DepthForge, image_BHW3: Tensor) -> list[dict[str, Any]]:
     assert isinstance(tokens, DepthAwareTokens)
     config, folded = network.config.tokens, tokens.fold()
     image = network.normalize(image_BHW3)
-    depth = network.depth_blocks(image)
     prefix = network.visual.prefix
+    *blocks, _ = network.depth_steps(image)
+    depth = [x[:, network.depth_encoder.prefix :] for x in blocks]
     x_BNC = network.visual.embed(image)
     out = []
     for index, block in enumerate(network.visual.blocks_for(network.grid(image))):

@@ -125,8 +125,20 @@ CAMVID_32 = LabelSpace(
 )  # fmt: skip
 """All that CamVid publishes, in its order; the 32nd, Void (black), is no class."""
 
+IDD_LITE = LabelSpace(
+    name='idd_lite',
+    classes=(
+        'drivable', 'non-drivable', 'living thing', 'vehicle', 'roadside object', 'far object',
+        'sky',
+    ),
+    colors=(
+        (128, 64, 128), (244, 35, 232), (220, 20, 60), (0, 0, 142), (220, 220, 0), (70, 70, 70),
+        (70, 130, 180),
+    ),
+)  # fmt: skip
+
 LABEL_SPACES: Mapping[str, LabelSpace] = {
-    space.name: space for space in (CAMVID, CAMVID_32, CITYSCAPES)
+    space.name: space for space in (CAMVID, CAMVID_32, CITYSCAPES, IDD_LITE)
 }
 
 CAMVID_FROM_CITYSCAPES = np.full(256, UNLABELLED, np.uint8)
@@ -139,11 +151,45 @@ CAMVID_FROM_CAMVID_32[:31] = (
     9, 1, 10, 1, 1, 8, 9, 9, 2, 7, 3, 3, 6, 10, 8, 4, 9, 3, 4, 4, 6, 0, 8, 2, 6, 8, 5, 8, 1, 5, 1,
 )  # fmt: skip
 
+IDD_LITE_FROM_CITYSCAPES = np.full(256, UNLABELLED, np.uint8)
+"""Likewise IDD Lite's id of a Cityscapes train id."""
+IDD_LITE_FROM_CITYSCAPES[:19] = (0, 1, 5, 4, 4, 4, 4, 4, 5, 1, 6, 2, 2, 3, 3, 3, 3, 3, 3)
+
 COARSER: Mapping[tuple[str, str], npt.NDArray[np.uint8]] = {
     ('cityscapes', 'camvid'): CAMVID_FROM_CITYSCAPES,
+    ('cityscapes', 'idd_lite'): IDD_LITE_FROM_CITYSCAPES,
     ('camvid_32', 'camvid'): CAMVID_FROM_CAMVID_32,
 }
 """Names of a label space and of one that it can be mapped to -> look-up table."""
+
+
+Group = tuple[int, ...]
+"""Train ids of a finer label space that one class of a coarser one stands for."""
+
+
+def groups(fine: LabelSpace, coarse: LabelSpace) -> tuple[Group, ...]:
+    """Train ids of `fine` for each class of `coarse`; UserError where they are not known."""
+    if fine == coarse:
+        return tuple((index,) for index in range(len(fine)))
+    if (fine.name, coarse.name) in COARSER:
+        table = COARSER[fine.name, coarse.name][: len(fine)]
+        return tuple(
+            tuple(np.flatnonzero(table == index).tolist()) for index in range(len(coarse))
+        )
+    if (fine.name, coarse.name) == ('cityscapes', 'camvid_32'):
+        return CITYSCAPES_OF_CAMVID_32
+    raise UserError(
+        f'the classes of {coarse.name} are no groups of those of {fine.name}; choose one of '
+        f'{", ".join(sorted({one for pair in COARSER for one in pair}))}'
+    )
+
+
+CITYSCAPES_OF_CAMVID_32: tuple[Group, ...] = (
+    (), (2,), (12, 18), (2,), (2,), (13,), (), (11,), (5,), (4,), (0,), (0,), (2, 7), (12, 17),
+    (13, 14, 15, 16, 17, 18), (1,), (11,), (0,), (0, 1, 9), (1,), (7,), (10,), (13, 14), (), (6,),
+    (16,), (8,), (14, 15), (2,), (8, 9), (3,),
+)  # fmt: skip
+"""Cityscapes' train ids for each of CamVid's 31 classes; none: what Cityscapes leaves out."""
 
 
 def unlabelled(dtype: npt.DTypeLike) -> int:

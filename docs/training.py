@@ -24,7 +24,6 @@ from depthforge_ros.model.config import (
 from depthforge_trainer.augment import Augment
 from depthforge_trainer.config import FitConfig, is_needed, Phase
 from depthforge_trainer.data import Source
-from depthforge_trainer.distill import DistillConfig
 from depthforge_trainer.losses import LossWeights
 from depthforge_trainer.ranges import RANGES
 from depthforge_trainer.study import StudyConfig
@@ -44,7 +43,6 @@ KINDS = {
     Augment: '`augment`',
     LossWeights: '`loss`',
     StudyConfig: 'study',
-    DistillConfig: 'distill and depth-head',
     NetworkConfig: '`model`',
     VitConfig: '`model: encoder`, and `model: visual` with `kind: dinov2`',
     Eva02Config: '`model: visual` with `kind: eva02`',

@@ -37,6 +37,7 @@ IMAGE_FIGURES = {
 
 def run_images(args: argparse.Namespace) -> int:
     """Judge labelled images, and print and write the figures."""
+    from depthforge_ros.engine.torch_engine import answer_in
     from depthforge_ros.evaluation.corruptions import corruptions
     from depthforge_ros.evaluation.datasets import DatasetChoice, open_dataset
     from depthforge_ros.evaluation.images import (
@@ -45,6 +46,7 @@ def run_images(args: argparse.Namespace) -> int:
         evaluate_images,
     )
     from depthforge_ros.evaluation.tags import tags_without_frames
+    from depthforge_ros.metrics.segmentation import common_space
     from depthforge_ros.metrics.slice_table import slices_lacking
     from depthforge_ros.reports.images import Shown, write_images_report
 
@@ -59,7 +61,9 @@ def run_images(args: argparse.Namespace) -> int:
     domains = _domains(args)
     changes = corruptions(args.corruption, args.severity) if args.corruption else ()
     pipeline = open_pipeline(args, args.model) if args.window is None else _sliding(args)
-    target = label_space(args.label_space)
+    predicted = pipeline.engine.label_space
+    target = label_space(args.label_space) or common_space(dataset.label_space, predicted)
+    pipeline.engine = answer_in(pipeline.engine, target)
     if changes:
         print('corruption, severity, mIoU, ECE')
         figures = evaluate_corruptions(

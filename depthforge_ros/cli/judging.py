@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 
 def open_pipeline(args: argparse.Namespace, model: str) -> Pipeline:
     """Load a model whose classes ground truth has ids for."""
+    from depthforge_ros.engine.torch_engine import answer_in
     from depthforge_ros.pipeline import Pipeline
 
     engine = open_engine(args, model)
     engine.label_space.require_8_bit()
-    return Pipeline(engine)
+    target = label_space(args.label_space)
+    return Pipeline(answer_in(engine, target) if target else engine)
 
 
 def label_space(name: str | None) -> LabelSpace | None:

@@ -45,7 +45,9 @@ def _figures(entry: ModelEntry) -> dict[str, Any]:
         'summary': entry.summary,
         'foundations': list(entry.foundations),
         'parameters': sum(one.numel() for one in network.parameters()),
-        'token_parameters': sum(one.numel() for one in network.tokens.parameters()),
+        'token_parameters': sum(
+            one.numel() for name, one in network.named_parameters() if name.startswith('tokens.')
+        ),
     }
     try:
         load_model(entry.name)

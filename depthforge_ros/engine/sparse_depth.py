@@ -11,7 +11,7 @@ from depthforge_ros.engine.base import Engine, NetworkOutput
 from depthforge_ros.engine.torch_engine import to_output, TorchEngine
 from depthforge_ros.errors import UserError
 from depthforge_ros.model.answer import Answer, Answering
-from depthforge_ros.model.network import Decoded
+from depthforge_ros.model.streams import DepthStream, KnownDepth
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -53,8 +53,7 @@ class SparseDepthEngine:
         self._age = 0
         self._answered_s = time.monotonic()
         self._shape = torch.Size()
-        self._blocks: list[Tensor] = []
-        self._inverse_depth = torch.empty(0)
+        self._depth: DepthStream | None = None
 
     @torch.inference_mode()
     def __call__(self, images: npt.NDArray[np.uint8]) -> NetworkOutput:
@@ -84,15 +83,9 @@ class SparseDepthEngine:
 
     def _see_depth(self, batch: Tensor) -> None:
         network = self._answering.network
-        image = network.normalize(batch)
-        self._blocks = network.depth_blocks(image)
-        maps = network.depth_maps(self._blocks, image)
-        self._inverse_depth = network.estimate_depth(maps, (batch.shape[1], batch.shape[2]))
+        self._depth = KnownDepth.of(network.depth_steps(network.normalize(batch)))
         self._shape, self._age = batch.shape, 0
 
     def _answer(self, batch: Tensor) -> Answer:
-        network = self._answering.network
-        taps = network.visual_taps(network.normalize(batch), self._blocks)
-        scores = network.segment(taps, every_layer=False).class_scores()
-        decoded = Decoded(scores, self._inverse_depth, taps[-1])
+        decoded = self._answering.network.decode(batch, self._depth)
         return self._answering.answer(decoded, (batch.shape[1], batch.shape[2]))

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
-from depthforge_ros.engine.base import NetworkOutput
+from depthforge_ros.engine.base import Engine, NetworkOutput
 from depthforge_ros.errors import UserError
-from depthforge_ros.labels import LabelSpace
+from depthforge_ros.labels import COARSER, groups, LabelSpace
 from depthforge_ros.model.answer import Answering
 from depthforge_ros.model.checkpoint import digest
 from depthforge_ros.model.network import DepthForge
@@ -117,6 +117,21 @@ class TorchEngine:
                 # From pinned memory the device fetches the frames while Python goes on.
                 batch = batch.pin_memory().to(self.device, non_blocking=True)
             return to_output(self.run(batch), self.label_space)
+
+
+def answer_in(engine: Engine, space: LabelSpace) -> Engine:
+    """
+    Let an engine answer in coarser classes, whose scores are the sums of their members'.
+
+    An engine that does not run operator by operator stays as it is: its labels can be mapped.
+    """
+    is_coarser = (engine.label_space.name, space.name) in COARSER
+    if not is_coarser or not isinstance(engine, TorchEngine):
+        return engine
+    if isinstance(engine.run, Answering):
+        engine.run = Answering(engine.run.network, groups(engine.label_space, space))
+        engine.label_space = space
+    return engine
 
 
 def on(device: torch.device) -> AbstractContextManager[None]:

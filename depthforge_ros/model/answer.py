@@ -4,13 +4,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import math
 from typing import NamedTuple
 
+from depthforge_ros.labels import Group
 from depthforge_ros.model.network import Decoded, DepthForge
 from depthforge_ros.model.refinement import resize
 import torch
 from torch import nn, Tensor
+from torch.nn import functional
 
 
 class Answer(NamedTuple):
@@ -31,9 +34,11 @@ class Answer(NamedTuple):
 class Answering(nn.Module):
     """A network with all that engines do after it."""
 
-    def __init__(self, network: DepthForge) -> None:
+    def __init__(self, network: DepthForge, groups: Sequence[Group] = ()) -> None:
+        """Answer with the network's classes, or with groups of them whose scores are added."""
         super().__init__()
         self.network = network
+        self.groups = groups
 
     def forward(self, image_BHW3: Tensor) -> Answer:
         """Answer RGB uint8 (B, H, W, 3) whose sides are multiples of the (larger) patch."""
@@ -43,11 +48,24 @@ class Answering(nn.Module):
     def answer(self, decoded: Decoded, size: tuple[int, int]) -> Answer:
         """Make the answer of an image of `size` (H, W) from what the network knows."""
         last_BCN = decoded.visual_BChw.flatten(2).float()
+        scores_BKhw = decoded.scores_BKhw
+        if self.groups:
+            scores_BKhw = sum_groups(scores_BKhw, self.groups)
         return Answer(
-            *summarise(decoded.scores_BKhw, size),
+            *summarise(scores_BKhw, size),
             decoded.inverse_depth_BHW.float(),
             torch.cat((last_BCN.mean(2), last_BCN.std(2, correction=0)), 1),
         )
+
+
+def sum_groups(scores_BKhw: Tensor, groups: Sequence[Group]) -> Tensor:
+    """Scores of coarser classes (B, G, h, w): the sums of those of their members."""
+    if len(groups) == scores_BKhw.shape[1]:
+        return scores_BKhw
+    members_GK = scores_BKhw.new_zeros(len(groups), scores_BKhw.shape[1])
+    for index, group in enumerate(groups):
+        members_GK[index, list(group)] = 1.0
+    return functional.conv2d(scores_BKhw, members_GK[..., None, None])
 
 
 def summarise(scores_BKhw: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:

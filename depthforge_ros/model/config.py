@@ -25,12 +25,22 @@ class VitConfig:
     """Side of the square grid that the position embedding is stored for."""
     registers: int = 0
     """Register tokens after the class token; with any, positions are resized antialiased."""
+    stem: tuple[int, ...] = ()
+    """Channels of a convolutional stem at strides 2, 4 and 8, which makes the patches of 16 pixels
+    in place of one large kernel; empty: that kernel, as published."""
+    stem_blocks: int = 1
+    """Residual blocks of the stem at each of the strides 4 and 8."""
 
     def __post_init__(self) -> None:
         if self.width % self.heads:
             raise UserError(
                 f'encoder width {self.width} does not divide into {self.heads} heads; choose a '
                 'multiple'
+            )
+        if self.stem and (len(self.stem) != 3 or self.patch != 16):
+            raise UserError(
+                f'stem {self.stem} came with patches of {self.patch} pixels; a stem has channels '
+                'for the strides 2, 4 and 8, and makes patches of 16 pixels'
             )
 
 
@@ -81,6 +91,9 @@ class TokenConfig:
     """0: scaled dot products, as published. Else the logits are this times the cosine of feature
     and token: with features as small as those of Depth Anything V2 Small the published ones stay
     near zero, and the attention over the tokens even."""
+    first_block: int = 0
+    """First block whose features they refine. Where one encoder serves both streams, the blocks
+    before it run once for both. The number of blocks: no tokens."""
 
     def __post_init__(self) -> None:
         if self.attention not in ('joint', 'separate', 'visual'):
@@ -97,7 +110,16 @@ class TokenConfig:
 
 @dataclass(frozen=True)
 class HeadConfig:
-    """Depth refinement decoder and Mask2Former head."""
+    """Depth refinement decoder and the head that classifies."""
+
+    kind: str = 'mask2former'
+    """`mask2former`: queries with masks, as published; `dense`: a classifier of every pixel at
+    stride 4."""
+    depth: str = 'none'
+    """What the decoder sees of the depth head at stride 4: `none`, as published; `inverse`:
+    inverse depth over its largest value; `fused`: the depth head's fused maps too."""
+    normed: bool = False
+    """The encoder's last normalisation goes over the maps before they reach the decoder."""
 
     refine: bool = True
     """Gate and fuse the four maps; without it the plain pyramid goes to the head."""
@@ -117,8 +139,18 @@ class HeadConfig:
     decoder_ffn: int = 2048
     points: int = 4
     """Sampling points per head and level of the deformable attention."""
+    dense_layers: int = 2
+    """Residual convolutions of the dense head, at the patch grid and again at stride 4."""
 
     def __post_init__(self) -> None:
+        if self.kind not in ('mask2former', 'dense'):
+            raise UserError(f'head kind {self.kind!r} is not known; choose mask2former or dense')
+        if self.depth not in ('none', 'inverse', 'fused'):
+            raise UserError(
+                f'head depth {self.depth!r} is not known; choose none, inverse or fused'
+            )
+        if self.kind == 'dense' and self.refine_tokens:
+            raise UserError('refine_tokens came with a dense head, which has no queries')
         if self.gate_on not in ('pyramid', 'finest', 'grid'):
             raise UserError(
                 f'gate_on {self.gate_on!r} is not known; choose pyramid, finest or grid'
@@ -142,6 +174,9 @@ class DptConfig:
     full_size: bool = True
     """The last convolutions run at the input's size, as upstream; else on the map before it, eight
     times as fine as the patch grid, and the answer is resized."""
+    from_stem: bool = False
+    """The two finest maps are those of the encoder's stem, at strides 4 and 8, in place of the
+    first two tapped blocks."""
     max_depth_m: float = 0.0
     """Range of a metric head, which gives metres: 20 for Depth Anything V2's indoor (Hypersim)
     weights, 80 for its outdoor (Virtual KITTI) ones. 0: relative inverse depth."""
@@ -179,6 +214,14 @@ class NetworkConfig:
                 raise UserError(
                     f'taps {taps} must rise and stay below the encoder depth, {self.encoder.depth}'
                 )
+        first, depth = self.tokens.first_block, self.encoder.depth
+        if first > depth or (first == depth and self.head.kind != 'dense'):
+            raise UserError(
+                f'tokens begin at block {first} of {depth}; choose a lower first_block, or '
+                f'{depth} and a dense head, which needs no queries'
+            )
+        if self.dpt.from_stem and not self.encoder.stem:
+            raise UserError('dpt.from_stem came with an encoder without a stem; give it one')
         if self.visual is None:
             return
         if self.shared_encoder:

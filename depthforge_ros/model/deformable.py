@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import math
 
 from depthforge_ros.model.config import HeadConfig
-from depthforge_ros.model.refinement import Level, resize
+from depthforge_ros.model.refinement import Refined, resize
 from depthforge_ros.model.sampling import LEVELS, sample_maps, sample_rows
 import torch
 from torch import nn, Tensor
@@ -146,14 +146,15 @@ class PixelDecoder(nn.Module):
         self.mask_projection = nn.Conv2d(head, head, 1)
 
     def forward(
-        self, levels: Sequence[Level], between: Callable[[], None] = nothing
+        self, refined: Refined, between: Callable[[], None] = nothing
     ) -> tuple[Tensor, list[Tensor]]:
         """
-        Take the levels at strides 4, 8, 16, 32; call `between` after each layer.
+        Take the levels at strides 4, 8, 16, 32 and depth; call `between` after each layer.
 
         Returns mask features (B, D, H/4, W/4) and the maps (B, D, h, w) at strides 32, 16, 8.
         """
-        coarse_first = list(levels[1:])[::-1]
+        levels = refined.levels
+        coarse_first = levels[:0:-1]
         sizes = [level.size for level in coarse_first]
         maps = []
         for level, conv, norm in zip(coarse_first, self.inputs, self.input_norms, strict=True):
@@ -173,5 +174,7 @@ class PixelDecoder(nn.Module):
         maps = [part.unflatten(-1, size) for part, size in zip(parts, sizes, strict=True)]
         fine = self.lateral_norm(resize(self.lateral(levels[0].map_BChw), levels[0].size))
         fine = fine + resize(maps[-1], levels[0].size)
+        if refined.geometry_BDhw is not None:
+            fine = fine + resize(refined.geometry_BDhw, levels[0].size)
         fine = functional.relu(self.output_norm(self.output(fine)))
         return self.mask_projection(fine), maps

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from depthforge_ros.model.config import DptConfig
 from torch import nn, Tensor
@@ -49,7 +50,11 @@ class ResidualConvUnit(nn.Module):
 
 
 class FusionBlock(nn.Module):
-    """Adds a finer map and resizes to the next one."""
+    """
+    Adds a finer map.
+
+    The last convolution comes before the resizing to the next map, with which it commutes.
+    """
 
     def __init__(self, features: int) -> None:
         super().__init__()
@@ -57,13 +62,20 @@ class FusionBlock(nn.Module):
         self.resConfUnit1 = ResidualConvUnit(features)
         self.resConfUnit2 = ResidualConvUnit(features)
 
-    def forward(self, x: Tensor, finer: Tensor | None, size: tuple[int, int]) -> Tensor:
+    def forward(self, x: Tensor, finer: Tensor | None) -> Tensor:
         if finer is not None:
             x = x + self.resConfUnit1(finer)
-        x = self.resConfUnit2(x)
-        # The 1x1 convolution commutes with the resizing: it runs on the smaller map.
-        x = self.out_conv(x)
-        return functional.interpolate(x, size=size, mode='bilinear', align_corners=True)
+        out: Tensor = self.out_conv(self.resConfUnit2(x))
+        return out
+
+
+class DepthMaps(NamedTuple):
+    """What the depth head says of an image."""
+
+    depth_BHW: Tensor
+    """Relative inverse depth >= 0, or with `max_depth_m` metres; at the image's size."""
+    fused_BFhw: Tensor
+    """The last fused maps, four times as fine as the patch grid."""
 
 
 class Scratch(nn.Module):
@@ -84,32 +96,38 @@ class Scratch(nn.Module):
 class DptHead(nn.Module):
     """Four normalised encoder maps to relative inverse depth, or to depth in metres."""
 
-    def __init__(self, config: DptConfig, width: int) -> None:
+    def __init__(self, config: DptConfig, width: int, stem: tuple[int, ...] = ()) -> None:
+        """Take maps of `width` channels, the first two of the last two of `stem` `from_stem`."""
         super().__init__()
         self.config = config
         channels = config.out_channels
-        self.projects = nn.ModuleList(nn.Conv2d(width, count, 1) for count in channels)
+        widths = (*stem[1:], width, width) if config.from_stem else (width,) * 4
+        self.projects = nn.ModuleList(
+            nn.Conv2d(inputs, count, 1) for inputs, count in zip(widths, channels, strict=True)
+        )
         self.resize_layers = nn.ModuleList(
             (
-                Upscaling(channels[0], 4),
-                Upscaling(channels[1], 2),
+                nn.Identity() if config.from_stem else Upscaling(channels[0], 4),
+                nn.Identity() if config.from_stem else Upscaling(channels[1], 2),
                 nn.Identity(),
                 nn.Conv2d(channels[3], channels[3], 3, stride=2, padding=1),
             )
         )
         self.scratch = Scratch(config)
 
-    def forward(self, maps_BChw: Sequence[Tensor], size: tuple[int, int]) -> Tensor:
-        """
-        Answer for an image of `size` (H, W): (B, H, W).
+    def start_near(self) -> None:
+        """Begin a training above zero: depth that begins below has no gradient."""
+        nn.init.constant_(self.scratch.output_conv2[-1].bias, 1.0)  # type: ignore[arg-type]
 
-        Relative inverse depth >= 0, or with `max_depth_m` the depth in metres, up to that.
-        """
-        out = self.unbounded(maps_BChw, size)
+    def forward(self, maps_BChw: Sequence[Tensor], size: tuple[int, int]) -> DepthMaps:
+        """Answer for an image of `size` (H, W)."""
+        out, fused = self.unbounded(maps_BChw, size)
         max_depth_m = self.config.max_depth_m
-        return max_depth_m * out.sigmoid() if max_depth_m else functional.relu(out)
+        return DepthMaps(
+            max_depth_m * out.sigmoid() if max_depth_m else functional.relu(out), fused
+        )
 
-    def unbounded(self, maps_BChw: Sequence[Tensor], size: tuple[int, int]) -> Tensor:
+    def unbounded(self, maps_BChw: Sequence[Tensor], size: tuple[int, int]) -> DepthMaps:
         """Answer before the last activation, where a guess below zero has a gradient too."""
         scratch = self.scratch
         layers = []
@@ -119,13 +137,13 @@ class DptHead(nn.Module):
         fused: Tensor | None = None
         for index in (3, 2, 1, 0):
             finer = layers[index]
-            target = _size(layers[index - 1]) if index else _double(finer)
             refine: FusionBlock = getattr(scratch, f'refinenet{index + 1}')
-            fused = refine(finer, None, target) if fused is None else refine(fused, finer, target)
+            maps = refine(finer, None) if fused is None else refine(fused, finer)
+            fused = _resize(maps, _size(layers[index - 1]) if index else _double(finer))
         x = scratch.output_conv1(fused)
         if self.config.full_size:
-            return scratch.output_conv2(_resize(x, size)).squeeze(1)
-        return _resize(scratch.output_conv2(x), size).squeeze(1)
+            return DepthMaps(scratch.output_conv2(_resize(x, size)).squeeze(1), maps)
+        return DepthMaps(_resize(scratch.output_conv2(x), size).squeeze(1), maps)
 
 
 def _resize(x: Tensor, size: tuple[int, int]) -> Tensor:

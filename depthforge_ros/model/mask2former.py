@@ -8,13 +8,13 @@ Shapes: B batch, M queries, D head width, K classes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 from depthforge_ros.model.attention import CrossAttention
 from depthforge_ros.model.config import HeadConfig
 from depthforge_ros.model.deformable import nothing, PixelDecoder, sine_position
-from depthforge_ros.model.refinement import Level, resize
+from depthforge_ros.model.refinement import Refined, resize
 from depthforge_ros.model.sampling import LEVELS
 import torch
 from torch import nn, Tensor
@@ -101,7 +101,7 @@ class Mask2FormerHead(nn.Module):
 
     def forward(
         self,
-        levels: Sequence[Level],
+        refined: Refined,
         queries_MD: Tensor,
         *,
         every_layer: bool,
@@ -114,7 +114,7 @@ class Mask2FormerHead(nn.Module):
 
         The queries are (M, D), or (B, M, D) where they differ between the images.
         """
-        features, maps = self.pixel_decoder(levels, between)
+        features, maps = self.pixel_decoder(refined, between)
         sizes = [(x.shape[2], x.shape[3]) for x in maps]
         # Masks and resizing are both linear: the resized features give the resized masks.
         resized = [resize(features, size) for size in sizes]

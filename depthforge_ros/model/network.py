@@ -8,18 +8,26 @@ Shapes: B batch, N patches of an h x w grid, C encoder width, K classes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from itertools import islice
 from typing import NamedTuple
 
-from depthforge_ros.model.ahead import Ahead, ahead
 from depthforge_ros.model.config import Eva02Config, NetworkConfig
-from depthforge_ros.model.deformable import nothing
-from depthforge_ros.model.dpt import DptHead
+from depthforge_ros.model.dense import DenseHead, DenseOutput
+from depthforge_ros.model.dpt import DepthMaps, DptHead
 from depthforge_ros.model.eva02 import Eva02
 from depthforge_ros.model.mask2former import HeadOutput, Mask2FormerHead
 from depthforge_ros.model.patch import regrid, to_map
 from depthforge_ros.model.refinement import RefinementDecoder, resize
-from depthforge_ros.model.tokens import DepthAwareTokens, FoldedTokens, refine
+from depthforge_ros.model.streams import (
+    can_run_in_parallel,
+    DepthStream,
+    in_parallel,
+    KnownDepth,
+    Steps,
+)
+from depthforge_ros.model.tokens import DepthAwareTokens, Folded, FoldedTokens, refine
 from depthforge_ros.model.vit import VisionTransformer
 import torch
 from torch import nn, Tensor
@@ -30,8 +38,6 @@ STD = (0.229, 0.224, 0.225)
 FROZEN = ('depth_encoder', 'depth_head', 'visual_encoder')
 """Parts that come from foundation weights; the rest is what training makes."""
 
-Blocks = Sequence[Tensor] | Ahead
-"""Patches (B, N, C) of the depth stream after every block."""
 NEAREST_M = 1e-3
 """Metric depth is raised to this before it is inverted."""
 
@@ -69,12 +75,11 @@ class DepthForge(nn.Module):
         self.depth_encoder = VisionTransformer(config.encoder)
         if not config.shared_encoder:
             self.visual_encoder = _visual_encoder(config)
-        self.depth_head = DptHead(config.dpt, width)
-        self.tokens: DepthAwareTokens | FoldedTokens = DepthAwareTokens(
-            config.tokens, config.encoder, config.head.width
-        )
-        self.refinement = RefinementDecoder(config.head, width)
-        self.head = Mask2FormerHead(config.head, width, classes)
+        self.depth_head = DptHead(config.dpt, width, config.encoder.stem)
+        self.tokens = _tokens(config)
+        self.refinement = RefinementDecoder(config.head, width, config.dpt.features)
+        make_head = DenseHead if config.head.kind == 'dense' else Mask2FormerHead
+        self.head = make_head(config.head, width, classes)
         mean, std = self.normalisation()
         self.register_buffer('mean', mean, persistent=False)
         self.register_buffer('std', std, persistent=False)
@@ -121,118 +126,115 @@ class DepthForge(nn.Module):
         size = image_BHW3.shape[1], image_BHW3.shape[2]
         return Prediction(resize(decoded.scores_BKhw, size), decoded.inverse_depth_BHW)
 
-    def decode(self, image_BHW3: Tensor) -> Decoded:
-        """Run RGB uint8 (B, H, W, 3) up to the class scores at the head's own resolution."""
-        size = image_BHW3.shape[1], image_BHW3.shape[2]
+    def decode(self, image_BHW3: Tensor, depth: DepthStream | None = None) -> Decoded:
+        """
+        Run RGB uint8 (B, H, W, 3) up to the class scores at the head's own resolution.
+
+        `depth` may be what the depth stream said of an earlier frame of the same size.
+        """
         image = self.normalize(image_BHW3)
-        if not self.config.shared_encoder and _can_run_apart(image):
-            return self._decode_apart(image, size)
-        depth_taps, visual_taps = self.streams(image)
-        output = self.segment(visual_taps, every_layer=False)
-        depth = self.estimate_depth(depth_taps, size)
-        return Decoded(output.class_scores(), depth, visual_taps[-1])
+        with self.depth_stream(image) if depth is None else nullcontext(depth) as seen:
+            visual_taps = self.visual_taps(image, seen)
+            scores = self.segment(visual_taps, seen, every_layer=False).class_scores()
+            return Decoded(scores, seen.maps().depth_BHW, visual_taps[-1])
 
-    def _decode_apart(self, image_B3HW: Tensor, size: tuple[int, int]) -> Decoded:
-        """Do the same with the depth stream and its head in a thread beside."""
-        count = self.config.encoder.depth
-        with ahead(lambda: self._depth_stream(image_B3HW, size), count + 1) as depth:
-            visual_taps = self.visual_taps(image_B3HW, depth)
-            output = self.segment(visual_taps, every_layer=False, between=depth.widen)
-            return Decoded(output.class_scores(), depth[count], visual_taps[-1])
+    def depth_stream(self, image_B3HW: Tensor) -> AbstractContextManager[DepthStream]:
+        """Run the depth stream and its head; in a thread where that is faster."""
+        if not self.config.shared_encoder and can_run_in_parallel(image_B3HW):
+            return in_parallel(lambda: self.depth_steps(image_B3HW), self.config.encoder.depth)
+        return nullcontext(KnownDepth.of(self.depth_steps(image_B3HW)))
 
-    def _depth_stream(self, image_B3HW: Tensor, size: tuple[int, int]) -> Iterator[Tensor]:
-        """Make the patches after every block, and at last the inverse depth."""
-        blocks = []
-        for patches_BNC in self._depth_blocks(image_B3HW):
-            blocks.append(patches_BNC)
-            yield patches_BNC
-        yield self.estimate_depth(self.depth_maps(blocks, image_B3HW), size)
-
-    def streams(self, image_B3HW: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """Run both encoders: depth and visual maps (B, C, h, w) of the tapped blocks."""
-        depth_BNC = self.depth_encoder.embed(image_B3HW)
-        visual_BNC = (
-            depth_BNC if self.visual is self.depth_encoder else self.visual.embed(image_B3HW)
-        )
-        folded = self.tokens.fold()
-        depth_taps, visual_taps = [], []
-        depth_prefix, visual_prefix = self.depth_encoder.prefix, self.visual.prefix
-        depth_grid, grid = self.depth_grid(image_B3HW), self.grid(image_B3HW)
-        blocks = zip(
-            self.depth_encoder.blocks_for(depth_grid), self.visual.blocks_for(grid), strict=True
-        )
-        for index, (depth_block, visual_block) in enumerate(blocks):
-            depth_BNC, visual_BNC = _lockstep(depth_block, visual_block, depth_BNC, visual_BNC)
-            patches_BNC = depth_BNC[:, depth_prefix:]
-            refined = refine(
-                self.config.tokens,
-                visual_BNC[:, visual_prefix:],
-                regrid(patches_BNC, depth_grid, grid),
-                index,
-                folded,
-            )
-            visual_BNC = torch.cat((visual_BNC[:, :visual_prefix], refined), 1)
-            if index in self.config.depth_taps:
-                depth_taps.append(to_map(patches_BNC, depth_grid))
-            if index in self.config.taps:
-                visual_taps.append(to_map(refined, grid))
-        return depth_taps, visual_taps
-
-    def depth_blocks(self, image_B3HW: Tensor) -> list[Tensor]:
-        """Run the depth encoder alone: patches (B, N, C) after every block."""
-        return list(self._depth_blocks(image_B3HW))
-
-    def _depth_blocks(self, image_B3HW: Tensor) -> Iterator[Tensor]:
-        x_BNC = self.depth_encoder.embed(image_B3HW)
-        for block in self.depth_encoder.blocks:
-            x_BNC = block(x_BNC)
-            yield x_BNC[:, self.depth_encoder.prefix :]
-
-    def visual_taps(self, image_B3HW: Tensor, depth_blocks: Blocks) -> list[Tensor]:
-        """Run the visual encoder alone, refined by what `depth_blocks` gave."""
-        x_BNC = self.visual.embed(image_B3HW)
-        folded = self.tokens.fold()
+    def depth_steps(self, image_B3HW: Tensor) -> Steps:
+        """Make the depth stream's tokens after every block, then what its head says."""
+        x_BNC, stem = self.depth_encoder.embed_with_stem(image_B3HW)
         taps = []
-        prefix = self.visual.prefix
-        depth_grid, grid = self.depth_grid(image_B3HW), self.grid(image_B3HW)
-        for index, block in enumerate(self.visual.blocks_for(grid)):
+        for index, block in enumerate(self.depth_encoder.blocks):
             x_BNC = block(x_BNC)
-            depth_BNC = regrid(depth_blocks[index], depth_grid, grid)
-            refined = refine(self.config.tokens, x_BNC[:, prefix:], depth_BNC, index, folded)
-            x_BNC = torch.cat((x_BNC[:, :prefix], refined), 1)
-            if index in self.config.taps:
-                taps.append(to_map(refined, grid))
-        return taps
+            if index in self.config.depth_taps:
+                taps.append(x_BNC)
+            yield x_BNC
+        yield self.estimate_depth(self.depth_maps(taps, image_B3HW), stem, _size(image_B3HW))
+
+    def see_depth(self, image_B3HW: Tensor) -> KnownDepth:
+        """Run of the depth stream what the masks need: its head where the decoder takes depth."""
+        steps = self.depth_steps(image_B3HW)
+        if self.config.head.depth != 'none':
+            return KnownDepth.of(steps)
+        blocks = islice(steps, self.config.encoder.depth)
+        return KnownDepth(dict(enumerate(blocks)), None)  # type: ignore[arg-type]
+
+    def visual_taps(self, image_B3HW: Tensor, depth: DepthStream) -> list[Tensor]:
+        """
+        Run the visual encoder, refined by depth: maps (B, C, h, w) of the tapped blocks.
+
+        Where one encoder serves both streams, they are equal before the first block with tokens.
+        """
+        config, grid = self.config, self.grid(image_B3HW)
+        first = config.tokens.first_block
+        start = first if config.shared_encoder else 0
+        taps = [depth.block(index) for index in config.taps if index < start]
+        x_BNC = depth.block(start - 1) if start else self.visual.embed(image_B3HW)
+        folded = None if self.tokens is None else self.tokens.fold()
+        for index, block in enumerate(self.visual.blocks_for(grid)):
+            if index < start:
+                continue
+            x_BNC = block(x_BNC)
+            if folded is not None and index >= first:
+                x_BNC = self._refined(x_BNC, depth.block(index), image_B3HW, index, folded)
+            if index in config.taps:
+                taps.append(x_BNC)
+        return [to_map(x_BNC[:, self.visual.prefix :], grid) for x_BNC in taps]
+
+    def _refined(
+        self, visual_BNC: Tensor, depth_BNC: Tensor, image_B3HW: Tensor, block: int, folded: Folded
+    ) -> Tensor:
+        """Refine the patches that left a block by the tokens; what is before them passes by."""
+        prefix = self.visual.prefix
+        depth_BNC = regrid(
+            depth_BNC[:, self.depth_encoder.prefix :],
+            self.depth_grid(image_B3HW),
+            self.grid(image_B3HW),
+        )
+        patches = refine(self.config.tokens, visual_BNC[:, prefix:], depth_BNC, block, folded)
+        return torch.cat((visual_BNC[:, :prefix], patches), 1)
 
     def segment(
-        self,
-        visual_taps: list[Tensor],
-        *,
-        every_layer: bool,
-        between: Callable[[], None] = nothing,
-    ) -> HeadOutput:
-        """Decode the visual maps into queries' classes and masks, `between` after each layer."""
-        levels = self.refinement(visual_taps)
-        queries = self.refinement.refined_queries(self.tokens.queries(), levels[0])
-        output: HeadOutput = self.head(levels, queries, every_layer=every_layer, between=between)
-        return output
+        self, visual_taps: list[Tensor], depth: DepthStream, *, every_layer: bool
+    ) -> HeadOutput | DenseOutput:
+        """Classify the visual maps, refined by depth; `every_layer` of a Mask2Former head."""
+        if self.config.head.normed:
+            visual_taps = _normed(self.visual.norm, visual_taps)
+        # Depth is only waited for where the decoder takes it.
+        refined = self.refinement(visual_taps, depth.maps)
+        if isinstance(self.head, DenseHead):
+            output: DenseOutput = self.head(refined)
+            return output
+        assert self.tokens is not None
+        queries = self.refinement.refined_queries(self.tokens.queries(), refined.levels[0])
+        queried: HeadOutput = self.head(
+            refined, queries, every_layer=every_layer, between=depth.yield_threads
+        )
+        return queried
 
-    def estimate_depth(self, depth_taps: list[Tensor], size: tuple[int, int]) -> Tensor:
-        """Inverse depth (B, H, W) from the depth stream's maps: relative or in 1/m."""
-        answer: Tensor = self.depth_head(self.normed(depth_taps), size)
+    def estimate_depth(
+        self, depth_taps: list[Tensor], stem: Sequence[Tensor], size: tuple[int, int]
+    ) -> DepthMaps:
+        """Inverse depth (B, H, W), relative or in 1/m, from the depth stream's maps."""
+        maps = self.depth_head(self.depth_inputs(depth_taps, stem), size)
         if self.config.dpt.max_depth_m:
-            return answer.clamp_min(NEAREST_M).reciprocal()
-        return answer
+            return maps._replace(depth_BHW=maps.depth_BHW.clamp_min(NEAREST_M).reciprocal())
+        out: DepthMaps = maps
+        return out
 
-    def normed(self, depth_taps: list[Tensor]) -> list[Tensor]:
-        """Normalise the depth stream's maps (B, C, h, w) as its head expects them."""
-        norm = self.depth_encoder.norm
-        return [norm(x.movedim(1, -1)).movedim(-1, 1) for x in depth_taps]
+    def depth_inputs(self, depth_taps: list[Tensor], stem: Sequence[Tensor]) -> list[Tensor]:
+        """Return the four maps that the depth head expects: normalised, the finest of the stem."""
+        maps = _normed(self.depth_encoder.norm, depth_taps)
+        return [*stem, *maps[len(stem) :]] if self.config.dpt.from_stem else maps
 
-    def depth_maps(self, blocks: Blocks, image_B3HW: Tensor) -> list[Tensor]:
-        """Lay the tapped of `depth_blocks` out as maps (B, C, h, w), for `estimate_depth`."""
-        grid = self.depth_grid(image_B3HW)
-        return [to_map(blocks[tap], grid) for tap in self.config.depth_taps]
+    def depth_maps(self, taps_BNC: Sequence[Tensor], image_B3HW: Tensor) -> list[Tensor]:
+        """Lay tokens (B, 1 + R + N, C) of the depth stream out as maps (B, C, h, w)."""
+        grid, prefix = self.depth_grid(image_B3HW), self.depth_encoder.prefix
+        return [to_map(x_BNC[:, prefix:], grid) for x_BNC in taps_BNC]
 
     def grid(self, image_B3HW: Tensor) -> tuple[int, int]:
         """Patch grid (h, w) of an image in the visual stream."""
@@ -243,34 +245,25 @@ class DepthForge(nn.Module):
         return _grid(image_B3HW, self.depth_encoder.config.patch)
 
 
-def _can_run_apart(image: Tensor) -> bool:
-    """Say whether threads of our own may run the streams: on CPUs, but not for the trainer."""
-    if torch.is_grad_enabled() or torch.compiler.is_compiling():
-        return False
-    return image.device.type == 'cpu' and torch.get_num_threads() > 1
+def _size(image_B3HW: Tensor) -> tuple[int, int]:
+    return image_B3HW.shape[2], image_B3HW.shape[3]
+
+
+def _normed(norm: nn.Module, maps_BChw: list[Tensor]) -> list[Tensor]:
+    return [norm(x.movedim(1, -1)).movedim(-1, 1) for x in maps_BChw]
 
 
 def _grid(image_B3HW: Tensor, patch: int) -> tuple[int, int]:
     return image_B3HW.shape[2] // patch, image_B3HW.shape[3] // patch
 
 
+def _tokens(config: NetworkConfig) -> DepthAwareTokens | FoldedTokens | None:
+    if config.tokens.first_block == config.encoder.depth:
+        return None
+    query_width = config.head.width if config.head.kind == 'mask2former' else None
+    return DepthAwareTokens(config.tokens, config.encoder, query_width)
+
+
 def _visual_encoder(config: NetworkConfig) -> VisionTransformer | Eva02:
     visual = config.visual or config.encoder
     return Eva02(visual) if isinstance(visual, Eva02Config) else VisionTransformer(visual)
-
-
-_Block = Callable[[Tensor], Tensor]
-
-
-def _lockstep(
-    depth_block: _Block, visual_block: _Block, depth_BNC: Tensor, visual_BNC: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Run one block of each stream; shared blocks once, on both streams as one batch."""
-    if depth_block is not visual_block:
-        return depth_block(depth_BNC), visual_block(visual_BNC)
-    if depth_BNC is visual_BNC:
-        out = depth_block(depth_BNC)
-        return out, out
-    both = depth_block(torch.cat((depth_BNC, visual_BNC)))
-    depth, visual = both.unflatten(0, (2, depth_BNC.shape[0])).unbind(0)
-    return depth, visual

@@ -1,18 +1,19 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
 """
-The depth refinement decoder (DepthForge): gates and fuses the maps of four blocks.
+The depth refinement decoder (DepthForge): gates and fuses the maps of four blocks, takes depth.
 
-Shapes: B batch, C encoder width, h x w patch grid.
+Shapes: B batch, C encoder width, D head width, F width of the depth head, h x w patch grid.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from depthforge_ros.model.attention import CrossAttention
 from depthforge_ros.model.config import HeadConfig
+from depthforge_ros.model.dpt import DepthMaps
 import torch
 from torch import nn, Tensor
 from torch.nn import functional
@@ -32,6 +33,15 @@ class Level(NamedTuple):
     def resized(self) -> Tensor:
         """Return the map at its size."""
         return resize(self.map_BChw, self.size)
+
+
+class Refined(NamedTuple):
+    """What the head classifies."""
+
+    levels: list[Level]
+    """At strides 4, 8, 16 and 32."""
+    geometry_BDhw: Tensor | None
+    """What depth adds to the head's features at stride 4; None without depth."""
 
 
 def resize(x: Tensor, size: tuple[int, int]) -> Tensor:
@@ -83,27 +93,59 @@ class Gate(nn.Module):
         return out
 
 
+class Geometry(nn.Module):
+    """Depth as the head's features: the depth head's fused maps and the relative inverse depth."""
+
+    def __init__(self, config: HeadConfig, depth_features: int) -> None:
+        super().__init__()
+        self.fused_norm = nn.GroupNorm(1, depth_features) if config.depth == 'fused' else None
+        channels = 1 + (depth_features if config.depth == 'fused' else 0)
+        self.project = nn.Conv2d(channels, config.width, 1)
+        self.norm = nn.GroupNorm(8, config.width)
+
+    def forward(self, maps: DepthMaps) -> Tensor:
+        """Return (B, D, h, w) at the fused maps' size, stride 4."""
+        size = maps.fused_BFhw.shape[2], maps.fused_BFhw.shape[3]
+        near_B1hw = nearness(resize(maps.depth_BHW[:, None], size))
+        seen = [near_B1hw]
+        if self.fused_norm is not None:
+            seen = [self.fused_norm(maps.fused_BFhw), near_B1hw]
+        out: Tensor = self.norm(self.project(torch.cat(seen, 1)))
+        return out
+
+
+def nearness(inverse_depth_B1hw: Tensor) -> Tensor:
+    """Inverse depth over its largest value in the image: [0, 1], whatever its scale."""
+    return inverse_depth_B1hw / inverse_depth_B1hw.amax((2, 3), keepdim=True).clamp_min(1e-6)
+
+
 class RefinementDecoder(nn.Module):
     """Four encoder maps to a pyramid whose finest level carries the fused, gated maps."""
 
-    def __init__(self, config: HeadConfig, width: int) -> None:
+    def __init__(self, config: HeadConfig, width: int, depth_features: int = 0) -> None:
         super().__init__()
         self.config = config
+        self.geometry = Geometry(config, depth_features) if config.depth != 'none' else None
         if config.refine:
             self.gates = nn.ModuleList(Gate(width) for _ in range(1 if config.one_gate else 4))
             self.fuse = nn.Conv2d(4 * width, width, 1)
-            # The fused map starts as an addition of nothing, so that training starts from the
-            # frozen features.
-            nn.init.zeros_(self.fuse.weight)
-            nn.init.zeros_(self.fuse.bias)  # type: ignore[arg-type]
+            if config.kind == 'mask2former':
+                # The fused map starts as an addition of nothing, so that training starts from
+                # the frozen features.
+                nn.init.zeros_(self.fuse.weight)
+                nn.init.zeros_(self.fuse.bias)  # type: ignore[arg-type]
         if config.refine_tokens:
             self.to_tokens = nn.Linear(width, config.width)
             self.look = CrossAttention(config.width, config.attention_heads)
             nn.init.zeros_(self.look.out.weight)
             nn.init.zeros_(self.look.out.bias)
 
-    def forward(self, maps_BChw: Sequence[Tensor]) -> list[Level]:
-        """Take four maps (B, C, h, w); return the levels at strides 4, 8, 16 and 32."""
+    def forward(self, maps_BChw: Sequence[Tensor], depth: Callable[[], DepthMaps]) -> Refined:
+        """Take four maps (B, C, h, w), and what gives depth (inverse) where that is asked for."""
+        levels = self._levels(maps_BChw)
+        return Refined(levels, None if self.geometry is None else self.geometry(depth()))
+
+    def _levels(self, maps_BChw: Sequence[Tensor]) -> list[Level]:
         grid = maps_BChw[0].shape[2], maps_BChw[0].shape[3]
         levels = [Level(x, size) for x, size in zip(maps_BChw, pyramid_sizes(grid), strict=True)]
         if not self.config.refine:

@@ -35,7 +35,8 @@ def refine(
     config: TokenConfig, visual_BNC: Tensor, depth_BNC: Tensor, block: int, folded: Folded
 ) -> Tensor:
     """Refine the patches (no class token) that left `block`: f_v + s W_d(A W_t(T[1:]) + f_v)."""
-    keys_CM, values_MC = folded.keys_LCM[block], folded.values_LMC[block]
+    index = block - config.first_block
+    keys_CM, values_MC = folded.keys_LCM[index], folded.values_LMC[index]
     asked_BNC = comparable(config, visual_BNC)
     if config.attention == 'visual':
         weights_BNM = (asked_BNC @ keys_CM).softmax(-1)
@@ -54,23 +55,26 @@ def comparable(config: TokenConfig, x_BNC: Tensor) -> Tensor:
 
 
 class DepthAwareTokens(nn.Module):
-    """Refines the visual features of every block and makes the head's queries."""
+    """Refines the visual features from the first block on, and makes the head's queries."""
 
-    def __init__(self, config: TokenConfig, encoder: VitConfig, query_width: int) -> None:
+    def __init__(self, config: TokenConfig, encoder: VitConfig, query_width: int | None) -> None:
+        """Make tokens; without a `query_width` no queries are made of them."""
         super().__init__()
         self.config = config
-        width, depth = encoder.width, encoder.depth
-        self.a = nn.Parameter(torch.empty(depth, config.count, config.rank))
-        self.b = nn.Parameter(torch.empty(depth, config.rank, width))
+        width, blocks = encoder.width, encoder.depth - config.first_block
+        self.a = nn.Parameter(torch.empty(blocks, config.count, config.rank))
+        self.b = nn.Parameter(torch.empty(blocks, config.rank, width))
         self.to_feature = nn.Linear(width, width)
         """W_t."""
         self.to_delta = nn.Linear(width, width)
         """W_d."""
         self.scale = nn.Parameter(torch.tensor(config.scale_init))
         """s."""
-        self.to_query = nn.Linear(width, query_width)
-        """W_q."""
-        self.merge = nn.Linear(3 * query_width, query_width)
+        self.has_queries = query_width is not None
+        if query_width is not None:
+            self.to_query = nn.Linear(width, query_width)
+            """W_q."""
+            self.merge = nn.Linear(3 * query_width, query_width)
         self._reset(encoder)
 
     def _reset(self, encoder: VitConfig) -> None:
@@ -123,7 +127,8 @@ class FoldedTokens(nn.Module):
         width = tokens.to_delta.in_features
         self.mix = nn.Linear(width, width, bias=False, device='meta')
         self.mix.weight = nn.Parameter(tokens.scale * tokens.to_delta.weight, requires_grad=False)
-        self.register_buffer('queries_MQ', tokens.queries())
+        if tokens.has_queries:
+            self.register_buffer('queries_MQ', tokens.queries())
 
     def fold(self) -> Folded:
         """Return the stored constants."""

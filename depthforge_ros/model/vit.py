@@ -14,6 +14,7 @@ from collections.abc import Callable
 from depthforge_ros.model.attention import attend
 from depthforge_ros.model.config import VitConfig
 from depthforge_ros.model.patch import PatchEmbed, resize_positions
+from depthforge_ros.model.stem import ConvStem
 import torch
 from torch import nn, Tensor
 from torch.nn import functional
@@ -92,7 +93,7 @@ class VisionTransformer(nn.Module):
         self.config = config
         self.prefix = 1 + config.registers
         """Tokens before the patches."""
-        self.patch_embed = PatchEmbed(config)
+        self.patch_embed = ConvStem(config) if config.stem else PatchEmbed(config)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, config.width))
         self.pos_embed = nn.Parameter(torch.zeros(1, 1 + config.position_grid**2, config.width))
         if config.registers:
@@ -105,8 +106,17 @@ class VisionTransformer(nn.Module):
 
     def embed(self, image_B3HW: Tensor) -> Tensor:
         """Turn a normalised image into tokens (B, 1 + R + h w, C); registers have no position."""
+        return self.embed_with_stem(image_B3HW)[0]
+
+    def embed_with_stem(self, image_B3HW: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Do the same, and return the stem's maps (B, c, h, w) at strides 4 and 8, if any."""
+        if not self.config.stem:
+            return self._positioned(self.patch_embed(image_B3HW), image_B3HW), ()
+        patches, maps = self.patch_embed(image_B3HW)
+        return self._positioned(patches, image_B3HW), maps
+
+    def _positioned(self, patches: Tensor, image_B3HW: Tensor) -> Tensor:
         grid = image_B3HW.shape[2] // self.config.patch, image_B3HW.shape[3] // self.config.patch
-        patches = self.patch_embed(image_B3HW)
         cls_token = self.cls_token.expand(patches.shape[0], -1, -1)
         x_BNC = torch.cat((cls_token, patches), 1) + self.position_embedding(grid)
         if not self.config.registers:

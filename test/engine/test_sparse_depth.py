@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from depthforge_ros.engine import load_engine, sparse_depth
 from depthforge_ros.errors import UserError
+from depthforge_ros.model.dpt import DepthMaps
 from depthforge_ros.model.network import DepthForge
 from depthforge_ros.ros.parameters.definitions import NodeConfig
 import numpy as np
@@ -45,10 +46,8 @@ def test_depth_is_computed_for_every_third_frame(
 ) -> None:
     sparse, whole = load(model, 3, engine), load(model, 1, engine)
     seen = []
-    blocks = DepthForge.depth_blocks
-    monkeypatch.setattr(
-        DepthForge, 'depth_blocks', lambda *given: seen.append(1) or blocks(*given)
-    )
+    steps = DepthForge.depth_steps
+    monkeypatch.setattr(DepthForge, 'depth_steps', lambda *given: seen.append(1) or steps(*given))
     answers = [sparse(frame) for frame in FRAMES]
     assert ([one.depth_age for one in answers], len(seen)) == ([0, 1, 2, 0], 2)
     for index in (0, 3):
@@ -86,19 +85,21 @@ def test_another_size_a_restart_and_a_gap_begin_anew(
     assert ages == [0, 1, 0, 1, 0, 0]
 
 
-@pytest.mark.parametrize('part', ['depth_blocks', 'estimate_depth'])
+@pytest.mark.parametrize('part', ['blocks', 'maps'])
 def test_a_depth_that_is_not_finite_costs_one_frame(
     model: str, part: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sparse = load(model, 9)
-    compute = getattr(DepthForge, part)
+    steps = DepthForge.depth_steps
 
-    def compute_nan(*given: Any) -> Any:
-        answer = compute(*given)
-        return [one * np.nan for one in answer] if part == 'depth_blocks' else answer * np.nan
+    def broken_steps(*given: Any) -> Iterator[Any]:
+        *blocks, maps = steps(*given)
+        nan = [one * np.nan for one in (blocks if part == 'blocks' else maps)]
+        yield from (nan if part == 'blocks' else blocks)
+        yield maps if part == 'blocks' else DepthMaps(*nan)
 
     with monkeypatch.context() as broken:
-        broken.setattr(DepthForge, part, compute_nan)
+        broken.setattr(DepthForge, 'depth_steps', broken_steps)
         assert not np.isfinite(sparse(FRAMES[0]).inverse_depth).all()
     expected = load(model, 1)(FRAMES[1])
     answers = [sparse(FRAMES[1]) for _ in range(2)]

@@ -21,7 +21,7 @@ from depthforge_ros.model.layouts.sizes import (
 )
 from depthforge_ros.model.mask2former import Mask2FormerHead, mask_logits
 from depthforge_ros.model.patch import to_map
-from depthforge_ros.model.refinement import Level
+from depthforge_ros.model.refinement import Level, Refined
 from depthforge_ros.model.vit import VisionTransformer
 import pytest
 from support.parity import close, randomize
@@ -98,7 +98,7 @@ def test_depth_anything(tmp_path: Path) -> None:
     head = load(DptHead(dpt_config(tensors, 4), 128), tensors, 'depth_head.')
     image = torch.randn(1, 3, 70, 70)
     maps = [to_map(encoder.norm(x)[:, 1:], (5, 5)) for x in encode(encoder, image)]
-    close(head(maps, (70, 70)), theirs(image).predicted_depth)
+    close(head(maps, (70, 70)).depth_BHW, theirs(image).predicted_depth)
 
 
 @torch.no_grad()
@@ -129,7 +129,7 @@ def test_mask2former(tmp_path: Path) -> None:
     levels = [Level(x, size) for x, size in zip(maps, sizes, strict=True)]
     seen = pixels(maps)
     expected = theirs.model.transformer_module(seen.multi_scale_features, seen.mask_features)
-    output = ours(levels, tensors['queries'], every_layer=True)
+    output = ours(Refined(levels, None), tensors['queries'], every_layer=True)
     for index, layer in enumerate(output.layers):
         masks = mask_logits(layer.mask_embed_BMD, output.mask_features_BDhw)
         close(masks, expected.masks_queries_logits[index])

@@ -8,10 +8,17 @@ import dataclasses
 
 from depthforge_ros.errors import UserError
 from depthforge_ros.model.answer import summarise
-from depthforge_ros.model.config import HeadConfig, NetworkConfig, TokenConfig, VitConfig
+from depthforge_ros.model.config import (
+    DptConfig,
+    HeadConfig,
+    NetworkConfig,
+    TokenConfig,
+    VitConfig,
+)
+from depthforge_ros.model.dpt import DepthMaps
 from depthforge_ros.model.network import DepthForge
-from depthforge_ros.model.patch import to_map
 from depthforge_ros.model.refinement import RefinementDecoder, resize
+from depthforge_ros.model.streams import KnownDepth
 from depthforge_ros.model.tokens import DepthAwareTokens, FoldedTokens, refine
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -29,6 +36,7 @@ def coarse(config: NetworkConfig) -> NetworkConfig:
     )
 
 
+DEPTH = DepthMaps(torch.zeros(1, 20, 24), torch.zeros(1, 8, 20, 24))
 LARGE = VitConfig(width=1024, depth=24, heads=16)
 
 
@@ -77,25 +85,6 @@ def test_every_size_and_form_answers_at_the_input_resolution(
         assert float(plane.min()) >= 0.0
 
 
-@settings(max_examples=8, deadline=None)
-@given(attention=st.sampled_from(['joint', 'separate', 'visual']), shared=st.booleans())
-def test_streams_in_lockstep_equal_streams_run_apart(attention: str, shared: bool) -> None:
-    config = variant(
-        tokens=dataclasses.replace(MINI.tokens, attention=attention), shared_encoder=shared
-    )
-    network = mini_network(config)
-    image = torch.randn(2, 3, 42, 56)
-    with torch.inference_mode():
-        depth_taps, visual_taps = network.streams(image)
-        blocks = network.depth_blocks(image)
-        apart = network.visual_taps(image, blocks)
-    for tap, ours, other in zip(MINI.taps, visual_taps, apart, strict=True):
-        torch.testing.assert_close(ours, other, atol=1e-5, rtol=1e-5)
-        torch.testing.assert_close(
-            depth_taps[MINI.taps.index(tap)], to_map(blocks[tap], network.grid(image))
-        )
-
-
 @settings(max_examples=10, deadline=None)
 @given(
     attention=st.sampled_from(['joint', 'separate', 'visual']),
@@ -138,13 +127,20 @@ def test_folded_tokens_equal_the_published_equations(
     attention=st.sampled_from(['joint', 'separate', 'visual']),
     gate_on=st.sampled_from(['pyramid', 'finest', 'grid']),
     streams=st.sampled_from(['own', 'shared', 'coarse']),
+    head=st.sampled_from([('mask2former', 'none'), ('mask2former', 'fused'), ('dense', 'fused')]),
 )
 def test_inference_form_equals_training_form(
-    rows: int, columns: int, batch: int, attention: str, gate_on: str, streams: str
+    rows: int,
+    columns: int,
+    batch: int,
+    attention: str,
+    gate_on: str,
+    streams: str,
+    head: tuple[str, str],
 ) -> None:
     config = variant(
         tokens=dataclasses.replace(MINI.tokens, attention=attention),
-        head=dataclasses.replace(MINI.head, gate_on=gate_on),
+        head=dataclasses.replace(MINI.head, gate_on=gate_on, kind=head[0], depth=head[1]),
         shared_encoder=streams == 'shared',
     )
     # On a map of so few patches a group norm divides rounding errors by almost nothing.
@@ -154,11 +150,10 @@ def test_inference_form_equals_training_form(
     image = torch.randint(0, 256, (batch, 14 * rows, 14 * columns, 3), dtype=torch.uint8)
     with torch.inference_mode():
         normal = network.normalize(image)
-        blocks = network.depth_blocks(normal)
-        every = network.segment(network.visual_taps(normal, blocks), every_layer=True)
+        seen = KnownDepth.of(network.depth_steps(normal))
+        every = network.segment(network.visual_taps(normal, seen), seen, every_layer=True)
         trained = resize(every.class_scores(), (14 * rows, 14 * columns))
-        taps = network.depth_maps(blocks, normal)
-        depth = network.estimate_depth(taps, (14 * rows, 14 * columns))
+        depth = seen.maps().depth_BHW
         used = network.fold()(image)
     assert not any(parameter.requires_grad for parameter in network.tokens.parameters())
     torch.testing.assert_close(used.scores_BKHW, trained, atol=1e-5, rtol=1e-5)
@@ -172,7 +167,7 @@ def test_refinement_is_that_of_the_published_code(one_gate: bool) -> None:
     assert len(decoder.gates) == (1 if one_gate else 4)
     gates = list(decoder.gates) * (4 if one_gate else 1)
     maps = [torch.randn(1, 32, 5, 6) for _ in range(4)]
-    levels = decoder(maps)
+    levels = decoder(maps, lambda: DEPTH).levels
     fine = [resize(resize(x, level.size), (20, 24)) for x, level in zip(maps, levels, strict=True)]
     gated = torch.cat([gate(x) for gate, x in zip(gates, fine, strict=True)], 1)
     expected = fine[0] + functional.conv2d(gated, decoder.fuse.weight, decoder.fuse.bias)
@@ -183,7 +178,7 @@ def test_refinement_fuses_as_the_concatenated_convolution_does() -> None:
     decoder = RefinementDecoder(HeadConfig(gate_on='pyramid', width=32), 32)
     nn.init.normal_(decoder.fuse.weight, std=0.1)
     maps = [torch.randn(1, 32, 5, 6) for _ in range(4)]
-    levels = decoder(maps)
+    levels = decoder(maps, lambda: DEPTH).levels
     plain = [resize(x, level.size) for x, level in zip(maps, levels, strict=True)]
     gated = [gate(x) for gate, x in zip(decoder.gates, plain, strict=True)]
     together = torch.cat([resize(x, levels[0].size) for x in gated], 1)
@@ -228,8 +223,9 @@ def test_refined_tokens_start_as_they_are_and_then_see_the_image() -> None:
     with torch.inference_mode():
         torch.testing.assert_close(network(images).scores_BKHW, plain(images).scores_BKHW)
         nn.init.normal_(network.refinement.look.out.weight)
-        taps = network.streams(network.normalize(images))[1]
-        finest = network.refinement(taps)[0]
+        image = network.normalize(images)
+        known = KnownDepth.of(network.depth_steps(image))
+        finest = network.refinement(network.visual_taps(image, known), known.maps).levels[0]
         queries = network.refinement.refined_queries(network.tokens.queries(), finest)
         assert not torch.allclose(queries[0], queries[1])
         assert not torch.allclose(network(images).scores_BKHW, plain(images).scores_BKHW)
@@ -241,17 +237,18 @@ def test_depth_reaches_the_segmentation_only_through_the_tokens() -> None:
     image = torch.randn(1, 3, 42, 42)
     for net, changes in ((network, False), (joint, True)):
         with torch.inference_mode():
-            blocks = net.depth_blocks(image)
-            first = net.visual_taps(image, blocks)[-1]
-            second = net.visual_taps(image, [-x for x in blocks])[-1]
+            *blocks, maps = net.depth_steps(image)
+            depth = KnownDepth(dict(enumerate(blocks)), maps)
+            other = KnownDepth({index: -x for index, x in enumerate(blocks)}, maps)
+            first, second = (net.visual_taps(image, one)[-1] for one in (depth, other))
         assert bool((first - second).abs().max() > 1e-6) is changes
 
 
 def test_every_trained_parameter_receives_a_gradient() -> None:
     network = mini_network().train()
     image = torch.randn(1, 3, 56, 56)
-    taps = network.visual_taps(image, network.depth_blocks(image))
-    output = network.segment(taps, every_layer=True)
+    depth = KnownDepth.of(network.depth_steps(image))
+    output = network.segment(network.visual_taps(image, depth), depth, every_layer=True)
     loss = (
         sum(
             layer.class_logits_BMK.square().sum() + layer.mask_embed_BMD.square().sum()
@@ -275,6 +272,12 @@ def test_every_trained_parameter_receives_a_gradient() -> None:
         (lambda: TokenConfig(attention='deep'), ['deep', 'joint', 'separate']),
         (lambda: TokenConfig(count=1), ['1', 'at least 2', 'sink']),
         (lambda: HeadConfig(width=40), ['40', '32']),
+        (lambda: HeadConfig(kind='linear'), ['linear', 'mask2former', 'dense']),
+        (lambda: HeadConfig(depth='metric'), ['metric', 'inverse', 'fused']),
+        (lambda: HeadConfig(kind='dense', refine_tokens=True), ['refine_tokens', 'dense']),
+        (lambda: VitConfig(stem=(16, 32, 64)), ['(16, 32, 64)', '14', '16']),
+        (lambda: variant(tokens=TokenConfig(first_block=4)), ['4', 'first_block', 'dense']),
+        (lambda: variant(dpt=DptConfig(from_stem=True)), ['from_stem', 'stem']),
         (lambda: NetworkConfig(taps=(2, 5, 8, 12)), ['12']),
         (lambda: NetworkConfig.from_json({'taps': [2, 5, 8, 11], 'tabs': 1}), ['tabs', 'taps']),
     ],

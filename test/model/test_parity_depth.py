@@ -11,6 +11,7 @@ from depthforge_ros.model.dpt import DptHead
 from depthforge_ros.model.network import DepthForge
 from depthforge_ros.model.patch import to_map
 from depthforge_ros.model.presets import PRESETS
+from depthforge_ros.model.streams import KnownDepth
 import pytest
 from support.networks import MINI, mini_network, variant
 from support.parity import close, from_transformers, randomize, SIZES
@@ -85,7 +86,8 @@ def test_depth_head_is_depth_anything(grid: tuple[int, int], max_depth_m: float)
     load_head(ours, theirs)
     maps = [torch.randn(2, 1 + grid[0] * grid[1], 48) for _ in range(4)]
     expected = theirs.head(theirs.neck(maps, *grid), *grid)
-    depth = ours([to_map(x[:, 1:], grid) for x in maps], (14 * grid[0], 14 * grid[1]))
+    size = 14 * grid[0], 14 * grid[1]
+    depth = ours([to_map(x[:, 1:], grid) for x in maps], size).depth_BHW
     assert float(expected.std()) > 0.0
     close(depth, expected)
 
@@ -98,12 +100,8 @@ def depth_stream(config: NetworkConfig, image: Tensor) -> tuple[Tensor, Tensor]:
     ours = DepthForge(config, 3).eval()
     ours.depth_encoder = from_transformers(theirs.backbone, config.encoder)
     load_head(ours.depth_head, theirs)
-    blocks = ours.depth_blocks(image)
-    maps = ours.depth_maps(blocks, image)
-    depth = ours.estimate_depth(maps, (image.shape[2], image.shape[3]))
-    for apart, in_lockstep in zip(maps, ours.streams(image)[0], strict=True):
-        close(in_lockstep, apart, tolerance=1e-5)
-    return depth, theirs(image).predicted_depth
+    depth = KnownDepth.of(ours.depth_steps(image))
+    return depth.maps().depth_BHW, theirs(image).predicted_depth
 
 
 @pytest.mark.parametrize('size', SIZES)

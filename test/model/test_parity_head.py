@@ -7,7 +7,7 @@ from __future__ import annotations
 from depthforge_ros.model.config import HeadConfig
 from depthforge_ros.model.deformable import PixelDecoder
 from depthforge_ros.model.mask2former import Mask2FormerHead, mask_logits
-from depthforge_ros.model.refinement import Level
+from depthforge_ros.model.refinement import Level, Refined
 import pytest
 from support.parity import close, randomize
 import torch
@@ -76,7 +76,7 @@ def test_pixel_decoder_is_mask2former(finest: tuple[int, int]) -> None:
     maps = [torch.randn(2, 20, *size) for size in sizes]
     expected = pixel_decoder(maps)
     features, levels = ours.pixel_decoder(
-        [Level(x, size) for x, size in zip(maps, sizes, strict=True)]
+        Refined([Level(x, size) for x, size in zip(maps, sizes, strict=True)], None)
     )
     close(features, expected.mask_features)
     for level, other in zip(levels, expected.multi_scale_features, strict=True):
@@ -129,7 +129,7 @@ def test_every_layer_of_the_head_is_mask2former(finest: tuple[int, int]) -> None
     pixels = pixel_decoder(maps)
     expected = module(pixels.multi_scale_features, pixels.mask_features)
     output = ours(
-        [Level(x, size) for x, size in zip(maps, sizes, strict=True)],
+        Refined([Level(x, size) for x, size in zip(maps, sizes, strict=True)], None),
         module.queries_embedder.weight,
         every_layer=True,
     )

@@ -11,8 +11,8 @@ from depthforge_ros.errors import UserError
 from depthforge_ros.model.config import DptConfig, Eva02Config, NetworkConfig, VitConfig
 from depthforge_ros.model.eva02 import Eva02
 from depthforge_ros.model.network import DepthForge
-from depthforge_ros.model.patch import to_map
 from depthforge_ros.model.presets import PRESETS
+from depthforge_ros.model.streams import in_parallel, KnownDepth
 import pytest
 from support.networks import MINI, mini_network, variant
 import torch
@@ -39,16 +39,20 @@ def images(batch: int) -> Tensor:
 
 @pytest.mark.parametrize('config', STREAMS.values(), ids=STREAMS)
 @torch.no_grad()
-def test_streams_in_lockstep_equal_streams_run_apart(config: NetworkConfig) -> None:
+def test_streams_side_by_side_equal_one_after_the_other(config: NetworkConfig) -> None:
     network = mini_network(config)
     image = network.normalize(images(2))
-    depth_taps, visual_taps = network.streams(image)
-    blocks = network.depth_blocks(image)
-    assert [tuple(x.shape) for x in blocks] == [(2, 28, 48)] * config.encoder.depth
-    for ours, expected in zip(visual_taps, network.visual_taps(image, blocks), strict=True):
-        torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-5)
-    for ours, tap in zip(depth_taps, config.depth_taps, strict=True):
-        torch.testing.assert_close(ours, to_map(blocks[tap], network.grid(image)))
+    known = KnownDepth.of(network.depth_steps(image))
+    expected = network.visual_taps(image, known)
+    tokens = network.depth_encoder.prefix + 28
+    with in_parallel(lambda: network.depth_steps(image), config.encoder.depth) as depth:
+        for ours, other in zip(network.visual_taps(image, depth), expected, strict=True):
+            torch.testing.assert_close(ours, other, atol=1e-5, rtol=1e-5)
+        for block in range(config.encoder.depth):
+            assert tuple(depth.block(block).shape) == (2, tokens, 48)
+            torch.testing.assert_close(depth.block(block), known.block(block))
+        for ours, other in zip(depth.maps(), known.maps(), strict=True):
+            torch.testing.assert_close(ours, other)
 
 
 class Streams(nn.Module):
@@ -59,8 +63,9 @@ class Streams(nn.Module):
         self.network = network
 
     def forward(self, image_BHW3: Tensor) -> tuple[Tensor, ...]:
-        depth_taps, visual_taps = self.network.streams(self.network.normalize(image_BHW3))
-        return *visual_taps, self.network.estimate_depth(depth_taps, (56, 98))
+        image = self.network.normalize(image_BHW3)
+        depth = KnownDepth.of(self.network.depth_steps(image))
+        return *self.network.visual_taps(image, depth), *depth.maps()
 
 
 @pytest.mark.parametrize('name', ['eva02', 'metric, registers, other taps'])

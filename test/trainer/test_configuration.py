@@ -21,7 +21,6 @@ from depthforge_trainer.augment import Augment
 from depthforge_trainer.cli import main
 from depthforge_trainer.config import FitConfig, Phase, read_config
 from depthforge_trainer.data import Source
-from depthforge_trainer.distill import DistillConfig
 from depthforge_trainer.losses import LossWeights
 from depthforge_trainer.ranges import RANGES
 from depthforge_trainer.study import merged, StudyConfig
@@ -120,7 +119,7 @@ def test_a_gradient_need_not_be_clipped(tmp_path: Path) -> None:
 
 def test_every_range_is_of_a_key() -> None:
     kinds = (
-        FitConfig, Phase, Source, Augment, LossWeights, DistillConfig, StudyConfig, NetworkConfig,
+        FitConfig, Phase, Source, Augment, LossWeights, StudyConfig, NetworkConfig,
         VitConfig, Eva02Config, TokenConfig, HeadConfig, DptConfig,
     )  # fmt: skip
     keys = {kind.__name__: {one.name for one in dataclasses.fields(kind)} for kind in kinds}
@@ -134,7 +133,7 @@ def test_the_keys_are_told_of_as_they_are() -> None:
     text = (DOCS / 'training.md').read_text()
     assert module['section']() in text, 'run python docs/training.py'
     assert module['page'](text) == text
-    for kind in (FitConfig, Phase, Source, Augment, LossWeights, DistillConfig, StudyConfig):
+    for kind in (FitConfig, Phase, Source, Augment, LossWeights, StudyConfig):
         assert not [row for row in module['_table'](kind, '') if row.endswith('|  |\n')], kind
 
 

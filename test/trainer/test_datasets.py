@@ -9,8 +9,16 @@ from pathlib import Path
 
 import cv2
 from depthforge_ros.errors import UserError
-from depthforge_ros.labels import CAMVID, CAMVID_32, CAMVID_FROM_CAMVID_32, CITYSCAPES
+from depthforge_ros.labels import (
+    CAMVID,
+    CAMVID_32,
+    CAMVID_FROM_CAMVID_32,
+    CITYSCAPES,
+    groups,
+    IDD_LITE,
+)
 from depthforge_trainer.check import check
+from depthforge_trainer.classes import Targets
 from depthforge_trainer.cli import main
 from depthforge_trainer.data import loaders, Source
 from depthforge_trainer.datasets import DATASETS
@@ -52,6 +60,7 @@ ROAD_SIDEWALK_BUILDING = {
     'camvid': ('road', 'pavement', 'building'),
     'camvid_32': ('Road', 'Sidewalk', 'Building'),
     'cityscapes': ('road', 'sidewalk', 'building'),
+    'idd_lite': ('drivable', 'non-drivable', 'far object'),
 }
 LAYOUTS: dict[str, tuple[str, str, str, Writer, tuple[int, ...]]] = {
     # Split, image, labels, their format, the values of road, sidewalk, building, unlabelled.
@@ -78,6 +87,12 @@ LAYOUTS: dict[str, tuple[str, str, str, Writer, tuple[int, ...]]] = {
     ),
     'kitti_semantic': ('', 'images/a.jpg', 'labels/a.png', plain_png, (0, 1, 2, 255)),
     'folder': ('', 'images/a.jpg', 'labels/a.png', plain_png, (0, 1, 2, 255)),
+    'bdd10k': ('', 'images/a.jpg', 'labels/a.png', plain_png, (0, 1, 2, 255)),
+    'pool': ('', 'images/a.jpg', 'labels/a.png', plain_png, (0, 1, 2, 255)),
+    'cityscapes512': (
+        'val', 'val/images/a.jpg', 'val/labels/a.png', plain_png, (0, 1, 2, 255),
+    ),
+    'idd_lite': ('train', 'train/images/a.jpg', 'train/labels/a.png', plain_png, (0, 1, 5, 255)),
     'camvid': ('', 'images/a.jpg', 'labels/a.png', plain_png, (3, 4, 1, 11)),
     'camvid_32': (
         '', '701_StillsRaw_full/a.png', 'LabeledApproved_full/a_L.png', coloured_png,
@@ -113,8 +128,7 @@ def test_layout_is_found_and_mapped(name: str, tmp_path: Path) -> None:
     assert found == dict(zip(names, (48, 36, 24), strict=True))
     assert findings.unlabelled == 12
     (load,) = loaders(Source(name, str(tmp_path), split=split, count=1))
-    assert load().labels[0, 0] == CAMVID.classes.index('road')
-    (load,) = loaders(Source(name, str(tmp_path), split=split, count=1), space)
+    assert load.space == space
     assert load().labels[0, 0] == space.classes.index(names[0])
 
 
@@ -270,7 +284,20 @@ def test_wrong_splits_and_empty_folders_are_refused(source: Source, words: list[
     assert all(word in str(error.value) for word in words)
 
 
-def test_camvid_cannot_be_mapped_to_cityscapes(tmp_path: Path) -> None:
-    write('camvid', tmp_path)
-    with pytest.raises(UserError, match='cannot be mapped to cityscapes'):
-        loaders(Source('camvid', str(tmp_path)), CITYSCAPES)
+def test_labels_are_classes_or_groups_of_them() -> None:
+    spaces = CITYSCAPES, CAMVID, CAMVID_32, IDD_LITE
+    targets = Targets(CITYSCAPES, spaces)
+    for space in spaces:
+        ids = targets.of(np.arange(256, dtype=np.uint8), space)
+        for train_id, group in enumerate(groups(CITYSCAPES, space)):
+            assert (targets.members[ids[train_id]] if group else ()) == group
+        assert (ids[len(space) :] == 255).all()
+    # A network of CamVid's classes learns from finer labels too, and from none.
+    coarse = Targets(CAMVID, (CAMVID, CITYSCAPES))
+    assert coarse.of(np.array([[13]], np.uint8), CITYSCAPES) == CAMVID.classes.index('car')
+    assert coarse.of(np.array([[255]], np.uint8), IDD_LITE) == 255
+
+
+def test_labels_of_classes_that_are_no_groups_are_refused() -> None:
+    with pytest.raises(UserError, match='idd_lite are no groups of those of camvid'):
+        Targets(CAMVID, (IDD_LITE,))

@@ -106,7 +106,7 @@ def test_what_the_frozen_stream_says_is_kept_for_the_next_network(tmp_path: Path
     frozen = FrozenDepth()
     expected = validate(network, samples, space)
     assert validate(network, samples, space, frozen) == pytest.approx(expected, abs=0.1)
-    network.depth_blocks = None  # type: ignore[assignment, method-assign]
+    network.depth_steps = None  # type: ignore[assignment, method-assign]
     assert validate(network, samples, space, frozen) == pytest.approx(expected, abs=0.1)
 
 
@@ -124,7 +124,7 @@ def test_a_cache_of_other_views_is_refused(
     assert main(['study', str(path), '--variants', 'rein']) == 2
     line = capsys.readouterr().err.strip().splitlines()[-1]
     assert 'cache_0' in line
-    assert 'augmentation' in line
+    assert 'augment' in line
 
 
 def test_an_unfinished_run_is_gone_on_with(

@@ -11,14 +11,12 @@ import shutil
 import cv2
 from depthforge_ros.errors import UserError
 from depthforge_ros.model.checkpoint import load_network, read_checkpoint
-from depthforge_ros.model.config import Eva02Config, VitConfig
+from depthforge_ros.model.config import Eva02Config
 from depthforge_ros.model.parts import write_part
-from depthforge_ros.model.vit import VisionTransformer
 from depthforge_trainer.augment import Augment, view
 from depthforge_trainer.cli import main
 from depthforge_trainer.config import FitConfig, read_config
 from depthforge_trainer.data import loaders, Sample, Source
-from depthforge_trainer.slicing import slice_encoder
 import numpy as np
 import pytest
 from safetensors.torch import load_file
@@ -28,22 +26,6 @@ import torch
 from torch.optim.swa_utils import AveragedModel
 
 EVA02 = Eva02Config(width=48, depth=4, heads=4, position_grid=5)
-
-
-def test_slicing_to_the_full_width_changes_nothing() -> None:
-    torch.manual_seed(0)
-    config = VitConfig(width=24, depth=3, heads=2, position_grid=4)
-    teacher = VisionTransformer(config)
-    for parameter in teacher.parameters():
-        torch.nn.init.normal_(parameter, std=0.2)
-    images = torch.randn(4, 3, 56, 56)
-    student, basis = slice_encoder(teacher, config, kept=(0, 1, 2), images_B3HW=images)
-    with torch.inference_mode():
-        x, y = teacher.embed(images), student.embed(images)
-        for wide, narrow in zip(teacher.blocks, student.blocks, strict=True):
-            x, y = wide(x), narrow(y)
-    centred = x - x.mean(-1, keepdim=True)
-    torch.testing.assert_close(y @ basis.expand.T, centred, atol=2e-3, rtol=2e-3)
 
 
 @pytest.mark.parametrize('train', ['all', 'encoder'])
@@ -71,7 +53,9 @@ def test_fit_reads_the_cache_of_frozen_features(tmp_path: Path) -> None:
     phases = [{'train': kind, 'iterations': 3, 'batch': 2} for kind in ('head', 'all')]
     path = configuration(tmp_path, phases=phases, cached_views=2)
     assert main(['fit', str(path)]) == 0
-    assert np.load(tmp_path / 'run' / 'cache' / 'blocks.npy', mmap_mode='r').shape[:2] == (8, 4)
+    for turn in range(2):
+        tokens = np.load(tmp_path / 'run' / 'cache' / f'camvid_{turn}' / 'tokens.npy')
+        assert tokens.shape == (4, 4, 17, 48)
     assert read_checkpoint(tmp_path / 'run' / 'last.safetensors')[0].foundation is None
 
 
@@ -160,10 +144,13 @@ def test_views_keep_labels_on_their_pixels() -> None:
     rgb = np.repeat((labels * 60)[..., None], 3, 2)
     augment = Augment(height=56, width=56, short_side=60, brightness=0.0, scale=(0.7, 1.5))
     for seed in range(20):
-        image, mask = view(Sample('x', rgb, labels), augment, np.random.default_rng(seed))
+        depth = labels.astype(np.float32)
+        sample = Sample('x', rgb, labels, depth)
+        image, mask, depth = view(sample, augment, np.random.default_rng(seed))
         assert image.shape == (56, 56, 3)
         known = mask != 255
         assert ((image[..., 0] > 90) != (mask == 3))[known].mean() < 0.05
+        assert ((depth > 1.5) != (mask == 3))[known].mean() < 0.05
 
 
 @pytest.mark.parametrize(

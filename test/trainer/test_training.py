@@ -9,19 +9,20 @@ import threading
 
 import cv2
 from depthforge_ros.errors import UserError
+from depthforge_ros.labels import CAMVID
 from depthforge_ros.model.network import DepthForge
 from depthforge_trainer import train
+from depthforge_trainer.classes import Targets
 from depthforge_trainer.cli import main
 from depthforge_trainer.config import FitConfig, Phase, read_config
 from depthforge_trainer.datasets import DATASETS
-from depthforge_trainer.distill import DistillConfig
 from depthforge_trainer.features import ahead, Batch
 from depthforge_trainer.losses import LossWeights
 from depthforge_trainer.optimizer import build_optimizer
 from depthforge_trainer.processes import recompute_activations
 from depthforge_trainer.schedule import ONE_CYCLE_RISE, SCHEDULES
 from depthforge_trainer.study import StudyConfig
-from depthforge_trainer.train import Training
+from depthforge_trainer.training import Training
 import numpy as np
 import pytest
 from safetensors.torch import load_file
@@ -71,7 +72,7 @@ def test_schedules_stay_within_the_peak_and_end_near_zero(name: str) -> None:
 
 
 def test_norms_tokens_embeddings_and_scale_do_not_decay() -> None:
-    training = Training(mini_network(), LossWeights(auxiliary=1.0))
+    training = training_of(mini_network(), auxiliary=1.0)
     phase = Phase('encoder', 1, learning_rate=1e-3, encoder_learning_rate=1e-4)
     optimizer = build_optimizer(training, phase, 0.05)
     group_of = {id(p): group for group in optimizer.param_groups for p in group['params']}
@@ -91,7 +92,7 @@ def test_norms_tokens_embeddings_and_scale_do_not_decay() -> None:
 
 
 def test_tokens_may_learn_at_a_rate_of_their_own() -> None:
-    training = Training(mini_network(), LossWeights())
+    training = training_of(mini_network())
     for own in (0.0, 3e-3):
         phase = Phase('all', 1, learning_rate=1e-3, token_learning_rate=own)
         optimizer = build_optimizer(training, phase, 0.05)
@@ -102,6 +103,10 @@ def test_tokens_may_learn_at_a_rate_of_their_own() -> None:
                 assert rates[id(parameter)] == wanted, name
 
 
+def training_of(network: DepthForge, **weights: float) -> Training:
+    return Training(network, LossWeights(**weights), Targets(CAMVID, ()))  # type: ignore[arg-type]
+
+
 def decay(group_of: dict[int, dict[str, float]], parameter: Tensor) -> float:
     return group_of[id(parameter)]['weight_decay']
 
@@ -110,13 +115,13 @@ def batch_of(network: DepthForge) -> Batch:
     rng = np.random.default_rng(0)
     rgb = rng.integers(0, 256, (2, 56, 56, 3), np.uint8)
     labels = rng.integers(0, 4, (2, 56, 56)).astype(np.uint8)
-    return Batch(torch.from_numpy(rgb), torch.from_numpy(labels), [], ['a', 'b'], [1, 2])
+    return Batch(torch.from_numpy(rgb), torch.from_numpy(labels), {}, None, ['a', 'b'], [1, 2])
 
 
 def gradients(*, recompute: bool) -> tuple[int, dict[str, Tensor]]:
     """Bytes kept for the backward pass, and the gradients."""
     network = mini_network()
-    training = Training(network, LossWeights(points=64))
+    training = training_of(network, points=64)
     build_optimizer(training, Phase('all', 1), 0.0)
     if recompute:
         recompute_activations(network.visual)
@@ -192,7 +197,7 @@ def test_batches_are_drawn_ahead_in_their_order() -> None:
             later.set()
         if step == 9:
             raise UserError('broken file')
-        return Batch(torch.zeros(0), torch.zeros(0), [], [str(step)], [step])
+        return Batch(torch.zeros(0), torch.zeros(0), {}, None, [str(step)], [step])
 
     batches = ahead(draw, range(3, 12))
     assert next(batches).seeds == [3]
@@ -207,7 +212,7 @@ CONFIGS = sorted((TRAINER / 'configs').glob('*.yaml'))
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
 def test_configuration_that_ships_is_valid(path: Path) -> None:
-    kind = DistillConfig if 'teacher:' in path.read_text() else FitConfig
+    kind = FitConfig
     is_study = 'variants:' in path.read_text()
     config = (
         read_config(path, StudyConfig).run('joint', 0) if is_study else read_config(path, kind)

@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 from depthforge_ros.errors import UserError
 from depthforge_ros.labels import UNLABELLED
-from depthforge_trainer.data import Rgb, Sample
+from depthforge_trainer.data import InverseDepth, Rgb, Sample
 from depthforge_trainer.datasets.base import Labels
 import numpy as np
 import numpy.typing as npt
@@ -37,8 +38,19 @@ class Augment:
             raise UserError(f'scale {self.scale} came; give the smaller number first')
 
 
-def view(sample: Sample, augment: Augment, rng: np.random.Generator) -> tuple[Rgb, Labels]:
-    """Draw one view: RGB uint8 (h, w, 3) and train ids (h, w)."""
+class View(NamedTuple):
+    """A random view of a sample."""
+
+    rgb: Rgb
+    """uint8 (h, w, 3)."""
+    labels: Labels
+    """uint8 (h, w)."""
+    inverse_depth: InverseDepth
+    """float32 (h, w), relative; zero where it is not known."""
+
+
+def view(sample: Sample, augment: Augment, rng: np.random.Generator) -> View:
+    """Draw one view."""
     low, high = augment.scale
     scale = np.exp(rng.uniform(np.log(low), np.log(high)))
     scale *= augment.short_side / min(sample.labels.shape)
@@ -46,19 +58,22 @@ def view(sample: Sample, augment: Augment, rng: np.random.Generator) -> tuple[Rg
     rgb = cv2.resize(
         sample.rgb, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     )
-    labels = cv2.resize(sample.labels, size, interpolation=cv2.INTER_NEAREST)
-    rgb, labels = _crop(np.asarray(rgb, np.uint8), np.asarray(labels, np.uint8), augment, rng)
-    if rng.random() < 0.5:
-        rgb, labels = rgb[:, ::-1], labels[:, ::-1]
-    return distort(np.ascontiguousarray(rgb), augment.brightness, rng), np.ascontiguousarray(
-        labels
+    labels = np.asarray(cv2.resize(sample.labels, size, interpolation=cv2.INTER_NEAREST), np.uint8)
+    depth = np.zeros(labels.shape, np.float32)
+    if sample.inverse_depth is not None:
+        depth = np.asarray(cv2.resize(sample.inverse_depth, size), np.float32)
+    drawn = _crop(View(np.asarray(rgb, np.uint8), labels, depth), augment, rng)
+    step = -1 if rng.random() < 0.5 else 1
+    return View(
+        distort(np.ascontiguousarray(drawn.rgb[:, ::step]), augment.brightness, rng),
+        np.ascontiguousarray(drawn.labels[:, ::step]),
+        np.ascontiguousarray(drawn.inverse_depth[:, ::step]),
     )
 
 
-def _crop(
-    rgb: Rgb, labels: Labels, augment: Augment, rng: np.random.Generator
-) -> tuple[Rgb, Labels]:
+def _crop(whole: View, augment: Augment, rng: np.random.Generator) -> View:
     height, width = augment.height, augment.width
+    labels = whole.labels
     for _ in range(10):
         top = int(rng.integers(0, max(1, labels.shape[0] - height + 1)))
         left = int(rng.integers(0, max(1, labels.shape[1] - width + 1)))
@@ -66,14 +81,16 @@ def _crop(
         counts = np.bincount(part[part != UNLABELLED], minlength=1)
         if counts.sum() == 0 or counts.max() <= augment.max_class_share * counts.sum():
             break
-    crop = rgb[top : top + height, left : left + width]
+    rgb = whole.rgb[top : top + height, left : left + width]
+    depth = whole.inverse_depth[top : top + height, left : left + width]
     below, right = height - part.shape[0], width - part.shape[1]
     if below or right:
-        crop = np.asarray(
-            cv2.copyMakeBorder(crop, 0, below, 0, right, cv2.BORDER_REFLECT_101), np.uint8
+        rgb = np.asarray(
+            cv2.copyMakeBorder(rgb, 0, below, 0, right, cv2.BORDER_REFLECT_101), np.uint8
         )
         part = np.pad(part, ((0, below), (0, right)), constant_values=UNLABELLED)
-    return crop, part
+        depth = np.pad(depth, ((0, below), (0, right)))
+    return View(rgb, part, depth)
 
 
 def distort(rgb: Rgb, strength: float, rng: np.random.Generator) -> Rgb:

@@ -65,7 +65,7 @@ def check(name: str, root: Path, split: str = '') -> Findings:
     faults = [*_labels_alone(dataset.label_files(root, split), pairs), *_shared_labels(pairs)]
     for pair in tqdm(pairs, desc='check', unit='image', mininterval=5.0):
         try:
-            labels = Loader(pair, dataset, dataset.space)().labels
+            labels = Loader(pair, dataset)().labels
             _check_whole(pair.image)
             if pair.labels is not None:
                 _check_whole(pair.labels)

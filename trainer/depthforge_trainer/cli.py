@@ -22,8 +22,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name, text in (
         ('fit', 'train tokens, decoder and heads on labelled images'),
         ('study', 'compare variants of a training over seeds on domains it never saw'),
-        ('distill', 'distil a foundation model into a small encoder and depth head'),
-        ('depth-head', 'distil the depth head further, on the encoder as it is'),
     ):
         command = commands.add_parser(name, help=text, description=text)
         command.add_argument('config', type=Path, help='YAML file; see trainer/configs')
@@ -96,15 +94,10 @@ def _run(args: argparse.Namespace) -> Path:
         from depthforge_trainer.train import fit
 
         return fit(read_config(args.config, FitConfig), resume=args.resume)
-    if args.command == 'study':
-        from depthforge_trainer.study import study, StudyConfig
+    from depthforge_trainer.study import study, StudyConfig
 
-        config = read_config(args.config, StudyConfig)
-        return study(config, seeds=args.seeds, variants=args.variants)
-    from depthforge_trainer.distill import distill, DistillConfig, tune_depth_head
-
-    run = distill if args.command == 'distill' else tune_depth_head
-    return run(read_config(args.config, DistillConfig))
+    config = read_config(args.config, StudyConfig)
+    return study(config, seeds=args.seeds, variants=args.variants)
 
 
 if __name__ == '__main__':

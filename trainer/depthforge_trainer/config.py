@@ -17,12 +17,16 @@ from depthforge_ros.labels import LABEL_SPACES, LabelSpace
 from depthforge_ros.model.config import NetworkConfig, VISUAL_KINDS
 from depthforge_trainer.augment import Augment
 from depthforge_trainer.data import Source
+from depthforge_trainer.datasets import DATASETS
 from depthforge_trainer.losses import LossWeights
 from depthforge_trainer.ranges import Range, RANGES
 from depthforge_trainer.schedule import SCHEDULES
 import yaml
 
 T = typing.TypeVar('T')
+
+
+TRAINED = ('head', 'all', 'encoder', 'auxiliary', 'network')
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ class Phase:
     """`head`: decoder and queries on the depth stream's features, where the visual encoder has the
     depth encoder's weights; `all`: tokens too, through the encoder; `encoder`: the visual
     encoder's own weights as well; `auxiliary`: tokens and visual encoder by the auxiliary loss
-    alone, which costs a third."""
+    alone, which costs a third; `network`: every weight, the depth encoder and head too."""
     iterations: int
     """Each takes one batch and changes the weights once."""
     batch: int = 2
@@ -48,8 +52,8 @@ class Phase:
     """Peak for the visual encoder's weights, where they are trained."""
 
     def __post_init__(self) -> None:
-        if self.train not in ('head', 'all', 'encoder', 'auxiliary'):
-            raise UserError(f'phase trains {self.train!r}; choose head, all, encoder or auxiliary')
+        if self.train not in TRAINED:
+            raise UserError(f'phase trains {self.train!r}; choose one of {", ".join(TRAINED)}')
         if self.schedule not in SCHEDULES:
             raise UserError(
                 f'schedule {self.schedule!r} came; choose one of {", ".join(SCHEDULES)}'
@@ -100,9 +104,15 @@ class FitConfig:
     """Likewise of the visual encoder."""
     cached_views: int = 0
     """Views per image whose frozen depth features are computed once and kept on disk; 0 draws a
-    new view every time and computes them with it."""
+    new view every time and computes them with it. A source may have its own number."""
     cache: str = ''
     """Folder of these features; in `output` if none is named."""
+    cached_augment: Augment | None = None
+    """What the cached views look like, where phases train the whole network: they then take views
+    of these views by `augment`, and the teacher's depth with them."""
+    teacher: str = ''
+    """A checkpoint of ours on the `foundation` that labels the cached views of sources without
+    labels. Their depth is the foundation's, with or without it."""
     rare_classes: bool = False
     """Half of each batch (of all processes; at least 2 each) by rare class sampling; with cached
     views only."""
@@ -136,6 +146,8 @@ class FitConfig:
         if not self.sources or not self.phases:
             raise UserError('sources or phases are empty; name at least one of each')
         patch = self.model.encoder.patch
+        if self.cached_augment is not None and not self.foundation:
+            raise UserError('cached_augment came without a foundation, whose depth the views show')
         if self.augment.height % patch or self.augment.width % patch:
             raise UserError(
                 f'augment: views of {self.augment.height} x {self.augment.width} pixels came; '
@@ -144,6 +156,7 @@ class FitConfig:
         if not self.loss.auxiliary and any(phase.train == 'auxiliary' for phase in self.phases):
             raise UserError('a phase trains auxiliary, but loss: auxiliary is 0; give it a weight')
         self._check_labels()
+        self._check_head()
         if self.rare_classes and not self.cached_views:
             raise UserError(
                 'rare_classes came without cached_views, which it draws from; give some, or leave '
@@ -165,6 +178,42 @@ class FitConfig:
                         f'{name} names {source.root} of kind {source.kind}, without labels; there '
                         'is nothing to judge by: name a labelled source, or leave it out'
                     )
+
+    def _check_head(self) -> None:
+        """Refuse coarser labels for a head whose loss cannot take them, and caches that change."""
+        coarser = {
+            source.kind
+            for source in self.sources
+            if source.labelled
+            and source.kind in DATASETS
+            and len(DATASETS[source.kind].space) < len(self.classes)
+        }
+        if coarser and self.model.head.kind != 'dense':
+            raise UserError(
+                f'{", ".join(sorted(coarser))} came, whose classes are coarser than those of '
+                f'{self.label_space}; only a dense head learns from them: model: head: kind'
+            )
+        whole = [phase.train == 'network' for phase in self.phases]
+        if any(whole) and not all(whole):
+            raise UserError(
+                'some phases train network, others a part of it; make these two configurations, '
+                'the second with start_from'
+            )
+        if (self.cached_augment is not None) != (all(whole) and self.views_anything):
+            raise UserError(
+                'cached_augment says what cached views look like of which phases that train '
+                'network take their views; give it for these, and for nothing else'
+            )
+
+    @property
+    def trains_network(self) -> bool:
+        """Tell whether every weight is trained; all phases agree in that."""
+        return self.phases[0].train == 'network'
+
+    @property
+    def views_anything(self) -> bool:
+        """Tell whether any source has cached views."""
+        return bool(self.cached_views) or any(source.views for source in self.sources)
 
     @property
     def classes(self) -> LabelSpace:

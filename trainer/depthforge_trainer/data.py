@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 from depthforge_ros.errors import UserError
 from depthforge_ros.evaluation.corruptions import ALL, Corruption, corruptions
-from depthforge_ros.labels import CAMVID, COARSER, LabelSpace, UNLABELLED
+from depthforge_ros.labels import LabelSpace, UNLABELLED
 from depthforge_trainer import street
 from depthforge_trainer.datasets import DATASETS
 from depthforge_trainer.datasets.base import DataSet, Labels, Pair
@@ -20,6 +20,7 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 Rgb = npt.NDArray[np.uint8]
+InverseDepth = npt.NDArray[np.float32]
 STREET_SIZE = (360, 480)
 """Height and width of rendered training views: CamVid's."""
 
@@ -33,6 +34,8 @@ class Sample:
     """uint8 (H, W, 3)."""
     labels: Labels
     """uint8 (H, W), train ids, 255 unlabelled."""
+    inverse_depth: InverseDepth | None = None
+    """float32 (H, W), relative, where a teacher said it."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +55,10 @@ class Source:
     """Number of rendered views (`street`), or the first so many files; 0 takes all."""
     every: int = 1
     """Takes each n-th of the files that are left."""
+    views: int = 0
+    """Views of each image that are cached; 0 takes `cached_views` of the run."""
     name: str = ''
-    """What tables call it."""
+    """What tables and caches call it; without, the kind and the split."""
     corruption: str = ''
     """One of the 19 common corruptions of `depthforge evaluate images`, for images to judge on."""
     severity: int = 3
@@ -64,6 +69,11 @@ class Source:
             raise UserError(f'severity {self.severity} came without a corruption; name one')
         if self.corruption == ALL:
             raise UserError(f'a source of corruption {ALL} came; name one, and a source for each')
+
+    @property
+    def title(self) -> str:
+        """Return what tables and caches call it."""
+        return self.name or '_'.join(part for part in (self.kind, self.split) if part)
 
     @property
     def labelled(self) -> bool:
@@ -77,8 +87,6 @@ class Loader:
 
     pair: Pair
     dataset: DataSet
-    space: LabelSpace
-    """Of the sample's train ids."""
     corruption: Corruption | None = None
     index: int = 0
     """Of the image in its source, which seeds the corruption."""
@@ -99,14 +107,41 @@ class Loader:
         if self.pair.labels is None:
             return Sample(self.image.stem, rgb, np.full(rgb.shape[:2], UNLABELLED, np.uint8))
         labels = self.dataset.read_labels(self.pair.labels, rgb.shape[:2])
-        if self.dataset.space is not self.space:
-            table = COARSER[self.dataset.space.name, self.space.name]
-            labels = np.asarray(table[labels], np.uint8)
         return Sample(self.image.stem, rgb, labels)
 
+    @property
+    def labelled(self) -> bool:
+        """Tell whether the image has labels."""
+        return self.pair.labels is not None
 
-def loaders(source: Source, space: LabelSpace = CAMVID) -> list[Loader]:
-    """One function per sample, which gives train ids of `space`; they read when called."""
+    @property
+    def space(self) -> LabelSpace:
+        """Return the label space of the sample's train ids."""
+        return self.dataset.space
+
+
+def loaders(source: Source) -> list[Loader]:
+    """List what a source takes of its data set: one function per sample, which reads it."""
+    every = all_loaders(source)
+    if source.exclude:
+        every = [one for one in every if not fnmatch.fnmatch(one.image.name, source.exclude)]
+    if not every:
+        raise UserError(
+            f'no images in {source.root} are left by exclude {source.exclude!r}; change it'
+        )
+    every = every[:: source.every]
+    chosen = every[: source.count] if source.count else every
+    labels = [one.pair.labels for one in chosen if one.pair.labels is not None]
+    lacking = [path for path in labels if not path.is_file()]
+    if lacking:
+        raise UserError(
+            f'{len(lacking)} label files of {source.root} are missing, the first is {lacking[0]}'
+        )
+    return chosen
+
+
+def all_loaders(source: Source) -> list[Loader]:
+    """List a source's whole data set."""
     if source.kind not in DATASETS:
         raise UserError(
             f'data kind {source.kind!r} is not known; choose one of {", ".join(DATASETS)}'
@@ -116,27 +151,10 @@ def loaders(source: Source, space: LabelSpace = CAMVID) -> list[Loader]:
     if source.kind == 'street':
         _render_missing(root, source.count)
     pairs = dataset.pairs(root, source.split)
-    if source.exclude:
-        pairs = [pair for pair in pairs if not fnmatch.fnmatch(pair.image.name, source.exclude)]
-    if not pairs:
-        raise UserError(f'no images in {root} are left by exclude {source.exclude!r}; change it')
-    labelled = pairs[0].labels is not None
-    if labelled and dataset.space != space and (dataset.space.name, space.name) not in COARSER:
-        raise UserError(
-            f'{source.kind} has the classes of {dataset.space.name}, which cannot be mapped to '
-            f'{space.name}; choose another label_space or leave it out'
-        )
-    pairs = pairs[:: source.every]
-    chosen = pairs[: source.count] if source.count else pairs
-    lacking = [p.labels for p in chosen if p.labels is not None and not p.labels.is_file()]
-    if lacking:
-        raise UserError(
-            f'{len(lacking)} label files of {root} are missing, the first is {lacking[0]}'
-        )
     if not source.corruption:
-        return [Loader(pair, dataset, space) for pair in chosen]
+        return [Loader(pair, dataset) for pair in pairs]
     (corruption,) = corruptions(source.corruption, source.severity)
-    return [Loader(pair, dataset, space, corruption, index) for index, pair in enumerate(chosen)]
+    return [Loader(pair, dataset, corruption, index) for index, pair in enumerate(pairs)]
 
 
 def _render_missing(root: Path, count: int) -> None:

@@ -19,12 +19,14 @@ from typing import Any
 
 from depthforge_ros.errors import UserError
 from depthforge_ros.model.config import NetworkConfig, VitConfig
+from depthforge_ros.model.dense import DenseOutput
 from depthforge_ros.model.network import DepthForge
+from depthforge_trainer.classes import Targets
 from depthforge_trainer.config import FitConfig, Phase
 from depthforge_trainer.features import Batch
 from depthforge_trainer.optimizer import build_optimizer
 from depthforge_trainer.processes import recompute_activations
-from depthforge_trainer.train import Training
+from depthforge_trainer.training import Training
 import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
@@ -135,7 +137,7 @@ def count(config: FitConfig, phase: Phase) -> Cost:
             f'no estimate of a phase that trains {phase.train!r}; leave it out of the run'
         )
     with torch.device('meta'):
-        training = Training(DepthForge(config.model, len(config.classes)), config.loss)
+        training = _training(config)
     training.to('meta')
     build_optimizer(training, phase, config.weight_decay)
     if config.activation_checkpointing:
@@ -164,10 +166,17 @@ def _forward(training: Training, config: FitConfig, phase: Phase) -> Tensor:
     size = (phase.batch, config.augment.height, config.augment.width, 3)
     image = network.normalize(torch.zeros(size, dtype=torch.uint8, device='meta'))
     with torch.no_grad():
-        blocks = network.depth_blocks(image)
-    output = network.segment(network.visual_taps(image, blocks), every_layer=True)
+        depth = network.see_depth(image)
+    output = network.segment(network.visual_taps(image, depth), depth, every_layer=True)
+    if isinstance(output, DenseOutput):
+        return output.logits_BKhw.sum()
     terms = [x.sum() for layer in output.layers for x in layer]
     return torch.stack(terms).sum() + output.mask_features_BDhw.sum()
+
+
+def _training(config: FitConfig) -> Training:
+    network = DepthForge(config.model, len(config.classes))
+    return Training(network, config.loss, Targets(config.classes, ()))
 
 
 def measure(config: FitConfig) -> Measured:
@@ -179,13 +188,13 @@ def measure(config: FitConfig) -> Measured:
     )
     augment = replace(config.augment, height=SMALL_GRID * patch, width=SMALL_GRID * patch)
     small = replace(config, model=model, augment=augment, activation_checkpointing=False)
-    training = Training(DepthForge(model, len(config.classes)), config.loss)
+    training = _training(small)
     optimizer = build_optimizer(training, phase, config.weight_decay)
     size = (1, augment.height, augment.width)
     batch = Batch(
         torch.randint(256, (*size, 3), dtype=torch.uint8),
         torch.randint(len(config.classes), size, dtype=torch.uint8),
-        [], ['random'], [0],
+        {}, None, ['random'], [0],
     )  # fmt: skip
     matrix = torch.randn(MATRIX, MATRIX)
 

@@ -50,6 +50,10 @@ class LossWeights:
     training has; it trains a visual encoder, where that is trained."""
     points: int = 12544
     """Sampled in each view, at which masks are matched and compared."""
+    depth: float = 0.0
+    """Of the relative inverse depth against the teacher's, where a phase trains network."""
+    balance: bool = False
+    """Rare classes weigh more in the pixel-wise loss of a dense head, up to ten times."""
 
 
 class Terms(NamedTuple):
@@ -91,7 +95,7 @@ def set_loss(
     batch, queries = output.layers[0].class_logits_BMK.shape[:2]
     masks = sum(min(queries, len(truth.classes_G)) for truth in truths)
     known = (labels_BP != UNLABELLED).sum()
-    counts = Counts(*_over_processes(known.new_tensor([masks, batch * queries, int(known)])))
+    counts = Counts(*over_processes(known.new_tensor([masks, batch * queries, int(known)])))
     total = features_BDP.new_zeros(())
     for layer in output.layers:
         terms = layer_terms(layer, features_BDP, labels_BP, truths, weights, counts)
@@ -100,17 +104,7 @@ def set_loss(
     return total / len(output.layers)
 
 
-def auxiliary_loss(logits_BKhw: Tensor, labels_BHW: Tensor) -> Tensor:
-    """Cross-entropy of class logits at the patch grid, at each fourth pixel along x and y."""
-    labels = labels_BHW[:, 2::4, 2::4].long()
-    logits = functional.interpolate(
-        logits_BKhw, size=labels.shape[1:], mode='bilinear', align_corners=False
-    )
-    total = functional.cross_entropy(logits, labels, ignore_index=UNLABELLED, reduction='sum')
-    return total / _over_processes((labels != UNLABELLED).sum()).clamp_min(LEAST)
-
-
-def _over_processes(counts: Tensor) -> Tensor:
+def over_processes(counts: Tensor) -> Tensor:
     """Mean over the processes."""
     if not distributed.is_initialized():
         return counts

@@ -16,6 +16,7 @@ from depthforge_ros.model.tokens import DepthAwareTokens
 from depthforge_trainer.config import FitConfig
 from depthforge_trainer.provenance import joined, Provenance
 from depthforge_trainer.teacher import load_depth, load_foundation
+import torch
 from torch import nn
 
 
@@ -39,9 +40,12 @@ def build_network(config: FitConfig) -> DepthForge:
         if foundation is not None and start.foundation is None:
             load_depth(network, foundation)
         return network
+    network = DepthForge(config.model, len(config.classes))
+    if config.trains_network:
+        network.depth_head.start_near()
+        return network.eval()
     if foundation is None:
         raise UserError('the configuration needs a foundation or start_from; give one path')
-    network = DepthForge(config.model, len(config.classes))
     load_foundation(network, foundation, visual)
     return network.eval()
 
@@ -93,4 +97,26 @@ def save(
         provenance=joined(own, before),
         foundation=config.foundation_name or None,
         visual_foundation=config.visual_foundation_name or None,
+    )
+
+
+def check_head_phases(config: FitConfig, network: DepthForge) -> None:
+    """Refuse phases that would train the head on features which are not the visual stream's."""
+    trains = [phase.train for phase in config.phases]
+    if 'head' not in trains:
+        return
+    first = min((trains.index(t) for t in ('encoder', 'auxiliary') if t in trains), default=None)
+    late = first is not None and 'head' in trains[first:]
+    if late or not _streams_are_equal(network):
+        raise UserError(
+            'a phase trains head, on the features of the depth encoder, but the visual encoder '
+            f'{"is trained before it" if late else "has other weights"}; train all instead'
+        )
+
+
+def _streams_are_equal(network: DepthForge) -> bool:
+    one, other = network.depth_encoder.state_dict(), network.visual.state_dict()
+    return one.keys() == other.keys() and all(
+        value.shape == other[name].shape and bool(torch.equal(value, other[name]))
+        for name, value in one.items()
     )

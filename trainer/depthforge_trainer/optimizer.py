@@ -21,7 +21,7 @@ def build_optimizer(training: nn.Module, phase: Phase, weight_decay: float) -> t
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for long_name, parameter in training.named_parameters():
         name = long_name.removeprefix('network.')
-        frozen = name.split('.', 1)[0] in FROZEN
+        frozen = name.split('.', 1)[0] in FROZEN and phase.train != 'network'
         encoder = name.startswith('visual_encoder.') and phase.train in ('encoder', 'auxiliary')
         parameter.requires_grad_(encoder or not frozen)
         if parameter.requires_grad:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from depthforge_ros.errors import UserError
-from depthforge_ros.labels import CAMVID
+from depthforge_ros.labels import CITYSCAPES
 from depthforge_ros.model.checkpoint import (
     as_parts,
     DEPTH_PARTS,
@@ -28,8 +28,8 @@ KERNEL = 'patch_embed.proj.weight'
 
 
 def load_teacher(path: str) -> DepthForge:
-    """Depth Anything V2 Small; the segmentation part is fresh and not meant to be used."""
-    network = DepthForge(NetworkConfig(shared_encoder=True), len(CAMVID))
+    """Depth Anything V2 Small; its segmentation part is fresh and not meant to be used."""
+    network = DepthForge(NetworkConfig(shared_encoder=True), len(CITYSCAPES))
     load_foundation(network, Path(path))
     return network.eval().requires_grad_(False)
 

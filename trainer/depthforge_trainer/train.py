@@ -9,32 +9,35 @@ import csv
 from dataclasses import replace
 import math
 from pathlib import Path
+from statistics import fmean
 import time
 
 from depthforge_ros.errors import UserError
-from depthforge_ros.labels import LabelSpace
-from depthforge_ros.model.mask2former import HeadOutput, LayerPrediction
+from depthforge_ros.model.checkpoint import load_network
 from depthforge_ros.model.network import DepthForge
-from depthforge_ros.model.patch import to_map
+from depthforge_trainer.cache import CachedLoader, open_cache, pseudo_labels
+from depthforge_trainer.classes import Targets
 from depthforge_trainer.config import FitConfig
-from depthforge_trainer.data import Loader, loaders, Source
+from depthforge_trainer.data import all_loaders, Loader, loaders, Source
 from depthforge_trainer.features import (
     ahead,
     Batch,
     Batches,
-    build_cache,
-    Cache,
+    cached,
     drawn,
+    label_counts,
     Share,
 )
 from depthforge_trainer.log import Log
-from depthforge_trainer.losses import auxiliary_loss, LossWeights, set_loss
-from depthforge_trainer.networks import build_network, save
+from depthforge_trainer.networks import build_network, check_head_phases, save
 from depthforge_trainer.optimizer import build_optimizer
+from depthforge_trainer.pixel_loss import class_weights
 from depthforge_trainer.processes import launch, recompute_activations
 from depthforge_trainer.provenance import steps_before
 from depthforge_trainer.schedule import SCHEDULES
 from depthforge_trainer.state import load_state, Place, restore_optimizer, save_state, STATE
+from depthforge_trainer.teacher import load_teacher
+from depthforge_trainer.training import Training
 from depthforge_trainer.validation import FrozenDepth, picture, validate
 from lightning_fabric import Fabric
 import numpy as np
@@ -47,62 +50,12 @@ LAST = 'last.safetensors'
 """The averaged network after the last save."""
 BEST = 'best.safetensors'
 """The averaged network that was best on the validation images."""
+COUNTED = 200
+"""About so many images tell how rare the classes are, where no views are cached."""
 TARGETS = 'targets.csv'
 """What a run writes about the domains it never saw, when it is done."""
 TARGET_COLUMNS = ('name', 'kind', 'root', 'split', 'exclude', 'corruption', 'severity')
 """Of a source; the mIoU follows. The severity of what is not corrupted is 0."""
-
-
-class Training(nn.Module):
-    """A network with what only its training has; called on a batch, it gives the loss."""
-
-    def __init__(self, network: DepthForge, weights: LossWeights) -> None:
-        super().__init__()
-        self.network = network
-        self.weights = weights
-        self.phase = 'all'
-        """What is trained, see `Phase.train`."""
-        self.auxiliary: nn.Conv2d | None = None
-        """Linear classifier of the visual encoder's tapped maps."""
-        if weights.auxiliary > 0.0:
-            width = len(network.config.taps) * network.config.encoder.width
-            self.auxiliary = nn.Conv2d(width, network.head.classify.out_features - 1, 1)
-
-    def forward(self, batch: Batch) -> Tensor:
-        """Loss of a batch in float32; the graph holds what the phase trains."""
-        image = self.network.normalize(batch.image_BHW3)
-        taps = self._taps(image, batch.depth_blocks or self._depth_blocks(image))
-        logits_BKhw = None if self.auxiliary is None else self.auxiliary(torch.cat(taps, 1))
-        output = None
-        if self.phase != 'auxiliary':
-            output = _in_float(self.network.segment(taps, every_layer=True))
-        loss = image.new_zeros(())
-        with torch.autocast(image.device.type, enabled=False):
-            if logits_BKhw is not None:
-                auxiliary = auxiliary_loss(logits_BKhw.float(), batch.labels_BHW)
-                loss = loss + self.weights.auxiliary * auxiliary
-            if output is not None:
-                loss = loss + set_loss(output, batch.labels_BHW, self.weights, batch.seeds)
-        return loss
-
-    def _taps(self, image: Tensor, depth_blocks: list[Tensor]) -> list[Tensor]:
-        if self.phase != 'head':
-            return self.network.visual_taps(image, depth_blocks)
-        # Without tokens both streams see the same features.
-        return [to_map(x, self.network.grid(image)) for x in depth_blocks]
-
-    @torch.no_grad()
-    def _depth_blocks(self, image: Tensor) -> list[Tensor]:
-        """Run the frozen depth stream, of which nothing is kept for the backward pass."""
-        blocks = self.network.depth_blocks(image)
-        if self.phase == 'head':
-            return [blocks[tap] for tap in self.network.config.taps]
-        return blocks
-
-
-def _in_float(output: HeadOutput) -> HeadOutput:
-    layers = [LayerPrediction(*(x.float() for x in layer)) for layer in output.layers]
-    return HeadOutput(layers, output.mask_features_BDhw.float())
 
 
 class Trainer:
@@ -113,23 +66,31 @@ class Trainer:
     ) -> None:
         self.config = config
         self.fabric = fabric
-        self.frozen = frozen
+        self.frozen = frozen if frozen is not None else _frozen_depth(config)
         self.network = build_network(config).to(fabric.device)
         self.before = steps_before(config.start_from, config.foundation, config.visual_foundation)
-        _check_head_phases(config, self.network)
+        check_head_phases(config, self.network)
+        self.teacher = self._teacher()
         self.output = Path(config.output)
         self.output.mkdir(parents=True, exist_ok=True)
         # What is rendered or computed once is made by the first process.
         with fabric.rank_zero_first():
-            self.samples = _loaders(config.sources, config.classes)
-            self.validation = _loaders(config.validation, config.classes)
-            self.targets = [loaders(source, config.classes) for source in config.targets]
-            self.cache = self._cache()
-        self.training = Training(self.network, config.loss).to(fabric.device)
+            self.samples: list[Loader | CachedLoader] = [*_loaders(config.sources)]
+            self.validation = [loaders(source) for source in config.validation]
+            self.targets = [loaders(source) for source in config.targets]
+            self.views = self._cached_views()
+            if config.trains_network:
+                fresh = [one for one in config.sources if not (one.views or config.cached_views)]
+                self.samples = [*_loaders(fresh), *self.views]
+        spaces = {load.space.name: load.space for load in self.samples if load.labelled}
+        self.class_targets = Targets(config.classes, spaces.values())
+        self.training = Training(
+            self.network, config.loss, self.class_targets, self._class_weights()
+        ).to(fabric.device)
         self.average = AveragedModel(
             self.training,
             multi_avg_fn=get_ema_multi_avg_fn(config.average_decay),
-            use_buffers=False,
+            use_buffers=True,
         )
         if config.activation_checkpointing:
             recompute_activations(self.network.visual)
@@ -170,6 +131,8 @@ class Trainer:
         optimizer = build_optimizer(self.training, phase, config.weight_decay)
         restore_optimizer(optimizer, self.training, moments, place.step)
         self.training.phase = phase.train
+        # The norms of what is frozen keep their statistics.
+        self.training.train(phase.train == 'network')
         module = self.fabric.setup_module(self.training)
         rates = [group['lr'] for group in optimizer.param_groups]
         start = time.perf_counter() - place.seconds
@@ -250,41 +213,99 @@ class Trainer:
             network = _network_of(self.average)
             if self.validation:
                 with self.fabric.autocast():
-                    miou = validate(network, self.validation, self.config.classes)
+                    miou = fmean(
+                        validate(network, samples, self.config.classes, self.frozen)
+                        for samples in self.validation
+                    )
                 log.validation(place, miou)
                 if miou > place.best_miou:
                     place = replace(place, best_miou=miou)
                     self._save_network(self.output / BEST, place)
             self._write(place, optimizer)
             if log.wants_pictures:
-                shown = self.validation or self.samples
+                shown = [one for samples in self.validation for one in samples] or self.samples
                 log.pictures(place, picture(network, shown, self.config.classes))
         self.fabric.barrier()
         return place
 
-    def _cache(self) -> Cache | None:
-        if not self.config.cached_views:
+    def _cached_views(self) -> list[CachedLoader]:
+        """Open the caches of all sources, one for each round of views; nothing without."""
+        config = self.config
+        folder = Path(config.cache or self.output / 'cache')
+        views = []
+        for source in config.sources:
+            every, chosen = all_loaders(source), {load.image for load in loaders(source)}
+            wanted = [index for index, load in enumerate(every) if load.image in chosen]
+            for turn in range(source.views or config.cached_views):
+                cache = open_cache(
+                    folder / f'{source.title}_{turn}',
+                    self.teacher,
+                    every,
+                    wanted,
+                    blocks=self._cached_blocks(),
+                    augment=config.cached_augment or config.augment,
+                    seed=(config.seed, turn),
+                )
+                labelled = source.labelled or not config.teacher
+                labels = None if labelled else pseudo_labels(cache, self.teacher, wanted)
+                space = every[0].space if labelled else self.config.classes
+                views += [CachedLoader(cache, index, space, labels) for index in wanted]
+        return views
+
+    def _teacher(self) -> DepthForge:
+        """Return what says the depth of cached views."""
+        config = self.config
+        if config.teacher:
+            return load_network(Path(config.teacher), Path(config.foundation))[0]
+        if config.trains_network and config.views_anything:
+            return load_teacher(config.foundation)
+        return self.network
+
+    def _cached_blocks(self) -> tuple[int, ...]:
+        """Blocks whose tokens are kept: the tapped ones, and what the tokens begin with."""
+        model = self.teacher.config
+        first = model.tokens.first_block
+        if self.config.trains_network:
+            return model.taps
+        if first == 0 and any(phase.train != 'head' for phase in self.config.phases):
+            return tuple(range(model.encoder.depth))
+        return tuple(sorted({*model.taps, first - 1} - {-1}))
+
+    def _class_weights(self) -> Tensor | None:
+        """Weights of the pixel-wise loss: by the rarity of classes where that is asked for."""
+        targets = self.class_targets
+        if not self.config.loss.balance:
             return None
-        return build_cache(
-            Path(self.config.cache or self.output / 'cache'),
-            self.network,
-            self.samples,
-            views=self.config.cached_views,
-            augment=self.config.augment,
-            rng=np.random.default_rng(self.config.seed),
-            of=(self.config.seed, Path(self.config.foundation).name),
-        )
+        if self.views and not self.config.trains_network:
+            counts = label_counts(self.views, targets).sum(0)
+        else:
+            counts = sum(
+                np.bincount(targets.of(load().labels, load.space).ravel(), minlength=256)[
+                    : len(targets)
+                ]
+                for load in self.samples[:: max(1, len(self.samples) // COUNTED)]
+            )
+        return class_weights(counts, targets.members)
 
     def _batches(self, index: int) -> Batches:
         config, phase = self.config, self.config.phases[index]
         # Another order in every phase.
         seed = config.seed * len(config.phases) + index
         share = Share(phase.batch, self.fabric.global_rank, self.fabric.world_size)
-        if self.cache is None:
-            return drawn(self.samples, config.augment, share=share, seed=seed)
-        taps = self.network.config.taps
-        blocks = taps if phase.train == 'head' else tuple(range(self.network.config.encoder.depth))
-        return self.cache.batches(blocks, share=share, seed=seed, rare_classes=config.rare_classes)
+        if not self.views or config.trains_network:
+            return drawn(self.samples, self.class_targets, config.augment, share=share, seed=seed)
+        return cached(
+            self.views,
+            self.class_targets,
+            share=share,
+            seed=seed,
+            rare_classes=config.rare_classes,
+        )
+
+
+def _frozen_depth(config: FitConfig) -> FrozenDepth | None:
+    """Keep what the depth stream says of judged images, where no phase changes it."""
+    return None if any(phase.train == 'network' for phase in config.phases) else FrozenDepth()
 
 
 def _network_of(average: AveragedModel) -> DepthForge:
@@ -293,30 +314,8 @@ def _network_of(average: AveragedModel) -> DepthForge:
     return average.module.network
 
 
-def _check_head_phases(config: FitConfig, network: DepthForge) -> None:
-    """Refuse phases that would train the head on features which are not the visual stream's."""
-    trains = [phase.train for phase in config.phases]
-    if 'head' not in trains:
-        return
-    first = min((trains.index(t) for t in ('encoder', 'auxiliary') if t in trains), default=None)
-    late = first is not None and 'head' in trains[first:]
-    if late or not _streams_are_equal(network):
-        raise UserError(
-            'a phase trains head, on the features of the depth encoder, but the visual encoder '
-            f'{"is trained before it" if late else "has other weights"}; train all instead'
-        )
-
-
-def _streams_are_equal(network: DepthForge) -> bool:
-    one, other = network.depth_encoder.state_dict(), network.visual.state_dict()
-    return one.keys() == other.keys() and all(
-        value.shape == other[name].shape and bool(torch.equal(value, other[name]))
-        for name, value in one.items()
-    )
-
-
-def _loaders(sources: Sequence[Source], space: LabelSpace) -> list[Loader]:
-    return [loader for source in sources for loader in loaders(source, space)]
+def _loaders(sources: Sequence[Source]) -> list[Loader]:
+    return [loader for source in sources for loader in loaders(source)]
 
 
 def fit(config: FitConfig, *, resume: bool = False, frozen: FrozenDepth | None = None) -> Path:

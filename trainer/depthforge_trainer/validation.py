@@ -8,11 +8,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import cv2
-from depthforge_ros.labels import colorize, LabelSpace
-from depthforge_ros.metrics.segmentation import SegmentationScore
-from depthforge_ros.model.answer import summarise
+from depthforge_ros.labels import colorize, Group, groups, LabelSpace
+from depthforge_ros.metrics.segmentation import common_space, SegmentationScore
+from depthforge_ros.model.answer import sum_groups, summarise
+from depthforge_ros.model.config import NetworkConfig
 from depthforge_ros.model.network import DepthForge
+from depthforge_ros.model.streams import DepthStream, KnownDepth
 from depthforge_ros.preprocess import Preprocess
+from depthforge_trainer.cache import CachedLoader
 from depthforge_trainer.data import Loader, Rgb
 from depthforge_trainer.datasets.base import Labels
 import numpy as np
@@ -32,14 +35,22 @@ class FrozenDepth:
     """
 
     def __init__(self) -> None:
-        self._blocks: dict[object, list[Tensor]] = {}
+        self._known: dict[object, KnownDepth] = {}
 
-    def __call__(self, network: DepthForge, load: Loader, image: Tensor) -> list[Tensor]:
-        """Return the depth stream's blocks (B, N, C) of a loader's image, which is normalised."""
+    def __call__(self, network: DepthForge, load: Loader, image: Tensor) -> DepthStream:
+        """Return what the depth stream says of a loader's image, which is normalised."""
         key = load.image, load.corruption, load.index
-        if key not in self._blocks:
-            self._blocks[key] = [x.half() for x in network.depth_blocks(image)]
-        return [x.to(image.dtype) for x in self._blocks[key]]
+        if key not in self._known:
+            depth = network.see_depth(image)
+            self._known[key] = depth.kept(_needed(network.config), torch.float16)
+        return self._known[key].kept(None, image.dtype)
+
+
+def _needed(config: NetworkConfig) -> set[int]:
+    """Blocks of the depth stream that the visual stream asks for."""
+    first = config.tokens.first_block
+    start = {first - 1} if config.shared_encoder and first else set()
+    return {*config.taps, *start, *range(first, config.encoder.depth)}
 
 
 def validate(
@@ -48,13 +59,20 @@ def validate(
     space: LabelSpace,
     frozen: FrozenDepth | None = None,
 ) -> float:
-    """Return the mIoU in percent; images are answered at the network's own short side."""
+    """
+    Return the mIoU in percent in the images' own label space, or the network's if that is coarser.
+
+    Images are answered at the network's own short side. Scores of classes that are one in the
+    labels are added.
+    """
     training = network.training
-    score = SegmentationScore(truth=space, predicted=space, target=space)
+    truth = samples[0].space
+    target = common_space(truth, space)
+    score = SegmentationScore(truth=truth, predicted=target, target=target)
     for load in tqdm(samples, desc='validate', leave=False, mininterval=5.0):
         sample = load()
-        depth = network.depth_blocks if frozen is None else partial(frozen, network, load)
-        labels = _labels(network.eval(), sample.rgb, depth)
+        depth = None if frozen is None else partial(frozen, network, load)
+        labels = _labels(network.eval(), sample.rgb, groups(space, target), depth)
         score.add(truth=sample.labels, predicted=labels)
     network.train(training)
     miou = score.figures()['miou']
@@ -62,31 +80,35 @@ def validate(
 
 
 def picture(
-    network: DepthForge, samples: Sequence[Loader], space: LabelSpace
+    network: DepthForge, samples: Sequence[Loader | CachedLoader], space: LabelSpace
 ) -> list[npt.NDArray[np.uint8]]:
     """Image, prediction and truth beside each other, RGB (H, 3 W, 3), of the first samples."""
     training = network.training
     pictures = []
     for load in samples[:PICTURES]:
         sample = load()
-        labels = _labels(network.eval(), sample.rgb, network.depth_blocks)
-        masks = [labels, sample.labels]
-        pictures.append(np.hstack([sample.rgb, *(colorize(mask, space) for mask in masks)]))
+        labels = _labels(network.eval(), sample.rgb, groups(space, space), None)
+        masks = colorize(labels, space), colorize(sample.labels, load.space)
+        pictures.append(np.hstack([sample.rgb, *masks]))
     network.train(training)
     return pictures
 
 
 @torch.inference_mode()
 def _labels(
-    network: DepthForge, rgb: Rgb, depth_blocks: Callable[[Tensor], list[Tensor]]
+    network: DepthForge,
+    rgb: Rgb,
+    members: Sequence[Group],
+    depth: Callable[[Tensor], DepthStream] | None,
 ) -> Labels:
-    """Train ids (H, W) at the image's own size; the depth head, the dearest part, is left out."""
+    """Train ids (H, W) at the image's own size."""
     config = network.config
     image_HW3, geometry = Preprocess(config.encoder.patch, config.short_side)(rgb)
     image_BHW3 = torch.from_numpy(image_HW3)[None].to(network.mean.device)
     image = network.normalize(image_BHW3)
-    taps = network.visual_taps(image, depth_blocks(image))
-    scores_BKhw = network.segment(taps, every_layer=False).class_scores()
+    known = network.see_depth(image) if depth is None else depth(image)
+    output = network.segment(network.visual_taps(image, known), known, every_layer=False)
+    scores_BKhw = sum_groups(output.class_scores(), members)
     labels_BHW, _, _ = summarise(scores_BKhw, (image_HW3.shape[0], image_HW3.shape[1]))
     labels = labels_BHW[0].to(torch.uint8).cpu().numpy()
     size = geometry.camera_width, geometry.camera_height

@@ -9,11 +9,14 @@ import threading
 import time
 
 from depthforge_ros.model import network as network_module
-from depthforge_ros.model.ahead import ahead
+from depthforge_ros.model.dpt import DepthMaps
+from depthforge_ros.model.streams import in_parallel
 import pytest
 from support.networks import MINI, mini_network
 import torch
 from torch import Tensor
+
+MAPS = DepthMaps(torch.zeros(1, 4, 4), torch.zeros(1, 2, 4, 4))
 
 
 @pytest.fixture
@@ -29,38 +32,38 @@ def test_both_have_their_share_of_the_threads_and_all_come_back(threads: int) ->
     seen = {}
     read = threading.Event()
 
-    def make() -> Iterator[Tensor]:
-        seen['ahead'] = torch.get_num_threads()
+    def make() -> Iterator[Tensor | DepthMaps]:
+        seen['depth'] = torch.get_num_threads()
         yield torch.zeros(1)
         assert read.wait(10.0)
-        yield torch.ones(1)
+        yield MAPS
 
-    with ahead(make, 2) as items:
-        assert items[0] == 0
-        seen['behind'] = torch.get_num_threads()
+    with in_parallel(make, 1) as depth:
+        assert depth.block(0) == 0
+        seen['reader'] = torch.get_num_threads()
         read.set()
-        assert items[1] == 1
+        assert depth.maps() is MAPS
         seen['alone'] = torch.get_num_threads()
-    assert seen == {'ahead': 1, 'behind': 2, 'alone': threads}
+    assert seen == {'depth': 1, 'reader': 2, 'alone': threads}
     assert torch.get_num_threads() == threads
 
 
 def test_who_reads_nothing_more_takes_the_cores_when_asked(threads: int) -> None:
-    with ahead(lambda: iter((torch.zeros(1),)), 1) as items:
+    with in_parallel(lambda: iter((MAPS,)), 0) as depth:
         assert torch.get_num_threads() == 2
         deadline = time.monotonic() + 10.0
         while torch.get_num_threads() < threads and time.monotonic() < deadline:
-            items.widen()
+            depth.yield_threads()
         assert torch.get_num_threads() == threads
 
 
 def test_an_error_reaches_the_reader(threads: int) -> None:
-    def make() -> Iterator[Tensor]:
+    def make() -> Iterator[Tensor | DepthMaps]:
         yield torch.zeros(1)
         raise MemoryError('full')
 
-    with ahead(make, 3) as items, pytest.raises(MemoryError, match='full'):
-        _ = items[0], items[1]
+    with in_parallel(make, 3) as depth, pytest.raises(MemoryError, match='full'):
+        _ = depth.block(0), depth.block(1)
     assert torch.get_num_threads() == threads
 
 
@@ -72,9 +75,11 @@ def test_streams_side_by_side_answer_as_in_turn(
     network = mini_network(MINI)
     image = torch.randint(0, 256, (2, 56, 98, 3), dtype=torch.uint8)
     makers = []
-    real = network_module.ahead
+    real = network_module.in_parallel
     monkeypatch.setattr(
-        network_module, 'ahead', lambda make, count: makers.append(make) or real(make, count)
+        network_module,
+        'in_parallel',
+        lambda make, count: makers.append(make) or real(make, count),
     )
     with torch.inference_mode(is_inference), torch.no_grad():
         apart = network(image)

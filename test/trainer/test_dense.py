@@ -1,0 +1,163 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Training a dense head with labels of several data sets, and a whole network with a teacher."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import cv2
+from depthforge_ros.labels import CAMVID, CITYSCAPES, groups, IDD_LITE
+from depthforge_ros.model.answer import sum_groups
+from depthforge_ros.model.checkpoint import load_network
+from depthforge_trainer.classes import Targets
+from depthforge_trainer.cli import main
+from depthforge_trainer.depth_loss import depth_loss
+from depthforge_trainer.pixel_loss import class_weights, pixel_loss
+from hypothesis import given, settings
+from hypothesis import strategies as st
+import numpy as np
+import pytest
+from support.networks import MINI, mini_checkpoint
+from support.training import configuration, losses
+import torch
+from torch.nn import functional
+import yaml
+
+DENSE: dict[str, Any] = {
+    'head': {'kind': 'dense', 'depth': 'fused', 'normed': True, 'gate_on': 'grid', 'width': 64},
+    'shared_encoder': True,
+}
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 99), weighted=st.booleans())
+def test_groups_of_one_class_give_the_plain_cross_entropy(seed: int, weighted: bool) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(2, 19, 8, 8, generator=generator)
+    labels = torch.randint(0, 19, (2, 16, 16), generator=generator, dtype=torch.uint8)
+    labels[0, :3] = 255
+    weights = torch.rand(19, generator=generator) + 0.5 if weighted else torch.ones(19)
+    ours = pixel_loss(logits, labels, Targets(CITYSCAPES, ()).members, weights)
+    expected = functional.cross_entropy(
+        logits, labels[:, 1::2, 1::2].long(), weights, ignore_index=255
+    )
+    torch.testing.assert_close(ours, expected)
+
+
+def test_a_coarse_label_asks_for_the_sum_of_its_classes() -> None:
+    targets = Targets(CITYSCAPES, (CAMVID, IDD_LITE))
+    logits = torch.randn(1, 19, 4, 4)
+    shares = logits.softmax(1)
+    for space in (CAMVID, IDD_LITE):
+        for train_id, group in enumerate(groups(CITYSCAPES, space)):
+            labels = targets.of(np.full((8, 8), train_id, np.uint8), space)
+            ours = pixel_loss(
+                logits, torch.from_numpy(labels)[None], targets.members, torch.ones(len(targets))
+            )
+            torch.testing.assert_close(ours, -shares[:, list(group)].sum(1).log().mean())
+        summed = sum_groups(shares, groups(CITYSCAPES, space))
+        torch.testing.assert_close(summed.sum(1), torch.ones(1, 4, 4))
+
+
+def test_rare_classes_and_their_groups_weigh_more() -> None:
+    targets = Targets(CITYSCAPES, (CAMVID,))
+    counts = np.zeros(len(targets), np.int64)
+    counts[[0, 13]] = 900, 100
+    weights = class_weights(counts, targets.members)
+    assert weights[:19].mean() == pytest.approx(1.0)
+    assert weights[0] < weights[13] < weights[5]
+    (vehicles,) = (at for at, group in enumerate(targets.members) if group == (13, 14, 15, 16))
+    assert weights[vehicles] == weights[13]
+
+
+def test_the_depth_loss_leaves_the_scale_free_and_views_without_depth_out() -> None:
+    truth = torch.rand(2, 24, 32) + 0.1
+    assert float(depth_loss(3.0 * truth, truth)) == pytest.approx(0.0, abs=1e-5)
+    assert float(depth_loss(truth.flip(1), truth)) > 0.1
+    half = torch.stack((truth[0], torch.zeros(24, 32)))
+    guess = torch.rand(2, 24, 32)
+    torch.testing.assert_close(depth_loss(guess, half), depth_loss(guess[:1], truth[:1]))
+    assert float(depth_loss(guess, torch.zeros(2, 24, 32))) == 0.0
+
+
+def run(tmp_path: Path, **changes: Any) -> Path:
+    """Write a run on CamVid's and IDD Lite's labels, with Cityscapes' classes."""
+    path = configuration(tmp_path)
+    fields = yaml.safe_load(path.read_text())
+    model = fields['model'] | {'head': {**fields['model']['head'], **DENSE['head']}}
+    fields |= {'model': model | {'shared_encoder': True}, 'label_space': 'cityscapes'}
+    fields['loss'] = {'balance': True}
+    root = tmp_path / 'idd' / 'train'
+    for name in ('images', 'labels'):
+        (root / name).mkdir(parents=True)
+    cv2.imwrite(str(root / 'images' / 'a.jpg'), np.full((80, 100, 3), 90, np.uint8))
+    cv2.imwrite(str(root / 'labels' / 'a.png'), np.full((80, 100), 5, np.uint8))
+    fields['sources'].append({'kind': 'idd_lite', 'root': str(root.parent), 'split': 'train'})
+    fields['validation'] = fields['sources']
+    path.write_text(yaml.safe_dump(fields | changes))
+    return path
+
+
+@pytest.mark.parametrize('first_block', [0, 2, 4])
+def test_a_dense_head_learns_from_cached_features_of_coarser_labels(
+    tmp_path: Path, first_block: int
+) -> None:
+    path = run(
+        tmp_path,
+        cached_views=1,
+        phases=[
+            {'train': kind, 'iterations': 12, 'batch': 2, 'learning_rate': 3e-3}
+            for kind in (('head', 'all') if first_block < 4 else ('head',))
+        ],
+    )
+    fields = yaml.safe_load(path.read_text())
+    fields['model']['tokens']['first_block'] = first_block
+    path.write_text(yaml.safe_dump(fields))
+    assert main(['fit', str(path)]) == 0
+    loss = losses(tmp_path / 'run')
+    assert np.mean(loss[-4:]) < np.mean(loss[:4])
+    network, checkpoint = load_network(tmp_path / 'run' / 'last.safetensors')
+    assert checkpoint.label_space == CITYSCAPES
+    assert (network.tokens is None) is (first_block == 4)
+
+
+def test_a_whole_network_learns_masks_and_its_teachers_depth(tmp_path: Path) -> None:
+    encoder = {'width': 32, 'depth': 4, 'heads': 4, 'patch': 16, 'position_grid': 4,
+               'stem': [8, 8, 16]}  # fmt: skip
+    path = run(
+        tmp_path,
+        loss={'depth': 1.0},
+        augment={'height': 48, 'width': 64, 'short_side': 64, 'scale': [1.0, 1.2]},
+        cached_augment={'height': 56, 'width': 70, 'short_side': 64, 'scale': [1.0, 1.2]},
+        phases=[{'train': 'network', 'iterations': 12, 'batch': 4, 'learning_rate': 3e-3}],
+    )
+    teacher = dataclasses.replace(
+        MINI, shared_encoder=True, head=dataclasses.replace(MINI.head, kind='dense')
+    )
+    mini_checkpoint(tmp_path / 'teacher.safetensors', teacher)
+    fields = yaml.safe_load(path.read_text())
+    fields['model'] |= {'encoder': encoder, 'tokens': {'first_block': 4}}
+    fields['model']['dpt'] |= {'from_stem': True, 'full_size': False}
+    fields['teacher'] = str(tmp_path / 'teacher.safetensors')
+    fields['sources'] += [
+        fields['sources'][0] | {'views': 1},
+        {'kind': 'images', 'root': str(tmp_path / 'data' / 'images'), 'views': 1, 'name': 'pool'},
+    ]
+    del fields['validation']
+    path.write_text(yaml.safe_dump(fields))
+    assert main(['fit', str(path)]) == 0
+    loss = losses(tmp_path / 'run')
+    assert np.mean(loss[-4:]) < np.mean(loss[:4])
+
+
+def test_coarser_labels_need_a_dense_head(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = configuration(tmp_path, label_space='cityscapes')
+    assert main(['fit', str(path)]) == 2
+    line = capsys.readouterr().err
+    assert 'camvid came' in line
+    assert 'dense head' in line
