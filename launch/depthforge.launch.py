@@ -29,7 +29,7 @@ def start(context):
         return [launching.build(given)]
     use_sim_time = launching.sim_time(given)
     return [
-        launching.node(given, {'use_sim_time': use_sim_time}, launching.inputs(given)),
+        launching.node(given, launching.given_sim_time(given), launching.inputs(given)),
         *launching.rviz(given, use_sim_time=use_sim_time),
     ]
 

@@ -2,8 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Replay a bag through the node and record what it answers; ends with the bag."""
 
+from pathlib import Path
+
+from depthforge_ros.errors import UserError
 from depthforge_ros.ros.tools import launching
-from depthforge_ros.ros.topics.names import lossless_qos, OUTPUTS, resolved_name
+from depthforge_ros.ros.topics.names import (
+    camera_info_topic,
+    lossless_qos,
+    OUTPUTS,
+    resolved_name,
+)
 from launch import LaunchDescription
 from launch.actions import (
     ExecuteProcess,
@@ -37,6 +45,10 @@ def start(context):
     """Build node, player and recorder once the arguments have their values."""
     given = context.launch_configurations
     launching.require_one_camera(given)
+    if Path(given['output']).exists():
+        raise UserError(
+            f'output {given["output"]!r} exists already; give a folder that does not exist yet'
+        )
     name = launching.node_name(given)
     remappings = launching.inputs(given)
     image_topic = resolved_name(given['image_topic'], node=name)
@@ -45,6 +57,9 @@ def start(context):
     # The mask is recorded as it is, and not compressed beside it.
     outputs = (topic for output, topic in OUTPUTS.items() if output != 'mask_png')
     topics = [topic.replace('~', name) for topic in outputs]
+    # With the camera, so that `depthforge evaluate bag` can judge the recording.
+    info = given['camera_info_topic'] or camera_info_topic(given['image_topic'])
+    topics += [image_topic, resolved_name(info, node=name)]
     record = ExecuteProcess(
         cmd=[
             *('ros2', 'bag', 'record', '--storage', 'mcap', '--output', given['output']),

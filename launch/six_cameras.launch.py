@@ -37,7 +37,7 @@ def start(context):
     if given['build_only'] == 'true':
         return [launching.build(given, cameras=len(cameras))]
     use_sim_time = launching.sim_time(given)
-    overrides = {'use_sim_time': use_sim_time, 'cameras': cameras}
+    overrides = {**launching.given_sim_time(given), 'cameras': cameras}
     return [
         launching.node(given, overrides, launching.inputs(given, cameras)),
         *launching.rviz(given, use_sim_time=use_sim_time, camera=cameras[0]),

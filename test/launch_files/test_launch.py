@@ -12,6 +12,7 @@ from typing import Any
 
 from depthforge_ros.cli.compile import add_arguments
 from depthforge_ros.engine import COMPILERS, ENGINES
+from depthforge_ros.errors import UserError
 from depthforge_ros.ros.parameters.definitions import check, is_node_parameter, NodeConfig
 from depthforge_ros.ros.tools.session import own_node
 from depthforge_ros.ros.topics.names import camera_info_topic, OUTPUTS
@@ -64,7 +65,7 @@ def test_node_is_started_with_what_was_given() -> None:
     ]
     file, overrides = node.named['parameters']
     assert parameters_of(file)['model'] == NodeConfig().model
-    assert overrides == {'use_sim_time': False, 'engine': 'null'}
+    assert overrides == {'engine': 'null'}
 
 
 def test_arguments_are_listed() -> None:
@@ -230,7 +231,7 @@ def test_what_is_not_given_is_left_to_the_file(tmp_path: Path) -> None:
     )
     _, start = load('six_cameras.launch.py')
     node, rviz = start(params_file=str(file), rviz='true')
-    overrides = {'cameras': ['left', 'right'], 'use_sim_time': True}
+    overrides = {'cameras': ['left', 'right']}
     assert node.named['parameters'] == [str(file), overrides]
     assert rviz.named['parameters'] == [{'use_sim_time': True}]
     assert node.named['remappings'][0] == ('left/image', '/left/image_raw/compressed')
@@ -249,7 +250,7 @@ def test_replay_plays_into_the_node_and_records_it() -> None:
     command = record.named['cmd']
     recorded = set(command[command.index('--topics') + 1 :])
     expected = {f'/car{topic}' for topic in TOPICS - {f'{MASK}/compressed'}}
-    assert recorded == expected | {'/diagnostics'}
+    assert recorded == expected | {'/diagnostics', '/camera', '/camera_info'}
     assert command[command.index('--output') + 1] == 'out'
     assert 'ros2 lifecycle get /car/depthforge ' in wait.named['cmd'][-1]
     following = {
@@ -303,7 +304,9 @@ def test_replay_has_the_arguments_of_the_node() -> None:
         bag='in', output='out', namespace='car', camera_info_topic='/info', model='mine',
         engine='eager', rviz='true', log_level='debug',
     )  # fmt: skip
-    assert (node.named['namespace'], node.named['arguments'][-1]) == ('car', 'debug')
+    assert (node.named['namespace'], node.named['arguments'][-1]) == (
+        'car', 'car.depthforge:=debug',
+    )  # fmt: skip
     assert ('camera_info', '/info') in node.named['remappings']
     overrides = node.named['parameters'][1]
     assert (overrides['model'], overrides['engine']) == ('mine', 'eager')
@@ -332,3 +335,34 @@ def test_configurations_name_real_parameters_with_allowed_values(name: str) -> N
     for key, value in parameters_of(ROOT / 'config' / name).items():
         assert is_node_parameter(key)
         check(key, value)
+
+
+@pytest.mark.parametrize(('value', 'expected'), [('true', True), ('false', False), ('', None)])
+def test_sim_time_is_set_only_where_it_was_given(value: str, expected: bool | None) -> None:
+    _, start = load('depthforge.launch.py')
+    node, rviz = start(use_sim_time=value, rviz='true')
+    assert rviz.named['parameters'] == ([] if expected is None else [{'use_sim_time': expected}])
+    assert node.named['parameters'][1].get('use_sim_time') is expected
+
+
+@pytest.mark.parametrize(
+    ('namespace', 'name'), [('', 'veh1'), ('front', 'veh1/front'), ('/front', 'front')]
+)
+def test_pushed_namespace_counts(namespace: str, name: str) -> None:
+    _, start = load('depthforge.launch.py')
+    node, rviz = start(ros_namespace='/veh1', namespace=namespace, rviz='true')
+    assert (MASK, f'/{name}{MASK}') in rviz.named['remappings']
+    logger = f'{name}/depthforge'.replace('/', '.')
+    assert node.named['arguments'][-1] == f'{logger}:=info'
+
+
+def test_replay_keeps_an_earlier_recording(tmp_path: Path) -> None:
+    _, start = load('replay.launch.py')
+    with pytest.raises(UserError, match='exists already'):
+        start(bag='in', output=str(tmp_path))
+
+
+def test_package_depends_on_the_commands_that_launch_files_call() -> None:
+    package = (ROOT / 'package.xml').read_text()
+    for verb in ('bag', 'launch', 'lifecycle', 'run'):
+        assert f'<exec_depend>ros2{verb}</exec_depend>' in package

@@ -70,7 +70,7 @@ COMMON = (
     argument(
         'log_level',
         'info',
-        'Least severity that is logged.',
+        'Least severity that the node logs.',
         ['debug', 'info', 'warn', 'error'],
     ),
 )
@@ -100,7 +100,10 @@ BUILD = (
 
 def node_name(given: Mapping[str, str]) -> str:
     """Return the full name of the node."""
-    namespace = '/' + given['namespace'].strip('/')
+    pushed = given.get('ros_namespace', '')  # by PushRosNamespace
+    own = given['namespace']
+    parts = [own] if own.startswith('/') else [pushed, own]
+    namespace = '/' + '/'.join(part.strip('/') for part in parts if part.strip('/'))
     try:
         validate_namespace(namespace)
     except NameValidationException as error:
@@ -155,6 +158,11 @@ def sim_time(given: Mapping[str, str]) -> bool:
     return (given['use_sim_time'] or str(in_file(given).get('use_sim_time'))).lower() == 'true'
 
 
+def given_sim_time(given: Mapping[str, str]) -> dict[str, bool]:
+    """Set use_sim_time only where its argument was given: SetUseSimTime counts otherwise."""
+    return {'use_sim_time': given['use_sim_time'] == 'true'} if given['use_sim_time'] else {}
+
+
 def inputs(given: Mapping[str, str], cameras: Sequence[str] = ('',)) -> list[tuple[str, str]]:
     """Remap what the node reads of each camera; {camera} in a topic stands for its name."""
     image = given['image_topic']
@@ -191,6 +199,7 @@ def node(
 ) -> Any:
     """Start the node; what was given for it counts before params_file, as do the overrides."""
     chosen = {name: given[name] for name in CHOSEN if given[name]}
+    logger = node_name(given).strip('/').replace('/', '.')
     return Node(
         package='depthforge_ros',
         executable='depthforge_node',
@@ -198,7 +207,7 @@ def node(
         namespace=given['namespace'],
         parameters=[given['params_file'], {**overrides, **chosen}],
         remappings=remappings,
-        arguments=['--ros-args', '--log-level', given['log_level']],
+        arguments=['--ros-args', '--log-level', f'{logger}:={given["log_level"]}'],
         output='screen',
     )
 
@@ -208,13 +217,15 @@ def rviz(given: Mapping[str, str], *, use_sim_time: bool, camera: str = '') -> l
     if given['rviz'] != 'true':
         return []
     prefix = f'{node_name(given)}/{camera}'.rstrip('/')
+    is_set = use_sim_time or bool(given['use_sim_time'])
+    parameters = [{'use_sim_time': use_sim_time}] if is_set else []
     return [
         Node(
             package='rviz2',
             executable='rviz2',
             name='rviz2',
             arguments=['-d', str(CONFIG / 'depthforge.rviz'), '-f', given['rviz_frame']],
-            parameters=[{'use_sim_time': use_sim_time}],
+            parameters=parameters,
             remappings=[(f'/depthforge/{topic}', f'{prefix}/{topic}') for topic in RVIZ_TOPICS],
         )
     ]
