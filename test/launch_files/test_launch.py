@@ -12,7 +12,6 @@ from typing import Any
 
 from depthforge_ros.cli.compile import add_arguments
 from depthforge_ros.engine import COMPILERS, ENGINES
-from depthforge_ros.errors import UserError
 from depthforge_ros.ros.parameters.definitions import check, is_node_parameter, NodeConfig
 from depthforge_ros.ros.tools.session import own_node
 from depthforge_ros.ros.topics.names import camera_info_topic, OUTPUTS
@@ -335,34 +334,3 @@ def test_configurations_name_real_parameters_with_allowed_values(name: str) -> N
     for key, value in parameters_of(ROOT / 'config' / name).items():
         assert is_node_parameter(key)
         check(key, value)
-
-
-@pytest.mark.parametrize(('value', 'expected'), [('true', True), ('false', False), ('', None)])
-def test_sim_time_is_set_only_where_it_was_given(value: str, expected: bool | None) -> None:
-    _, start = load('depthforge.launch.py')
-    node, rviz = start(use_sim_time=value, rviz='true')
-    assert rviz.named['parameters'] == ([] if expected is None else [{'use_sim_time': expected}])
-    assert node.named['parameters'][1].get('use_sim_time') is expected
-
-
-@pytest.mark.parametrize(
-    ('namespace', 'name'), [('', 'veh1'), ('front', 'veh1/front'), ('/front', 'front')]
-)
-def test_pushed_namespace_counts(namespace: str, name: str) -> None:
-    _, start = load('depthforge.launch.py')
-    node, rviz = start(ros_namespace='/veh1', namespace=namespace, rviz='true')
-    assert (MASK, f'/{name}{MASK}') in rviz.named['remappings']
-    logger = f'{name}/depthforge'.replace('/', '.')
-    assert node.named['arguments'][-1] == f'{logger}:=info'
-
-
-def test_replay_keeps_an_earlier_recording(tmp_path: Path) -> None:
-    _, start = load('replay.launch.py')
-    with pytest.raises(UserError, match='exists already'):
-        start(bag='in', output=str(tmp_path))
-
-
-def test_package_depends_on_the_commands_that_launch_files_call() -> None:
-    package = (ROOT / 'package.xml').read_text()
-    for verb in ('bag', 'launch', 'lifecycle', 'run'):
-        assert f'<exec_depend>ros2{verb}</exec_depend>' in package
