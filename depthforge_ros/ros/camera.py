@@ -150,17 +150,28 @@ class Camera:
         before, self.config = self.config, config
         if before.max_rate_hz != config.max_rate_hz:
             self.statistics.pause()  # its rate so far is that of another limit
+        if self._subscriptions and before.confidence_floor != config.confidence_floor:
+            self._publish_label_info()
 
     def subscribe(self, put: Put) -> None:
         """Publish the names of the ids, and hand frames to `put` from now on."""
         self.statistics.pause()
         self._taken_s = -math.inf
-        if self._label_info is not None:
-            self._label_info.publish(label_info_message(self._label_space))
+        self._publish_label_info()
         receive = partial(self._receive, put)
         self._subscribe(MESSAGE_TYPES[self.config.image_transport], 'image', receive)
         if self.metric.is_enabled:
             self._subscribe(CameraInfo, 'camera_info', self.metric.take_info)
+
+    def _publish_label_info(self) -> None:
+        if self._label_info is not None:
+            self._label_info.publish(
+                label_info_message(
+                    self._label_space,
+                    threshold=self.config.confidence_floor,
+                    stamp=self._node.get_clock().now().to_msg(),
+                )
+            )
 
     def unsubscribe(self) -> None:
         """Take no more frames."""

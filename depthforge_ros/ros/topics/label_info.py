@@ -6,12 +6,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from builtin_interfaces.msg import Time
 from depthforge_ros.labels import LabelSpace
 from depthforge_ros.ros.node_protocol import TopicNode
 from depthforge_ros.ros.topics.graph import message_class
 from depthforge_ros.ros.topics.names import camera_topic
 from depthforge_ros.ros.topics.qos import create_publisher, OnMismatch
 from rclpy.publisher import Publisher
+from std_msgs.msg import Header
 
 TOPIC = '~/segmentation/label_info'
 
@@ -32,10 +34,12 @@ def create_label_info(
     )
 
 
-def label_info_message(space: LabelSpace) -> Any:
-    """Name every train id of a mask."""
+def label_info_message(space: LabelSpace, *, threshold: float, stamp: Time) -> Any:
+    """Name every train id of a mask; below `threshold`, a share, a pixel is unlabelled."""
     message: Any = message_class('vision_msgs/msg/LabelInfo')()  # type: ignore[misc]
     vision_class: Any = message_class('vision_msgs/msg/VisionClass')
+    message.header = Header(stamp=stamp)
+    message.threshold = threshold
     message.class_map = [
         vision_class(class_id=number, class_name=name) for number, name in enumerate(space.classes)
     ]

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 import xml.etree.ElementTree as ET
 
+from builtin_interfaces.msg import Time
 import cv2
 from depthforge_ros import postprocess
 from depthforge_ros.geometry.camera import Camera
@@ -167,7 +168,10 @@ def test_compressed_mask_is_the_mask(peer: Any) -> None:
 def test_label_info_names_every_id(monkeypatch: pytest.MonkeyPatch) -> None:
     # vision_msgs is in no package index for plain Python: stand-ins with its fields.
     monkeypatch.setattr(label_info, 'message_class', lambda _: SimpleNamespace)
-    named = label_info.label_info_message(CAMVID).class_map
+    stamp = Time(sec=7)
+    message = label_info.label_info_message(CAMVID, threshold=0.3, stamp=stamp)
+    assert (message.threshold, message.header.stamp) == (0.3, stamp)
+    named = message.class_map
     assert [(one.class_id, one.class_name) for one in named] == list(enumerate(CAMVID.classes))
 
 
@@ -187,7 +191,7 @@ def test_label_info_reaches_who_comes_late(peer: Any, monkeypatch: pytest.Monkey
     monkeypatch.setattr(label_info, 'message_class', lambda _: String)
     monkeypatch.setattr(
         'depthforge_ros.ros.camera.label_info_message',
-        lambda space: String(data=' '.join(space.classes)),
+        lambda space, **_: String(data=' '.join(space.classes)),
     )
     assert late_label_info(peer, String).data == ' '.join(CAMVID.classes)
 
