@@ -276,7 +276,7 @@ def _visual(fields: Mapping[str, Any]) -> VitConfig | Eva02Config:
         raise UserError(
             f'visual encoder kind {kind!r} is not known; choose {" or ".join(VISUAL_KINDS)}'
         )
-    return VISUAL_KINDS[kind](**_known(VISUAL_KINDS[kind], values))
+    return VISUAL_KINDS[kind](**_tuples(_known(VISUAL_KINDS[kind], values)))
 
 
 def _known(cls: type, fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -118,7 +118,7 @@ def in_parallel(make: Callable[[], Steps], count: int) -> Iterator[ParallelDepth
     is_inference = torch.is_inference_mode_enabled()
 
     def run() -> None:
-        torch.set_num_threads(total // 2)
+        torch.set_num_threads(max(1, total // 2))
         with torch.inference_mode(is_inference), torch.no_grad():
             depth.fill(make())
 

@@ -77,7 +77,7 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[CudaGraphEn
         monkeypatch.setattr(torch.cuda, name, value)
     monkeypatch.setattr(cuda_graph, 'require_precision', lambda name, device: None)
     # A capture sees its own thread alone, and on a GPU both streams are in it.
-    monkeypatch.setattr(network_module, '_can_run_apart', lambda image: False)
+    monkeypatch.setattr(network_module, 'can_run_in_parallel', lambda image: False)
     path = str(tmp_path / 'mini.safetensors')
     expected = load(path, device='cpu')
     expected.answering.network.lower(torch.bfloat16)

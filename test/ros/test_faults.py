@@ -15,7 +15,7 @@ from typing import Any
 from lifecycle_msgs.msg import State
 import pytest
 from sensor_msgs.msg import Image
-from support.node import count, FaultyEngine, make_image, MASK, node_in_process
+from support.node import count, FaultyEngine, make_image, MASK, node_in_process, settled
 from support.paths import ROOT
 
 TRANSITIONS = 100
@@ -97,7 +97,7 @@ def test_engine_that_fails_is_counted_by_reason(peer: Any, engine: FaultyEngine)
             peer.spin_until(lambda: sum(count(node).dropped.values()) == number)  # noqa: B023
             publisher.publish(make_image(100 + number))
             peer.spin_until(lambda: len(masks) == number)  # noqa: B023
-        final = count(node)
+        final = settled(peer, node)
     assert final.dropped == {'not_finite': 1, 'out_of_memory': 1, 'internal_error': 1}
     assert (final.received, final.published, final.in_flight) == (6, 3, 0)
 

@@ -32,6 +32,7 @@ from support.node import (
     node_in_process,
     OVERLAY,
     RELIABLE,
+    settled,
 )
 
 NULL = ('-p', 'engine:=null')
@@ -136,7 +137,7 @@ def test_frames_of_all_kinds_are_counted_exactly(peer: Any, engine: FaultyEngine
             peer.spin_until(lambda: sum(count(node).dropped.values()) == number)  # noqa: B023
             publisher.publish(make_image(100 + number))
             peer.spin_until(lambda: len(masks) == number)  # noqa: B023
-        final = count(node)
+        final = settled(peer, node)
     assert [mask.header.stamp.sec for mask in masks] == [1101, 1102, 1103, 1104, 1105]
     assert final.dropped == {
         'empty_image': 1,
@@ -162,7 +163,7 @@ def test_a_burst_is_answered_newest_first_and_counted(peer: Any, engine: FaultyE
         assert count(node).in_flight == 2
         engine.released.set()
         peer.spin_until(lambda: len(masks) == 2)
-        final = count(node)
+        final = settled(peer, node)
     assert [mask.header.stamp.sec for mask in masks] == [1014, 1024]
     assert (final.received, final.published, final.in_flight) == (6, 2, 0)
     assert final.dropped == {'replaced': 4}

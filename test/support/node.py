@@ -60,6 +60,12 @@ def count(node: Any) -> Any:
     return node._rig.cameras[0].statistics.snapshot()
 
 
+def settled(peer: Any, node: Any) -> Any:
+    """Wait until every frame is counted: a mask arrives before its frame is."""
+    peer.spin_until(lambda: count(node).in_flight == 0)
+    return count(node)
+
+
 def change_state(peer: Any, transition: int | str) -> bool:
     """Ask for a transition, by its id or its label."""
     key = 'label' if isinstance(transition, str) else 'id'
