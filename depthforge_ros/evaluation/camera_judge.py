@@ -227,9 +227,8 @@ class CameraJudge:
         if aligned is not None:
             errors = aligned.errors()
             sums.add_depth(errors)
-            truth = judged.truth if judged else None
-            classes = len(self._spaces.target)
-            sums.slice_depth += slice_depth(aligned, truth, depth_m, classes=classes)
+            sizes = judged.found.sizes if judged else None
+            sums.slice_depth += slice_depth(aligned, sizes, depth_m)
             row['absrel'] = errors.absrel
 
     def _add_temporal(

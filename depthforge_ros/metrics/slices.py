@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 import functools
 import itertools
+from typing import Any
 
 import cv2
 from depthforge_ros.metrics.depth import AlignedDepth
@@ -42,6 +43,8 @@ class FrameSlices:
     """(K, K + 1), see `metrics.confusion_matrix`."""
     slices: Counts
     """(S, K, 3): hits, true pixels, false positives, by `SLICES`."""
+    sizes: npt.NDArray[np.uint8]
+    """(H, W): number of the size of each pixel's true object, 4 where there is none."""
 
 
 def sliced(
@@ -57,20 +60,23 @@ def sliced(
     Pixels without a class in the ground truth do not count, and pixels without a finite distance
     in (0, 80] m are in no band.
     """
-    known = truth < classes
-    true = truth[known].astype(np.int64)
-    said = np.minimum(predicted[known], classes).astype(np.int64)
-    place = _places(distance_m, truth.shape)[known]
-    shape = (len(DISTANCES) + 1, len(REGIONS), classes, classes + 1)
-    index = (place * classes + true) * (classes + 1) + said
-    joint = np.bincount(index, minlength=int(np.prod(shape))).reshape(shape)
+    true, said = np.minimum(truth, classes), np.minimum(predicted, classes)
+    shape = (len(DISTANCES) + 1, len(REGIONS), classes + 1, classes + 1)
+    index = _places(distance_m, truth.shape) * (classes + 1) + true
+    joint = _counted(index * (classes + 1) + said, shape)[:, :, :-1]
     by_band, by_region = joint.sum(1)[:-1], joint.sum(0)
-    parts = [_columns(by_band), _by_size(truth, predicted, classes), _columns(by_region)]
-    return FrameSlices(by_region.sum(0), np.concatenate(parts))
+    sizes = _size_bins(true)
+    by_size = _by_size(true, said, sizes, classes)
+    parts = [_columns(by_band), by_size, _columns(by_region)]
+    sizes[true == classes] = len(SIZES)
+    return FrameSlices(by_region.sum(0), np.concatenate(parts), sizes)
 
 
-def slice_depth(aligned: AlignedDepth, truth: Labels | None, depth_m: npt.NDArray[np.float32],
-                *, classes: int) -> Counts:  # fmt: skip
+def slice_depth(
+    aligned: AlignedDepth,
+    sizes: npt.NDArray[np.uint8] | None,
+    depth_m: npt.NDArray[np.float32],
+) -> Counts:
     """Count (S, 2) pixels with depth and their relative errors, in millionths."""
     valid = aligned.valid
     relative = np.abs(aligned.predicted_m - aligned.truth_m) / aligned.truth_m
@@ -78,13 +84,12 @@ def slice_depth(aligned: AlignedDepth, truth: Labels | None, depth_m: npt.NDArra
     shape = (len(DISTANCES) + 1, len(REGIONS))
     joint = _sums(place, relative, int(np.prod(shape))).reshape(*shape, 2)
     by_size = np.zeros((len(SIZES), 2), np.int64)
-    if truth is not None:
-        sizes = np.where(truth < classes, _size_bins(truth), len(SIZES))[valid]
-        by_size = _sums(sizes, relative, len(SIZES) + 1)[:-1]
+    if sizes is not None:
+        by_size = _sums(sizes[valid], relative, len(SIZES) + 1)[:-1]
     return np.concatenate([joint.sum(1)[:-1], by_size, joint.sum(0)])
 
 
-def _sums(index: npt.NDArray[np.int64], value: npt.NDArray[np.float64], count: int) -> Counts:
+def _sums(index: npt.NDArray[Any], value: npt.NDArray[np.float64], count: int) -> Counts:
     pixels = np.bincount(index, minlength=count)
     total = np.rint(np.bincount(index, value, minlength=count) * UNIT).astype(np.int64)
     return np.stack([pixels, total], axis=1)
@@ -97,44 +102,56 @@ def _columns(confusions: Counts) -> Counts:
     return np.stack([hits, confusions.sum(2), false], axis=2)
 
 
+def _counted(index: npt.NDArray[np.int32], shape: tuple[int, ...]) -> Counts:
+    return np.bincount(index.ravel(), minlength=int(np.prod(shape))).reshape(shape)
+
+
 def _places(
     distance_m: npt.NDArray[np.float32] | None, shape: tuple[int, ...]
-) -> npt.NDArray[np.int64]:
+) -> npt.NDArray[np.int32]:
     """Return (H, W) the number of the band, 4 for none, times 9, plus that of the region."""
     height, width = shape
     regions = _regions(height, width)
     if distance_m is None:
         return regions + len(DISTANCES) * len(REGIONS)
-    bands = np.full(shape, len(DISTANCES), np.int64)
-    for band, (near, far) in enumerate(itertools.pairwise(BANDS_M)):
-        bands[(distance_m > near) & (distance_m <= far)] = band
-    return np.asarray(bands * len(REGIONS) + regions, np.int64)
+    bands = np.zeros(shape, np.uint8)
+    for edge in BANDS_M[1:]:
+        bands += distance_m > edge
+    bands[~(distance_m > BANDS_M[0])] = len(DISTANCES)
+    return regions + bands * np.int32(len(REGIONS))
 
 
 @functools.lru_cache(maxsize=4)
-def _regions(height: int, width: int) -> npt.NDArray[np.int64]:
-    rows, columns = (np.arange(size) * 3 // size for size in (height, width))
-    return rows[:, None] * 3 + columns
+def _regions(height: int, width: int) -> npt.NDArray[np.int32]:
+    rows, columns = (np.arange(size, dtype=np.int32) * 3 // size for size in (height, width))
+    return np.asarray(rows[:, None] * 3 + columns, np.int32)
 
 
-def _by_size(truth: Labels, predicted: Labels, classes: int) -> Counts:
-    known = truth < classes
-    right = truth == predicted
-    wrong = known & ~right & (predicted < classes)
-    sizes, said_sizes = _size_bins(truth), _size_bins(predicted)
-    index = (sizes[known] * classes + truth[known]) * 2 + right[known]
-    true = np.bincount(index, minlength=len(SIZES) * classes * 2).reshape(len(SIZES), classes, 2)
-    index = said_sizes[wrong] * classes + predicted[wrong]
-    false = np.bincount(index, minlength=len(SIZES) * classes).reshape(len(SIZES), classes)
-    return np.stack([true[..., 1], true.sum(2), false], axis=2)
+def _by_size(true: Labels, said: Labels, sizes: Labels, classes: int) -> Counts:
+    """Count train ids (H, W) in [0, K], where K is no class."""
+    shape = (len(SIZES), classes + 1, 2)
+    right = true == said
+    index = sizes * np.int32(classes + 1) + true
+    found = _counted(index * 2 + right, shape)[:, :-1]
+    wrong = ~right & (true < classes)
+    false = _counted(_size_bins(said)[wrong] * np.int32(classes + 1) + said[wrong], shape[:2])
+    return np.stack([found[..., 1], found.sum(2), false[:, :-1]], axis=2)
 
 
-def _size_bins(labels: Labels) -> npt.NDArray[np.int64]:
+def _size_bins(labels: Labels) -> npt.NDArray[np.uint8]:
+    """Return (H, W) the number of the size of the object that each pixel is of."""
+    objects = parted(labels)
+    areas = np.bincount(objects.ravel())
+    bins = (np.searchsorted(SIZES_PX, areas, side='right') - 1).astype(np.uint8)
+    return np.asarray(bins[objects])
+
+
+def parted(labels: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
     """
-    Return (H, W) the number of the size of the object that each pixel is of.
+    Return (H, W) the numbers, from 1, of the connected parts of one value.
 
-    All classes are parted at once: between the pixels of an image of twice the size lie bridges
-    where both neighbours are of one class.
+    All values are parted at once: between the pixels of an image of twice the size lie bridges
+    where both neighbours are of one value.
     """
     height, width = labels.shape
     bridges = np.zeros((2 * height - 1, 2 * width - 1), np.uint8)
@@ -142,6 +159,4 @@ def _size_bins(labels: Labels) -> npt.NDArray[np.int64]:
     bridges[1::2, ::2] = labels[1:] == labels[:-1]
     bridges[::2, 1::2] = labels[:, 1:] == labels[:, :-1]
     _, parts = cv2.connectedComponents(bridges, connectivity=4, ltype=cv2.CV_32S)
-    objects = np.asarray(parts)[::2, ::2]
-    areas = np.bincount(objects.ravel())
-    return np.asarray((np.searchsorted(SIZES_PX, areas, side='right') - 1)[objects], np.int64)
+    return np.ascontiguousarray(np.asarray(parts, np.int32)[::2, ::2])

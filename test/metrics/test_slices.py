@@ -75,7 +75,7 @@ def test_depth_errors_are_counted_by_band() -> None:
     inverse[0, 0] /= 2.0
     aligned = align_depth(inverse, truth_m)
     assert aligned is not None
-    found = slice_depth(aligned, None, truth_m, classes=2)
+    found = slice_depth(aligned, None, truth_m)
     assert found[SLICES.index('0-10m')].tolist() == [6, 0]
     # 80 m, where predictions are cut, for 50 m.
     pixels, units = found[SLICES.index('40-80m')].tolist()

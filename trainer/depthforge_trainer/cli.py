@@ -40,6 +40,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     command.add_argument('dataset', help='name, e.g. cityscapes; a wrong one lists all')
     command.add_argument('--root', type=Path, required=True, help='folder of the data set')
     command.add_argument('--split', default='', help='e.g. train, or night/val of acdc')
+    command.add_argument(
+        '--with-model', metavar='MODEL',
+        help='rank the labels that this model contradicts with confidence, too',
+    )  # fmt: skip
+    command.add_argument('--json', type=Path, metavar='FILE', help='write the ranking there')
     text = 'memory and hours of a run, from counted operations and steps measured small'
     command = commands.add_parser('estimate', help=text, description=text)
     command.add_argument('config', type=Path, nargs='+', help='YAML files of fit')
@@ -68,7 +73,25 @@ def _check(args: argparse.Namespace) -> int:
 
     findings = check(args.dataset, args.root, args.split)
     print('\n'.join(findings.lines()))
-    return 2 if findings.faults else 0
+    if findings.faults:
+        return 2
+    if args.with_model:
+        _rank_labels(args)
+    elif args.json:
+        raise UserError('--json came, which takes the ranking of --with-model; name a model')
+    return 0
+
+
+def _rank_labels(args: argparse.Namespace) -> None:
+    from depthforge_ros.cli.common import write_json
+    from depthforge_trainer.data import Source
+    from depthforge_trainer.datasets import DATASETS
+    from depthforge_trainer.label_errors import rank_labels
+
+    source = Source(kind=args.dataset, root=str(args.root), split=args.split)
+    ranking = rank_labels(source, DATASETS[args.dataset].space, args.with_model)
+    print('\n'.join(ranking.lines()))
+    write_json(args.json, ranking.to_json())
 
 
 def _estimate(args: argparse.Namespace) -> int:
