@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable, Mapping
 import math
 from pathlib import Path
@@ -16,13 +17,22 @@ from depthforge_ros.labels import CITYSCAPES
 from depthforge_ros.model.checkpoint import load_network, load_strictly, read_foundation
 from depthforge_ros.model.config import Eva02Config, VitConfig
 from depthforge_ros.model.eva02 import Eva02
-from depthforge_ros.model.layouts.convert import convert_part, detect, Layout, LAYOUTS
+from depthforge_ros.model.layouts.convert import (
+    convert_part,
+    detect,
+    Layout,
+    LAYOUTS,
+    plain_names,
+)
 from depthforge_ros.model.layouts.files import convert_file
 from depthforge_ros.model.layouts.published import convert_published, stretch
 from depthforge_ros.model.layouts.rules import every, rename, Rule
 from depthforge_ros.model.layouts.sizes import encoder_config
 from depthforge_ros.model.parts import write_part
 from depthforge_ros.model.vit import VisionTransformer
+from hypothesis import given, settings
+from hypothesis import strategies as st
+import numpy as np
 import pytest
 from safetensors.torch import load_file, save_file
 from support import foreign
@@ -227,7 +237,7 @@ def test_tensors_of_another_kind_or_rank_are_refused(tmp_path: Path) -> None:
          [kernel, 'float8_e4m3fn', 'quantised']),
         (tmp_path / 'int8.pth', changed(state, kernel, state[kernel].to(torch.int8)),
          [kernel, 'whole numbers', 'quantised']),
-        (tmp_path / 'key.pth', {**state, 1: torch.zeros(1)}, ['no tensors by name', '(1)']),
+        (tmp_path / 'key.pth', {**state, 1: torch.zeros(1)}, ['1 have no name', '(1)']),
     ):  # fmt: skip
         torch.save(tensors, path)
         refused(path, *words)
@@ -270,7 +280,7 @@ def test_unknown_files_are_refused(tmp_path: Path) -> None:
     save_file({'conv.weight': torch.zeros(1)}, path)
     refused(path, 'conv.weight', *(layout.name for layout in LAYOUTS))
     torch.save({'model': {'a': torch.zeros(1), 'b': 3}}, path)
-    refused(path, '1 are no tensors by name (b)')
+    refused(path, 'none of the known layouts')
     torch.save([torch.zeros(1)], path)
     refused(path, 'holds no tensors by name')
     with pytest.raises(UserError, match=r'ends in \.safetensors'):
@@ -304,14 +314,113 @@ class Trap:
         return open, (str(self.path), 'w')
 
 
-@pytest.mark.parametrize('save', [torch.save, lambda x, path: path.write_bytes(pickle.dumps(x))])
-def test_a_foreign_pickle_is_refused_and_never_run(
-    tmp_path: Path, save: Callable[[object, Path], None]
-) -> None:
-    path, sprung = tmp_path / 'x.pth', tmp_path / 'sprung'
-    save({'state_dict': {'a': torch.zeros(1)}, 'x': Trap(sprung)}, path)
-    refused(path, 'could run code', 'save its state_dict alone')
+def assert_alike(made: Path, expected: Path) -> None:
+    """Compare what two files hold; safetensors orders metadata by chance."""
+    found, wanted = load_file(made), load_file(expected)
+    assert found.keys() == wanted.keys()
+    assert all(torch.equal(found[name], wanted[name]) for name in wanted)
+
+
+def test_tensors_are_read_and_nothing_else_is_run_or_needed(tmp_path: Path) -> None:
+    sprung = tmp_path / 'sprung'
+    path, state = written(tmp_path / 'plain.pth', foreign.dinov2(WIDTH, 1))
+    beside = {
+        'message_hub': {'loss': np.float64(0.5), 'history': [np.arange(3)]},
+        'args': argparse.Namespace(lr=1e-4, path=tmp_path),
+        'optimizer': {'state': {0: torch.zeros(3)}},
+        'trap': Trap(sprung),
+    }
+    plain = convert_file(path, tmp_path / 'plain.safetensors')
+    for use_zip in (True, False):
+        torch.save(
+            {'state_dict': state, **beside},
+            tmp_path / 'training.pth',
+            _use_new_zipfile_serialization=use_zip,
+        )
+        made = convert_file(tmp_path / 'training.pth', tmp_path / 'made.safetensors')
+        assert made == plain
+        assert_alike(tmp_path / 'made.safetensors', tmp_path / 'plain.safetensors')
     assert not sprung.exists()
+
+
+def test_a_pickle_without_tensors_is_refused_and_never_run(tmp_path: Path) -> None:
+    sprung = tmp_path / 'sprung'
+    (tmp_path / 'x.pth').write_bytes(pickle.dumps({'x': Trap(sprung)}))
+    refused(tmp_path / 'x.pth', 'get the file again')
+    torch.save({'x': Trap(sprung)}, tmp_path / 'y.pth')
+    refused(tmp_path / 'y.pth', 'holds no tensors by name')
+    assert not sprung.exists()
+
+
+def chunked(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Name blocks as DINOv2's training does, two to a chunk."""
+    return {
+        re.sub(r'^blocks\.(\d+)\.', lambda m: f'blocks.{int(m[1]) // 2}.{m[1]}.', name): value
+        for name, value in state.items()
+    }
+
+
+def under(prefix: str, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {prefix + name: value for name, value in state.items()}
+
+
+def of_training(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Put a student and heads beside the teacher."""
+    other = {name: value + 1.0 for name, value in state.items()}
+    head = {'teacher.dino_head.mlp.0.weight': torch.ones(3), 'dino_loss.center': torch.ones(3)}
+    return {
+        **under('student.backbone.', chunked(other)), **head,
+        **under('teacher.backbone.', chunked(state)),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    'store',
+    [
+        lambda state: under('_orig_mod.', state),
+        lambda state: under('module._orig_mod.', state),
+        lambda state: {'state_dict': under('model.', state), 'pytorch-lightning_version': '2'},
+        lambda state: {'model_state_dict': state, 'epoch': 3},
+        lambda state: {'state_dict_ema': state, 'state_dict': under('x.', state)},
+        lambda state: {'model': {'ema': state}},
+        lambda state: {'teacher': under('backbone.', chunked(state))},
+        lambda state: {'model': of_training(state), 'iteration': 5},
+        lambda state: under('backbone.', chunked(state)),
+        lambda state: under('net.encoder.', state),
+        lambda state: {name.replace('blocks.', 'blocks._orig_mod.'): one
+                       for name, one in state.items()},
+        lambda state: {name: torch.nn.Parameter(one) for name, one in state.items()},
+    ],
+)  # fmt: skip
+def test_what_frameworks_put_around_weights_is_taken_off(
+    tmp_path: Path, store: Callable[[dict[str, torch.Tensor]], object]
+) -> None:
+    path, state = written(tmp_path / 'plain.pth', foreign.dinov2(WIDTH, 4))
+    convert_file(path, tmp_path / 'plain.safetensors')
+    torch.save(store(state), tmp_path / 'training.pth')
+    convert_file(tmp_path / 'training.pth', tmp_path / 'made.safetensors')
+    assert_alike(tmp_path / 'made.safetensors', tmp_path / 'plain.safetensors')
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.from_regex(r'\A[a-z_]{1,8}\Z'), max_size=4))
+def test_any_prefix_is_taken_off(prefixes: list[str]) -> None:
+    state = foreign.filled(foreign.dinov2(WIDTH, 1))
+    stored = under(''.join(f'{one}.' for one in prefixes), state)
+    assert plain_names(stored).keys() == state.keys()
+
+
+def test_what_is_beside_another_prefix_is_still_accounted_for(tmp_path: Path) -> None:
+    _, state = written(tmp_path / 'plain.pth', foreign.dinov2(WIDTH, 1))
+    torch.save({**under('model.', state), 'extra.weight': torch.zeros(2)}, tmp_path / 'x.pth')
+    refused(tmp_path / 'x.pth', 'unused extra.weight')
+
+
+def test_soma_is_refused_by_name(tmp_path: Path) -> None:
+    state = foreign.filled(foreign.dinov2(WIDTH, 1))
+    adapter = {'blocks.0.attn.qkv.lora_A.weight': torch.zeros(4, WIDTH)}
+    torch.save({'state_dict': under('backbone.model.', {**state, **adapter})}, tmp_path / 'x.pth')
+    refused(tmp_path / 'x.pth', 'SoMA', 'lora_A', 'convert Rein or DepthForge')
 
 
 def test_the_command_tells_what_came_out(

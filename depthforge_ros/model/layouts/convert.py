@@ -14,6 +14,7 @@ from depthforge_ros.model.config import Eva02Config
 from depthforge_ros.model.dpt import DptHead
 from depthforge_ros.model.eva02 import Eva02
 from depthforge_ros.model.layouts import depth_anything, dinov2, eva02, mask2former, mmseg
+from depthforge_ros.model.layouts.prefixes import unprefixed, without_wrappers
 from depthforge_ros.model.layouts.rules import account, rename, Rule, Shapes, some, under
 from depthforge_ros.model.layouts.sizes import (
     class_count,
@@ -69,6 +70,11 @@ class Layout:
     checkpoints of a whole network."""
 
 
+ADAPTER = '.lora_A'
+SOMA = ('backbone.model.', 'module.backbone.model.')
+"""How SoMA (arXiv 2412.04077) names its encoder."""
+
+
 def _encoder(rules: Sequence[Rule]) -> Sequence[Rule]:
     return under(rules, '', 'encoder.')
 
@@ -106,11 +112,34 @@ LAYOUTS = (
 )
 
 
-def detect(tensors: Tensors, *, source: str) -> Layout:
+def _known(tensors: Tensors) -> Layout | None:
     """Find the layout of a state dict; the first that fits is the most special."""
     for layout in LAYOUTS:
         if all(any(name.startswith(mark) for name in tensors) for mark in layout.marks):
             return layout
+    return None
+
+
+def plain_names(tensors: Tensors) -> dict[str, Tensor]:
+    """Take off the names what frameworks put before them and around modules."""
+    plain = without_wrappers(tensors)
+    if any(ADAPTER in name for name in plain):
+        return plain
+    return unprefixed(plain, lambda some: _known(some) is not None)
+
+
+def detect(tensors: Tensors, *, source: str) -> Layout:
+    """Find the layout of a state dict of plain names."""
+    adapted = next((name for name in tensors if ADAPTER in name), None)
+    if adapted:
+        what = 'SoMA' if adapted.startswith(SOMA) else 'a model with LoRA adapters'
+        raise UserError(
+            f'{source} is of {what}: low-rank adapters change its encoder ({adapted}), the file '
+            'does not hold their scale, and depthforge_ros has none; convert Rein or DepthForge, '
+            'or foundation weights'
+        )
+    if (layout := _known(tensors)) is not None:
+        return layout
     raise UserError(
         f'{source} has none of the known layouts; its names are {some(sorted(tensors), 3)}; '
         f'known are {"; ".join(layout.name for layout in LAYOUTS)}'

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from depthforge_ros.errors import UserError
 from depthforge_ros.model.checkpoint import read_foundation, write_checkpoint
-from depthforge_ros.model.layouts.convert import convert_part, detect, Tensors
+from depthforge_ros.model.layouts.convert import convert_part, detect, plain_names, Tensors
 from depthforge_ros.model.layouts.published import convert_published
 from depthforge_ros.model.layouts.sizes import encoder_config
 from depthforge_ros.model.layouts.source import read_source
@@ -38,7 +38,7 @@ def convert_file(
     """
     if output.suffix != '.safetensors':
         raise UserError(f'output {output} came; name a file that ends in .safetensors')
-    tensors = read_source(source)
+    tensors = plain_names(read_source(source))
     layout = detect(tensors, source=str(source))
     if layout.expect is None:
         config, space, made = convert_published(

@@ -6,18 +6,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-import pickle
 from typing import Any
 import warnings
 
 from depthforge_ros.errors import UserError
+from depthforge_ros.model.layouts.pickles import load_tensors, module_tensors
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 import torch
 from torch import Tensor
 
-WRAPPERS = ('state_dict', 'model', 'module')
-"""Keys under which training frameworks store the weights."""
+WRAPPERS = (
+    *('state_dict_ema', 'model_ema', 'ema', 'state_dict', 'model_state_dict', 'model', 'module'),
+    *('teacher', 'net', 'network', 'weights'),
+)
+"""Keys under which training frameworks store the weights, averaged ones first."""
 PICKLES = (b'PK', b'\x80')
 """First bytes of what torch.save writes: a zip file, or in old versions a plain pickle."""
 HEADER_AT = 8
@@ -29,7 +32,7 @@ PARALLEL = 'module.'
 
 
 def read_source(path: Path) -> dict[str, Tensor]:
-    """Read the tensors of a safetensors file, or of a pickle that holds nothing but tensors."""
+    """Read the tensors of a safetensors file, or of a pickle, of which nothing else is run."""
     if not path.is_file():
         found = 'is a folder' if path.is_dir() else 'does not exist'
         raise UserError(f'{path} {found}; give a .safetensors, .pth or .pt file')
@@ -37,15 +40,12 @@ def read_source(path: Path) -> dict[str, Tensor]:
         start = file.read(HEADER_AT + 1)
     is_pickle = start.startswith(PICKLES) and not start.endswith(b'{', HEADER_AT)
     content = _unpickled(path) if is_pickle else _safetensors(path)
-    tensors = _unwrapped(content)
-    other = [
-        name
-        for name, value in tensors.items()
-        if not (isinstance(name, str) and isinstance(value, Tensor))
-    ]
+    stored = _unwrapped(content)
+    tensors = {name: value for name, value in stored.items() if isinstance(value, Tensor)}
+    other = [name for name in tensors if not isinstance(name, str)]
     if other:
         raise UserError(
-            f'{path} has {len(tensors)} entries, of which {len(other)} are no tensors by name '
+            f'{path} has {len(tensors)} tensors, of which {len(other)} have no name '
             f'({", ".join(map(str, other[:3]))}); give a file whose weights are a state dict'
         )
     if not tensors:
@@ -85,13 +85,9 @@ def _unpickled(path: Path) -> Any:
         # pickles that it then refuses.
         with path.open('rb') as file, warnings.catch_warnings():
             warnings.simplefilter('ignore')
-            return torch.load(file, map_location='cpu', weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise UserError(
-            f'{path} is a pickle of more than tensors, which could run code and is not opened '
-            f'({_reason(error)}); save its state_dict alone, as safetensors, where it was made'
-        ) from error
-    except (EOFError, OSError, RuntimeError) as error:
+            return load_tensors(file)
+    # Damaged pickles raise whatever their bytes ask for.
+    except Exception as error:
         raise UserError(
             f'{path} is damaged or cut short ({_reason(error)}); get the file again'
         ) from error
@@ -107,7 +103,10 @@ def _reason(error: Exception) -> str:
 def _unwrapped(content: Any) -> Mapping[str, Any]:
     if not isinstance(content, Mapping):
         return {}
+    if '_modules' in content:
+        return dict(module_tensors(content))
     for name in WRAPPERS:
-        if isinstance(content.get(name), Mapping):
-            return _unwrapped(content[name])
+        inner = content.get(name)
+        if isinstance(inner, Mapping) and (unwrapped := _unwrapped(inner)):
+            return unwrapped
     return content
