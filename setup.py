@@ -44,6 +44,8 @@ setup(
     data_files=shared_files(),
     zip_safe=False,
     install_requires=[
+        "backports.zstd; python_version < '3.14'",
+        'lz4>=4.3',
         'numpy>=1.26',
         'opencv-python-headless>=4.9',
         'Pillow>=10.1',

@@ -4,42 +4,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from itertools import islice
+from pathlib import Path
+import re
 from types import TracebackType
 from typing import Any
 
+from depthforge_ros.bags.storage_files import (
+    advice,
+    bag_files,
+    METADATA,
+    promised_messages,
+    read_metadata,
+    SUFFIXES,
+)
 from depthforge_ros.errors import one_line, UserError
+from depthforge_ros.headers import JPEG_START, PNG_START
 from depthforge_ros.labels import LABEL_SPACES, LabelSpace
 from rosbags.highlevel import AnyReader
 from rosbags.typesys import get_typestore, Stores
-import yaml
 
 IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
-METADATA = 'metadata.yaml'
 LABEL_SPACE_KEY = 'label_space'
 """Key of a bag's custom metadata that names the classes of its ground truth."""
 NON_CAMERA_NAMES = ('labels', 'depth', 'mask', 'overlay', 'confidence', 'entropy', 'relative')
-"""Last parts of topics whose images are not from a camera."""
-DEPTH_FOLDERS = ('depth', 'depth_registered')
-"""Parts before the last in topics of depth cameras, as in `depth/image_raw`."""
-ALIGNED_DEPTH = 'aligned_depth_to_'
-"""Start of that part where depth is aligned to another lens."""
+"""Last parts of topics that hold images which no camera took, whatever their encoding."""
 COMPRESSED, COMPRESSED_DEPTH = '/compressed', '/compressedDepth'
 """What image_transport appends to a topic's name."""
-
-
-def is_bag(path: Path) -> bool:
-    """Tell whether a file has the suffix of a bag, or a folder the metadata of one."""
-    return path.suffix in ('.mcap', '.db3', '.bag') or (path / METADATA).is_file()
-
-
-def _is_camera_topic(topic: str) -> bool:
-    *_, folder, last = ('', *topic.removesuffix(COMPRESSED).split('/'))
-    is_depth = folder in DEPTH_FOLDERS or folder.startswith(ALIGNED_DEPTH)
-    return not (is_depth or last in NON_CAMERA_NAMES or topic.endswith(COMPRESSED_DEPTH))
+MEASURED = re.compile(r'8[US]C[12]?|(16|32|64)[USF]C\d*')
+"""Encodings of values that are no picture: depth, confidence, flow."""
+GREY_OF_16_BITS = b'\x10\x00'
+"""Bits and colour type of a PNG, at 24."""
+FIRST_MESSAGES = 5
+"""So many are looked at for one that tells whether a camera fills the topic."""
+STORE = get_typestore(Stores.ROS2_JAZZY)
 
 
 @dataclass(frozen=True)
@@ -63,23 +64,27 @@ class Bag:
     def __init__(self, path: Path, *, lenient: bool = False) -> None:
         if not path.exists():
             raise UserError(f'bag {path} does not exist; check the path')
-        if path.is_dir() and not (path / METADATA).is_file():
+        has_metadata = path.is_dir() and (path / METADATA).is_file()
+        paths = bag_files(path) if path.is_dir() and not has_metadata else [path]
+        if not paths:
             raise UserError(
-                f'folder {path} holds no metadata.yaml, so is no rosbag2; give a rosbag2 folder,'
-                ' an mcap or db3 file; an interrupted recording is repaired by `ros2 bag reindex`'
+                f'folder {path} holds neither metadata.yaml nor files of {", ".join(SUFFIXES)}; '
+                'give a rosbag2 folder or a file of a bag'
             )
         self.path = path
         self.damage: str | None = None
         self._lenient = lenient
+        self._cameras: dict[str, bool] = {}
+        """Whether a camera fills a topic, where that is known."""
+        self._promised = promised_messages(path)
         try:
-            store = get_typestore(Stores.ROS2_JAZZY)
-            self._reader = AnyReader([path], default_typestore=store)
+            self._reader = AnyReader(paths, default_typestore=STORE)
             self._reader.open()
         # Each storage raises its own exceptions, and damaged files raise any.
         except Exception as error:
+            reason = one_line(error)
             raise UserError(
-                f'{path} cannot be read as a bag ({one_line(error)}); give a rosbag2 folder, an '
-                'mcap, db3 or bag file; an interrupted recording is repaired by `ros2 bag reindex`'
+                f'{path} cannot be read as a bag ({reason}); {advice(path, reason)}'
             ) from error
 
     def __enter__(self) -> Bag:
@@ -100,45 +105,77 @@ class Bag:
 
     @property
     def image_topics(self) -> list[str]:
-        """Topics of raw and compressed images."""
-        return sorted(name for name, kind in self.topics.items() if kind in IMAGE_TYPES)
+        """Topics of raw and compressed images that hold messages."""
+        return sorted(
+            name for name, kind in self.topics.items() if kind in IMAGE_TYPES and self.count(name)
+        )
 
     @property
     def label_space(self) -> LabelSpace | None:
-        """Classes of the bag's ground truth, by its metadata; None if they are not there."""
-        custom = _metadata(self.path).get('custom_data') or {}
+        """Classes of the bag's ground truth, where metadata in it, or beside a file, says them."""
+        custom = read_metadata(self.path).get('custom_data') or {}
         return LABEL_SPACES.get(custom.get(LABEL_SPACE_KEY, ''))
 
     def camera_topic(self, wanted: str | None = None) -> str:
-        """Return `wanted` if the bag has it, or the only camera topic; else UserError."""
-        cameras = self.camera_topics() if wanted is None else self.camera_topics((wanted,))
+        """Return `wanted` if the bag has it, or the only camera topic; else say what there is."""
+        cameras = self.camera_topics(() if wanted is None else (wanted,))
         if len(cameras) == 1:
             return cameras[0]
         raise UserError(
             f'{self.path} has {len(cameras)} camera topics, choose one with --topic; it has '
-            f'{_listing(cameras or self.image_topics)}'
+            f'{_listing(cameras)}'
         )
 
     def camera_topics(self, wanted: Sequence[str] = ()) -> list[str]:
         """
         Return `wanted` if the bag has them all; by default all topics of camera images.
 
-        Of a camera that was recorded raw and compressed, the raw topic.
+        The encoding of a topic's first message decides. Of a camera that was recorded raw and
+        compressed, the raw topic. UserError where there is none.
         """
-        topics = self.image_topics
-        missing = [name for name in wanted if name not in topics]
-        if wanted and not missing:
-            return list(wanted)
-        cameras = [
+        topics, cameras = self.image_topics, self._found_cameras()
+        for name in wanted:
+            if name not in topics:
+                is_empty = self.topics.get(name) in IMAGE_TYPES
+                lacks = 'holds no message on' if is_empty else 'has no image topic'
+                raise UserError(
+                    f'{self.path} {lacks} {name}; it has {_listing(cameras or topics)}'
+                )
+        if wanted or cameras:
+            return list(wanted) or cameras
+        kinds = [f'{name} ({kind})' for name, kind in sorted(self.topics.items())]
+        raise UserError(
+            f'{self.path} has no topic of camera images, that is sensor_msgs/msg/Image or '
+            f'CompressedImage of JPEG or PNG; it has {_listing(kinds)}'
+        )
+
+    def _found_cameras(self) -> list[str]:
+        filled = [name for name in self.image_topics if self._is_of_camera(name)]
+        return [
             name
-            for name in topics
-            if _is_camera_topic(name)
-            and not (name.endswith(COMPRESSED) and name.removesuffix(COMPRESSED) in topics)
+            for name in filled
+            if not (name.endswith(COMPRESSED) and name.removesuffix(COMPRESSED) in filled)
         ]
-        if missing:
-            there = _listing(cameras or topics)
-            raise UserError(f'{self.path} has no image topic {missing[0]}; it has {there}')
-        return cameras
+
+    def _is_of_camera(self, topic: str) -> bool:
+        if topic not in self._cameras:
+            last = topic.removesuffix(COMPRESSED).rpartition('/')[2]
+            is_other = last in NON_CAMERA_NAMES or topic.endswith(COMPRESSED_DEPTH)
+            self._cameras[topic] = not is_other and self._begins_with_picture(topic)
+        return self._cameras[topic]
+
+    def _begins_with_picture(self, topic: str) -> bool:
+        """Look at the first messages; where none can be decoded, they are told of when read."""
+        damage = self.damage
+        seen: list[bool] = []
+        with suppress(UserError):
+            for raw in islice(self.raw_messages(topic), FIRST_MESSAGES):
+                with suppress(UserError):
+                    seen.append(is_picture(self.decode(raw)))
+                if any(seen):
+                    break
+        self.damage = damage
+        return any(seen) or not seen
 
     def topic_ending(self, ending: str, part: str | None = None) -> str | None:
         """
@@ -155,8 +192,8 @@ class Bag:
         return found[0] if found else None
 
     def camera_name(self, topic: str) -> str | None:
-        """Camera name in a topic; None where the bag has one camera only."""
-        return namespace(topic) if len(self.camera_topics()) > 1 else None
+        """Name in the topics of one of several cameras; None where it is the only one."""
+        return namespace(topic) if len(self._found_cameras()) > 1 else None
 
     def count(self, topic: str) -> int:
         """Return the number of messages of a topic."""
@@ -167,34 +204,72 @@ class Bag:
         wanted = [one for one in self._reader.connections if one.topic in topics]
         if not wanted:
             return
-        promised, read = sum(map(self.count, {one.topic for one in wanted})), 0
+        topic_names = {one.topic for one in wanted}
+        promised = sum(max(self.count(one), self._promised.get(one, 0)) for one in topic_names)
+        read = 0
         try:
             for connection, received_ns, raw in self._reader.messages(wanted):
                 yield RawMessage(received_ns, raw, connection.topic)
                 read += 1
         except Exception as error:
-            if self._lenient:
-                self.damage = f'{self.path.name} breaks off: {one_line(error)}'
-                return
-            raise UserError(
-                f'{self.path} is damaged ({one_line(error)}); copy it again or repair it with '
-                '`ros2 bag reindex`'
-            ) from error
+            reason = one_line(error)
+            if not self._lenient:
+                raise UserError(
+                    f'{self.path} is damaged ({reason}); copy it again; '
+                    f'{advice(self.path, reason)}'
+                ) from error
+            self.damage = (
+                f'{self.path.name} breaks off after {read} of {promised} messages of '
+                f'{topics[0]}: {reason}'
+            )
+            return
         if read < promised:
             self.damage = (
                 f'{self.path.name} holds {read} of the {promised} messages of {topics[0]}'
             )
 
+    def cdr(self, recorded: RawMessage) -> bytes:
+        """Return the bytes of a message as ROS 2 sends it; rosbag1 is converted."""
+        kind = self.topics[recorded.topic]
+        if self._reader.is2 or kind not in STORE.fielddefs:
+            return recorded.raw
+        return bytes(STORE.ros1_to_cdr(recorded.raw, kind))
+
     def decode(self, recorded: RawMessage) -> Any:
-        """Deserialise; broken bytes are a UserError with the reason `bad_message`."""
+        """
+        Deserialise; broken bytes are a UserError with the reason `bad_message`.
+
+        Messages of ROS 1 become their counterparts of ROS 2, `k` of a CameraInfo for `K`.
+        """
+        kind = self.topics[recorded.topic]
         try:
-            return self._reader.deserialize(recorded.raw, self.topics[recorded.topic])
+            if self._reader.is2 or kind not in STORE.fielddefs:
+                return self._reader.deserialize(recorded.raw, kind)
+            return STORE.deserialize_cdr(self.cdr(recorded), kind)
         except Exception as error:
             raise UserError(
                 f'a message of {recorded.topic} at {recorded.received_ns} ns cannot be decoded '
                 f'({one_line(error)}); record it again',
                 reason='bad_message',
             ) from error
+
+    def offered_qos(self, topic: str) -> list[Any]:
+        """Return the QoS profiles of the publishers that were recorded; empty for rosbag1."""
+        connections = (one for one in self._reader.connections if one.topic == topic)
+        return [qos for one in connections for qos in getattr(one.ext, 'offered_qos_profiles', ())]
+
+
+def is_picture(message: Any) -> bool:
+    """Tell by its encoding whether an Image or CompressedImage is a picture that a camera took."""
+    if not hasattr(message, 'format'):
+        return MEASURED.fullmatch(message.encoding) is None
+    source = message.format.partition(';')[0].strip()
+    data = bytes(message.data[:26])
+    if MEASURED.fullmatch(source) or not data.startswith((JPEG_START, PNG_START)):
+        return False
+    # What names no encoding and has one value of 16 bits per pixel is depth.
+    is_deep = data.startswith(PNG_START) and data[24:] == GREY_OF_16_BITS
+    return not (is_deep and source.lower() in ('', 'png'))
 
 
 class Bags(ExitStack):
@@ -227,40 +302,6 @@ def namespace(topic: str) -> str:
     """Camera name in a topic: `front` in `/car/front/image_raw/compressed`."""
     parts = topic.removesuffix(COMPRESSED).split('/')
     return parts[-2] if len(parts) > 1 else ''
-
-
-def remove_bag(path: Path) -> None:
-    """
-    Remove a rosbag2 folder, complete or not; does nothing where there is none.
-
-    A file that no recorder writes is a UserError, and nothing is removed.
-    """
-    if not path.exists():
-        return
-    foreign = [one.name for one in path.iterdir() if not _is_bag_file(one)]
-    if foreign:
-        raise UserError(
-            f'{path} is to be replaced but holds {foreign[0]}, which is no part of a bag; move '
-            'it away'
-        )
-    for one in path.iterdir():
-        one.unlink()
-    path.rmdir()
-
-
-def _metadata(path: Path) -> Mapping[str, Any]:
-    """Read the metadata of a bag, given its folder or one of its files; empty without any."""
-    file = (path if path.is_dir() else path.parent) / METADATA
-    try:
-        about = yaml.safe_load(file.read_text(encoding='utf-8'))['rosbag2_bagfile_information']
-        files = [PurePath(one).name for one in about['relative_file_paths']]
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError):
-        return {}
-    return about if path.is_dir() or path.name in files else {}
-
-
-def _is_bag_file(path: Path) -> bool:
-    return path.name.startswith(METADATA) or path.suffix in ('.mcap', '.db3')
 
 
 def _listing(topics: list[str]) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from depthforge_ros.errors import UserError
-from depthforge_ros.geometry.camera import Camera, IDENTITY
+from depthforge_ros.geometry.camera import Camera, fitted_coefficients, IDENTITY, MODEL_ALIASES
 from depthforge_ros.labels import LABEL_SPACES
 import yaml
 
@@ -68,17 +68,19 @@ def _drive_file(fields: Mapping[str, Any]) -> DriveFile:
         raise UserError(f"depth_encoding {encoding!r} is not known; 'inverse' is, or leave it out")
     k = _numbers(fields, 'camera_matrix')
     flat = (*k[:3], 0.0, *k[3:6], 0.0, *k[6:], 0.0)
+    named = str(fields['distortion_model'])
+    model = MODEL_ALIASES.get(named, named)
     return DriveFile(
         camera=Camera(
             width=int(fields['image_width']),
             height=int(fields['image_height']),
             k=k,
             p=_numbers(fields, 'projection_matrix') if 'projection_matrix' in fields else flat,
-            d=_numbers(fields, 'distortion_coefficients'),
+            d=fitted_coefficients(_numbers(fields, 'distortion_coefficients'), model),
             r=_numbers(fields, 'rectification_matrix')
             if 'rectification_matrix' in fields
             else IDENTITY,
-            distortion_model=str(fields['distortion_model']),
+            distortion_model=model,
         ),
         rate_hz=_optional(fields, 'rate_hz'),
         camera_height_m=_optional(fields, 'camera_height_m'),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-from depthforge_ros.bags.bag import LABEL_SPACE_KEY, remove_bag
+from depthforge_ros.bags.bag import LABEL_SPACE_KEY
 from depthforge_ros.bags.camera_file import DriveFile
 from depthforge_ros.bags.image_files import (
     encoded,
@@ -27,6 +27,7 @@ from depthforge_ros.bags.messages import (
     image_message,
     write_to,
 )
+from depthforge_ros.bags.storage_files import remove_bag
 from depthforge_ros.errors import UserError
 from depthforge_ros.files import read_bytes, UNREADABLE
 from depthforge_ros.frame import rgb_from_file

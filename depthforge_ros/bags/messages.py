@@ -8,13 +8,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from depthforge_ros.bags.bag import STORE
 from depthforge_ros.geometry.camera import Camera
 import numpy as np
 import numpy.typing as npt
 from rosbags.rosbag2 import Writer
-from rosbags.typesys import get_typestore, Stores
 
-STORE = get_typestore(Stores.ROS2_JAZZY)
 TYPES = STORE.types
 Write = Callable[[str, Any, int], None]
 """Takes topic, message and stamp in ns."""

@@ -10,21 +10,38 @@ copied into a temporary folder, with an index or an end. The bag itself is not c
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BytesIO
-from pathlib import Path
+from pathlib import Path, PurePath
 import shutil
 import sqlite3
 import struct
+import sys
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
-from depthforge_ros.bags.bag import Bag, METADATA
+from depthforge_ros.bags.bag import Bag
+from depthforge_ros.bags.storage_files import (
+    ABOUT,
+    advice,
+    bag_files,
+    METADATA,
+    read_metadata,
+    storage_suffix,
+)
 from depthforge_ros.errors import UserError
+from lz4.frame import LZ4FrameDecompressor
 from rosbags.interfaces import Connection
 from rosbags.rosbag1 import Writer
 from rosbags.rosbag1.reader import decompressors, Header, ReaderError, RecordType
 from rosbags.typesys.msg import normalize_msgtype
+
+if sys.version_info >= (3, 14):
+    from compression.zstd import open as zstd_open
+    from compression.zstd import ZstdDecompressor, ZstdError
+else:
+    from backports.zstd import open as zstd_open
+    from backports.zstd import ZstdDecompressor, ZstdError
 
 MCAP_MAGIC = b'\x89MCAP0\r\n'
 MCAP_RECORD = struct.Struct('<BQ')
@@ -32,6 +49,12 @@ MCAP_END = b'\x02\x14' + bytes(7 + 20) + MCAP_MAGIC
 """A footer that says there is no summary, and the magic: readers then scan the file."""
 MCAP_LAST = (0x02, 0x0F)
 """Footer and end of data."""
+MCAP_CHUNK = 0x06
+MCAP_CHUNK_HEAD = struct.Struct('<QQQII')
+"""Times, size and checksum of a chunk, and the length of the name of its compression."""
+SQLITE_BESIDE = ('-wal', '-journal')
+"""What SQLite keeps beside a file that it has not closed."""
+BLOCK = 1 << 20
 
 
 @contextmanager
@@ -52,45 +75,92 @@ def repaired(path: Path) -> Iterator[tuple[Path, str | None]]:
 
 
 def _repair_if_broken(path: Path, folder: Path) -> tuple[Path, str | None]:
+    files = bag_files(path)
     try:
+        if any(map(_is_unfinished, files)):
+            raise UserError(f'{path} was not closed by its recorder; {advice(path, "")}')
+        if not path.is_dir() and files and path.name != plain_name(path):
+            return _renamed(path, folder), None
         with Bag(path):
-            return path, None
+            is_known = not path.is_dir() or (path / METADATA).is_file()
+            return path, None if is_known else f'{path.name} has no {METADATA}'
     except UserError as error:
-        files = _files(path)
         if not files:
             raise
-        return _repaired_copy(path, files, folder, error), f'{path.name} is cut short or damaged'
+        return _repaired_copy(path, files, folder, error)
 
 
-def _files(path: Path) -> list[Path]:
-    folder = sorted(path.iterdir()) if path.is_dir() else [path]
-    return [one for one in folder if one.is_file() and one.suffix in REPAIRERS]
+def plain_name(path: Path) -> str:
+    """Name a file of a bag as readers expect it: `x.bag` of `X.BAG` and `x.bag.active`."""
+    suffix = storage_suffix(path) or ''
+    return path.name[: path.name.lower().rindex(suffix)] + suffix
 
 
-def _repaired_copy(path: Path, files: list[Path], folder: Path, error: UserError) -> Path:
+def _renamed(path: Path, folder: Path) -> Path:
+    """Give a file that can be read another name."""
+    link = folder / plain_name(path)
+    link.symlink_to(path.absolute())
+    with Bag(link):
+        return link
+
+
+def _is_unfinished(path: Path) -> bool:
+    """Tell files that lack what their recorder still had apart."""
+    beside = [path.with_name(path.name + ending) for ending in SQLITE_BESIDE]
+    has_more = any(one.is_file() and one.stat().st_size for one in beside)
+    return has_more or path.name.lower().endswith('.active')
+
+
+def _repaired_copy(
+    path: Path, files: list[Path], folder: Path, error: UserError
+) -> tuple[Path, str | None]:
+    """Make a copy of all that can be read; UserError, the given one, where that is nothing."""
     copy = folder / f'{path.stem}_repaired'
     copy.mkdir()
-    for one in files:
-        try:
-            REPAIRERS[one.suffix](one, copy / one.name)
-        except (OSError, ReaderError, sqlite3.Error, struct.error, ValueError):
-            raise error from None
+    lost = [one.name for one in files if not _repair_file(one, copy, folder)]
     metadata = (path if path.is_dir() else path.parent) / METADATA
     if metadata.is_file():
-        shutil.copy(metadata, copy)
-    if path.is_dir() and metadata.is_file():
-        repaired = copy
-    elif len(files) == 1:
-        repaired = copy / files[0].name
-    else:
-        raise error
+        shutil.copy(metadata, copy / ABOUT)
+    whole = bag_files(copy)
+    repaired = whole[0] if len(files) == 1 and whole and not path.is_dir() else copy
     try:
         with Bag(repaired) as bag:
-            if any(map(bag.count, bag.topics)):
-                return repaired
+            if not any(map(bag.count, bag.topics)):
+                raise error
     except UserError:
-        pass
-    raise error
+        raise error from None
+    about = read_metadata(path).get('relative_file_paths', ()) if path.is_dir() else ()
+    there = {one.name for one in files}
+    lost += [name for name in (PurePath(one).name for one in about) if name not in there]
+    damage = f'{path.name} is cut short or damaged'
+    return repaired, f'{damage}: {", ".join(lost)} lost' if lost else damage
+
+
+def _repair_file(source: Path, copy: Path, folder: Path) -> bool:
+    """Put a file, or what can be read of it, into the copy; returns whether there is any."""
+    target = copy / plain_name(source)
+    try:
+        if source.name.lower().endswith('.zstd'):
+            source = _decompressed(source, folder / target.name)
+        if not _is_unfinished(source):
+            target.symlink_to(source.absolute())
+            with suppress(UserError), Bag(target):
+                return True
+            target.unlink()
+        REPAIRERS[target.suffix](source, target)
+        with Bag(target):
+            return True
+    except (OSError, ReaderError, sqlite3.Error, struct.error, ValueError):  # of them UserError
+        target.unlink(missing_ok=True)
+        return False
+
+
+def _decompressed(source: Path, target: Path) -> Path:
+    """Decompress a file as far as it goes."""
+    with target.open('wb') as plain, suppress(EOFError, ZstdError), zstd_open(source) as stream:
+        while block := stream.read(BLOCK):
+            plain.write(block)
+    return target
 
 
 def _repair_mcap(source: Path, target: Path) -> None:
@@ -99,21 +169,52 @@ def _repair_mcap(source: Path, target: Path) -> None:
     with source.open('rb') as file:
         if file.read(len(MCAP_MAGIC)) != MCAP_MAGIC:
             raise ValueError
-        end = file.tell()
+        end, rest = file.tell(), b''
         while len(head := file.read(MCAP_RECORD.size)) == MCAP_RECORD.size:
             kind, length = MCAP_RECORD.unpack(head)
-            if kind in MCAP_LAST or end + MCAP_RECORD.size + length > size:
+            if kind in MCAP_LAST:
+                break
+            if end + MCAP_RECORD.size + length > size:
+                rest = _whole_records(file.read()) if kind == MCAP_CHUNK else b''
                 break
             end = file.seek(end + MCAP_RECORD.size + length)
     shutil.copy(source, target)
     with target.open('r+b') as file:
         file.truncate(end)
         file.seek(end)
-        file.write(MCAP_END)
+        file.write(rest + MCAP_END)
+
+
+def _whole_records(chunk: bytes) -> bytes:
+    """Return the whole records of a chunk that breaks off."""
+    if len(chunk) < MCAP_CHUNK_HEAD.size:
+        return b''
+    *_, length = MCAP_CHUNK_HEAD.unpack_from(chunk)
+    kind = chunk[MCAP_CHUNK_HEAD.size : MCAP_CHUNK_HEAD.size + length]
+    packed = chunk[MCAP_CHUNK_HEAD.size + length + 8 :]
+    if kind == b'zstd':
+        with suppress(ZstdError):
+            packed = ZstdDecompressor().decompress(packed)
+    elif kind == b'lz4':
+        with suppress(RuntimeError):
+            packed = LZ4FrameDecompressor().decompress(packed)
+    end = 0
+    while end + MCAP_RECORD.size <= len(packed):
+        _, length = MCAP_RECORD.unpack_from(packed, end)
+        if end + MCAP_RECORD.size + length > len(packed):
+            break
+        end += MCAP_RECORD.size + length
+    return packed[:end]
 
 
 def _repair_sqlite(source: Path, target: Path) -> None:
-    """Copy the rows that can be read; writable_schema lets SQLite open a file without its end."""
+    """
+    Copy the rows that can be read; writable_schema lets SQLite open a file without its end.
+
+    A log or journal beside it is taken in first, in a copy.
+    """
+    if _is_unfinished(source):
+        source = _with_journal(source, target.parent.parent)
     with (
         sqlite3.connect(f'{source.resolve().as_uri()}?immutable=1', uri=True) as old,
         sqlite3.connect(target) as new,
@@ -127,6 +228,21 @@ def _repair_sqlite(source: Path, target: Path) -> None:
             _copy_rows(old, new, name)
     old.close()
     new.close()
+
+
+def _with_journal(source: Path, folder: Path) -> Path:
+    """Copy a file with what SQLite left beside it, and let SQLite join them."""
+    joined = folder / f'joined_{source.name}'
+    for ending in ('', *SQLITE_BESIDE):
+        beside = source.with_name(source.name + ending)
+        if beside.is_file():
+            shutil.copy(beside, folder / f'{joined.name}{ending}')
+    with suppress(sqlite3.Error):
+        connection = sqlite3.connect(joined)
+        connection.execute('PRAGMA wal_checkpoint(TRUNCATE)').fetchall()
+        connection.execute('PRAGMA journal_mode=DELETE').fetchall()
+        connection.close()
+    return joined
 
 
 def _copy_rows(old: sqlite3.Connection, new: sqlite3.Connection, table: str) -> None:

@@ -135,6 +135,15 @@ def open_engine(args: argparse.Namespace, model: str) -> Engine:
     return engine
 
 
+def exit_code(*, skipped: int = 0, damage: str | None = None) -> int:
+    """Return 3 where less was read than the input promises, and say why; else 0."""
+    if damage:
+        warn([f'{damage}; read as far as it goes'])
+    if skipped:
+        warn([f'{skipped} frames could not be read and are left out'])
+    return EXIT_INCOMPLETE if skipped or damage else 0
+
+
 def warn(warnings: Iterable[str]) -> None:
     """Print a line on stderr for each."""
     for one in warnings:

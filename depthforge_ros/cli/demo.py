@@ -110,9 +110,9 @@ def run_drive(
     drive: Drive, output: Path, *, model: str, engine: str, space: LabelSpace
 ) -> Section:
     """Send one drive through the node and judge what was recorded."""
-    from depthforge_ros.bags.bag import remove_bag
     from depthforge_ros.bags.make_bag import BagPlan, make_bag
     from depthforge_ros.bags.node_figures import node_figures
+    from depthforge_ros.bags.storage_files import remove_bag
     from depthforge_ros.evaluation.bag_judge import BagRequest, judge_bag
     from depthforge_ros.reports.drive import Section
 

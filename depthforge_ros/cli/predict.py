@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import ExitStack
 from pathlib import Path
 
 from depthforge_ros.cli.common import (
     add_engine_arguments,
     add_json_argument,
     add_white_level,
-    EXIT_INCOMPLETE,
+    exit_code,
     open_engine,
     report,
     write_json,
@@ -45,10 +46,11 @@ def run(args: argparse.Namespace) -> int:
     from depthforge_ros.evaluation.sources import open_source
     from depthforge_ros.pipeline import Pipeline
 
-    sources = [open_source(path, args.topic) for path in args.inputs]
-    check_output(args.output, args.inputs)
-    engine = open_engine(args, args.model)
-    predicted = predict(Pipeline(engine), sources, args.output, report=report)
+    with ExitStack() as copies:
+        sources = [open_source(path, copies, args.topic) for path in args.inputs]
+        check_output(args.output, args.inputs)
+        engine = open_engine(args, args.model)
+        predicted = predict(Pipeline(engine), sources, args.output, report=report)
     figures = predicted.figures()
     print(
         f'{figures["frames"]} frames, {figures["skipped"]} skipped, '
@@ -56,4 +58,4 @@ def run(args: argparse.Namespace) -> int:
     )
     print(f'results: {args.output}')
     write_json(args.json, figures)
-    return EXIT_INCOMPLETE if figures['skipped'] else 0
+    return exit_code(skipped=predicted.skipped, damage=predicted.damage)

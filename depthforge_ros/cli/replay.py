@@ -8,12 +8,16 @@ import argparse
 from collections import Counter
 from pathlib import Path
 
+from depthforge_ros.cli.common import exit_code
+
 HELP = "publish a bag's topics over DDS, for machines without `ros2 bag play`"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the bag, the pace and what to wait for."""
-    parser.add_argument('bag', type=Path, metavar='BAG', help='rosbag2 folder, mcap or sqlite3')
+    parser.add_argument(
+        'bag', type=Path, metavar='BAG', help='rosbag2 folder; mcap, db3 or rosbag1 file'
+    )
     parser.add_argument('--rate', type=float, default=1.0, help='1 is the recorded pace')
     parser.add_argument(
         '--topics', nargs='+', default=[], metavar='TOPIC', help='publish only these'
@@ -36,13 +40,15 @@ def run(args: argparse.Namespace) -> int:
     from depthforge_ros.ros.topics.transport import enlarge_shared_memory
 
     enlarge_shared_memory()
+    damages: list[str] = []
     counts = replay(
         args.bag,
         rate=args.rate,
         topics=args.topics,
         wait_for=Counter(args.wait_for),
         timeout_s=args.timeout_s,
+        on_damage=damages.append,
     )
     for topic, count in sorted(counts.items()):
         print(f'{topic}: {count} messages')
-    return 0
+    return exit_code(damage='; '.join(damages) or None)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import ExitStack
 from pathlib import Path
 import sys
 from typing import TYPE_CHECKING
@@ -14,6 +15,8 @@ from depthforge_ros.cli.common import (
     add_json_argument,
     add_white_level,
     DEFAULT_MODEL,
+    exit_code,
+    report,
     warn,
     write_json,
 )
@@ -21,10 +24,12 @@ from depthforge_ros.errors import UserError
 from depthforge_ros.labels import LABEL_SPACES
 
 if TYPE_CHECKING:
+    from depthforge_ros.evaluation.sources import BagSource
     from depthforge_ros.labels import LabelSpace
     from depthforge_ros.pipeline import Pipeline
     from depthforge_ros.reports.foxglove import Calibration
 
+DEFAULT_RATE_HZ = 10.0
 HELP = 'write image, overlay, mask, depth and labelled points to an MCAP for Foxglove or RViz'
 
 
@@ -40,7 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--mask-labels', choices=LABEL_SPACES,
                         help='classes of the masks recorded in a bag')  # fmt: skip
     parser.add_argument(
-        '--rate-hz', type=float, default=10.0, help='of images and videos; a bag has its stamps'
+        '--rate-hz',
+        type=float,
+        help="of images and videos, by default 10 and the video's own; a bag has its stamps",
     )
     parser.add_argument('--camera-info', type=Path, metavar='YAML',
                         help='calibration as camera_calibration writes it, if the bag has none; '
@@ -55,39 +62,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write what is recorded in a bag, or else what the model answers."""
-    from depthforge_ros.bags.bag import Bag, Bags, is_bag
+    from depthforge_ros.bags.bag import Bags
     from depthforge_ros.evaluation.bag_judge import has_masks
-    from depthforge_ros.evaluation.sources import open_source
+    from depthforge_ros.evaluation.sources import BagSource, open_source
     from depthforge_ros.reports.foxglove import bag_answers, POINTS, source_answers, write_view
 
     _check(args)
-    source = open_source(args.input, args.topic)
-    topic = None
-    if is_bag(args.input):
-        with Bag(args.input) as bag:
-            topic = bag.camera_topic(args.topic)
-    if args.at and topic is None:
-        raise UserError('--at came, which chooses frames of a bag; leave it out')
-    recorded = topic is not None and args.model is None and has_masks(args.input)
-    pipeline = None if recorded else _pipeline(args)
-    calibration = _calibration(args, topic)
-    if calibration is None:
-        print('depthforge: no points: they need a calibration and --camera-height-m',
-              file=sys.stderr)  # fmt: skip
-    with Bags() as bags:
-        if topic is not None:
-            answers = bag_answers(bags, args.input, topic, pipeline, frozenset(args.at))
+    with ExitStack() as copies:
+        source = open_source(args.input, copies, args.topic)
+        bag = source if isinstance(source, BagSource) else None
+        if args.at and bag is None:
+            raise UserError('--at came, which chooses frames of a bag; leave it out')
+        recorded = bag is not None and args.model is None and has_masks(bag.copy)
+        pipeline = None if recorded else _pipeline(args)
+        calibration = _calibration(args, bag)
+        if calibration is None:
+            print('depthforge: no points: they need a calibration and --camera-height-m',
+                  file=sys.stderr)  # fmt: skip
+        bags = copies.enter_context(Bags())
+        if bag is not None:
+            answers = bag_answers(bags, bag.copy, bag.topic, pipeline, frozenset(args.at))
         else:
             assert pipeline is not None
-            answers = source_answers(source, args.rate_hz, pipeline)
+            answers = source_answers(
+                source, args.rate_hz or source.rate_hz or DEFAULT_RATE_HZ, pipeline
+            )
+        skipped: list[str] = []
         counts = write_view(
             args.output,
             answers,
-            space=pipeline.engine.label_space if pipeline else _recorded_space(args),
+            space=pipeline.engine.label_space if pipeline else _recorded_space(args, bag),
             calibration=calibration,
             total=len(args.at) or source.count or None,
+            skip=skipped.append,
         )
         warn(bags.warnings)
+        damage = source.damage or bags.damage
     frames, clouds = max(counts.values(), default=0), counts.get(POINTS, 0)
     if calibration is not None and clouds < frames:
         warn([f'points for {clouds} of {frames} frames: the road of the others gave no scale; '
@@ -95,8 +105,19 @@ def run(args: argparse.Namespace) -> int:
     for name, count in counts.items():
         print(f'{name:<48} {count} messages')
     print(f'open in Foxglove, or `ros2 bag play {args.output}`: {args.output}')
-    write_json(args.json, {'messages': dict(counts)})
-    return 0
+    for line in skipped:
+        report(f'skipped {line}')
+    code = exit_code(skipped=len(skipped), damage=damage)
+    write_json(
+        args.json,
+        {
+            'messages': dict(counts),
+            'skipped': len(skipped),
+            'complete': not code,
+            'damage': damage,
+        },
+    )
+    return code
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -104,7 +125,7 @@ def _check(args: argparse.Namespace) -> None:
         raise UserError(f'output {args.output} came, a name that ends in .mcap is needed')
     if args.output.exists():
         raise UserError(f'{args.output} exists already; remove it or choose another --output')
-    if not args.rate_hz > 0.0:
+    if args.rate_hz is not None and not args.rate_hz > 0.0:
         raise UserError(f'rate {args.rate_hz} Hz came, it must be above 0')
     if args.camera_height_m is not None and not args.camera_height_m > 0.0:
         raise UserError(f'camera height {args.camera_height_m} m came, it must be above 0')
@@ -124,12 +145,13 @@ def _pipeline(args: argparse.Namespace) -> Pipeline:
     )
 
 
-def _recorded_space(args: argparse.Namespace) -> LabelSpace:
+def _recorded_space(args: argparse.Namespace, source: BagSource | None) -> LabelSpace:
     from depthforge_ros.bags.bag import Bag
 
     if args.mask_labels:
         return LABEL_SPACES[args.mask_labels]
-    with Bag(args.input) as bag:
+    assert source is not None
+    with Bag(source.copy) as bag:
         if bag.label_space is None:
             raise UserError(
                 f'{args.input} does not say what the classes of its masks are; say it by '
@@ -138,7 +160,7 @@ def _recorded_space(args: argparse.Namespace) -> LabelSpace:
         return bag.label_space
 
 
-def _calibration(args: argparse.Namespace, topic: str | None) -> Calibration | None:
+def _calibration(args: argparse.Namespace, source: BagSource | None) -> Calibration | None:
     from depthforge_ros.bags.camera_file import read_drive_file
     from depthforge_ros.evaluation.own_distance import recorded_camera
     from depthforge_ros.reports.foxglove import Calibration
@@ -147,6 +169,6 @@ def _calibration(args: argparse.Namespace, topic: str | None) -> Calibration | N
     if args.camera_info is not None:
         file = read_drive_file(args.camera_info)
         camera, height_m = file.camera, height_m or file.camera_height_m
-    elif topic is not None:
-        camera = recorded_camera(args.input, topic)
+    elif source is not None and height_m is not None:
+        camera = recorded_camera(source.copy, source.topic)
     return Calibration(camera, height_m) if camera and height_m else None

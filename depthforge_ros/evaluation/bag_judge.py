@@ -9,9 +9,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from depthforge_ros.bags.bag import Bag, Bags, is_bag
+from depthforge_ros.bags.bag import Bag, Bags
 from depthforge_ros.bags.node_figures import node_figures
 from depthforge_ros.bags.repair import repaired
+from depthforge_ros.bags.storage_files import is_bag
 from depthforge_ros.errors import UserError
 from depthforge_ros.evaluation.answers import (
     Answer,
@@ -113,11 +114,6 @@ def _cameras(path: Path, request: BagRequest, *, is_recorded: bool) -> list[_Cam
     """List the cameras to judge; of recorded answers those that the node ran on, if on any."""
     with Bag(path) as bag:
         names = {one: bag.camera_name(one) for one in bag.camera_topics(request.topics)}
-        if not names:
-            raise UserError(
-                f'{request.bag} has no topic of camera images; it has '
-                f'{", ".join(sorted(bag.topics)) or "no topics"}'
-            )
         if is_recorded and not request.topics:
             answered = {one for one, name in names.items() if bag.topic_ending(MASK_ENDING, name)}
             names = {one: name for one, name in names.items() if one in answered or not answered}

@@ -7,8 +7,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from depthforge_ros.bags.bag import Bag
+from depthforge_ros.bags.series import decoded
 from depthforge_ros.errors import UserError
+from depthforge_ros.frame import rgb_from_message
 from depthforge_ros.geometry.camera import Camera
+from depthforge_ros.geometry.camera_info import camera_from_message
 from depthforge_ros.geometry.points import metric_depth
 from depthforge_ros.geometry.road import fit_road
 from depthforge_ros.geometry.scale_filter import ScaleFilter
@@ -22,12 +25,16 @@ MAX_RANGE_M = 80.0
 
 def recorded_camera(path: Path, topic: str) -> Camera | None:
     """Return the calibration that a bag has beside a camera topic; None where there is none."""
-    folder = topic.removesuffix('/compressed').rsplit('/', 1)[0]
-    with Bag(path) as bag:
-        wanted = f'{folder}/camera_info'
+    wanted = f'{topic.removesuffix("/compressed").rsplit("/", 1)[0]}/camera_info'
+    with Bag(path, lenient=True) as bag:
         if bag.topics.get(wanted) != INFO_TYPE:
             return None
-        return Camera.from_info(bag.decode(next(bag.raw_messages(wanted))))
+        info = next((message for _, message in decoded(bag, wanted)), None)
+        image = next((message for _, message in decoded(bag, topic)), None)
+    if info is None or image is None:
+        return None
+    height, width = rgb_from_message(image).shape[:2]
+    return camera_from_message(info, width=width, height=height)
 
 
 class OwnDistance:

@@ -4,16 +4,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 import json
 from pathlib import Path
+import time
 from typing import Any
 
 from depthforge_ros.bags.image_files import write_image
 from depthforge_ros.errors import UserError
 from depthforge_ros.evaluation.sources import Source, SourceFrame
-from depthforge_ros.labels import LabelSpace
+from depthforge_ros.files import write_text
 from depthforge_ros.pipeline import Pipeline
 from depthforge_ros.postprocess import overlay, Result
 import numpy as np
@@ -23,6 +24,8 @@ from tqdm import tqdm
 FOLDERS = ('masks', 'depth', 'overlays')
 SIDECAR = 'figures.json'
 DEPTH_LEVELS = 65535
+SIDECAR_SHARE = 20.0
+"""The time from one writing of figures.json to the next, over the time that it takes."""
 
 
 @dataclass
@@ -33,12 +36,16 @@ class Predicted:
     """Frame to result, per frame, without reading and writing files."""
     skipped: int = 0
     """Broken frames."""
+    damage: str | None = None
+    """Why fewer frames were read than the inputs promise."""
 
     def figures(self) -> dict[str, Any]:
         """Return the figures of `--json`."""
         return {
             'frames': len(self.latencies_ms),
             'skipped': self.skipped,
+            'complete': not self.skipped and self.damage is None,
+            'damage': self.damage,
             'latency_ms_p50': percentile(self.latencies_ms, 50),
             'latency_ms_p99': percentile(self.latencies_ms, 99),
         }
@@ -74,23 +81,29 @@ def predict(
     `depth_scale`, which figures.json has per frame, is the model's output. `report` is given one
     line for each broken frame, which is skipped.
     """
-    writer = _Writer(output, pipeline.engine.label_space)
     predicted = Predicted()
+    writer = _Writer(output, pipeline, predicted)
     total = sum(source.count for source in sources) or None
     bar = tqdm(_all_frames(sources), desc='predict', unit='frame', total=total)
-    for frame in bar:
-        try:
-            rgb = frame.read()
-            result, timings = pipeline(rgb)
-        except UserError as error:
-            predicted.skipped += 1
-            report(f'skipped {frame.name}: {error}')
-            continue
-        predicted.latencies_ms.append(timings.total_ms)
-        writer.write(frame.name, rgb, result)
-    if not predicted.latencies_ms:
-        raise UserError(f'none of {predicted.skipped} frames could be read; see the lines above')
-    writer.write_sidecar(predicted.figures(), pipeline)
+    try:
+        for frame in bar:
+            try:
+                rgb = frame.read()
+                result, timings = pipeline(rgb)
+            except UserError as error:
+                predicted.skipped += 1
+                report(f'skipped {frame.name}: {error}')
+                continue
+            writer.write(frame, rgb, result)
+            predicted.latencies_ms.append(timings.total_ms)
+        if not predicted.latencies_ms:
+            raise UserError(
+                f'none of {predicted.skipped} frames could be read; see the lines above'
+            )
+        predicted.damage = '; '.join(one.damage for one in sources if one.damage) or None
+    finally:
+        if predicted.latencies_ms:
+            writer.finish()
     return predicted
 
 
@@ -100,12 +113,21 @@ def _all_frames(sources: Sequence[Source]) -> Iterator[SourceFrame]:
 
 
 class _Writer:
-    """Writes results under names that no other frame of this run has."""
+    """
+    Writes results under names that no other frame of this run has, and figures.json beside them.
 
-    def __init__(self, output: Path, space: LabelSpace) -> None:
+    figures.json is written as it goes, for without it depth images have no scale, in at most a
+    twentieth of the time. What an earlier run wrote into the folder keeps its own.
+    """
+
+    def __init__(self, output: Path, pipeline: Pipeline, predicted: Predicted) -> None:
         self._output = output
-        self._space = space
+        self._pipeline, self._predicted = pipeline, predicted
+        self._space = pipeline.engine.label_space
         self._depth_scales: dict[str, float] = {}
+        self._inputs: dict[str, str] = {}
+        self._earlier = _earlier(output / SIDECAR)
+        self._due_s = 0.0
         for folder in FOLDERS:
             try:
                 (output / folder).mkdir(parents=True, exist_ok=True)
@@ -114,23 +136,54 @@ class _Writer:
                     f'--output {output} cannot be written ({error.strerror}); choose another place'
                 ) from error
 
-    def write(self, name: str, rgb: npt.NDArray[np.uint8], result: Result) -> None:
-        unique = self._unique(name)
+    def write(self, frame: SourceFrame, rgb: npt.NDArray[np.uint8], result: Result) -> None:
+        name = self._unique(frame.name)
         depth, scale = depth_levels(result.inverse_depth)
-        self._depth_scales[unique] = scale
-        self._save(f'masks/{unique}.png', result.labels)
-        self._save(f'depth/{unique}.png', depth)
-        self._save(f'overlays/{unique}.jpg', overlay(rgb, result.labels, self._space)[..., ::-1])
+        painted = overlay(rgb, result.labels, self._space)[..., ::-1]
+        self._depth_scales[name], self._inputs[name] = scale, str(frame.path)
+        try:
+            write_image(self._output / f'masks/{name}.png', result.labels)
+            write_image(self._output / f'overlays/{name}.jpg', painted)
+            write_image(self._output / f'depth/{name}.png', depth)
+            self._write_when_due()
+        except BaseException:
+            self._remove(name)
+            raise
 
-    def write_sidecar(self, figures: dict[str, Any], pipeline: Pipeline) -> None:
+    def _write_when_due(self) -> None:
+        begun_s = time.monotonic()
+        if begun_s >= self._due_s:
+            self._write_sidecar()
+            now_s = time.monotonic()
+            self._due_s = now_s + SIDECAR_SHARE * (now_s - begun_s)
+
+    def finish(self) -> None:
+        """Write figures.json; on a full disk the newest frames make room for it."""
+        while True:
+            try:
+                self._write_sidecar()
+            except UserError:
+                if not self._depth_scales:
+                    raise
+                self._remove(next(reversed(self._depth_scales)))
+            else:
+                return
+
+    def _remove(self, name: str) -> None:
+        """Leave nothing of a frame."""
+        del self._depth_scales[name], self._inputs[name]
+        for path in (f'masks/{name}.png', f'overlays/{name}.jpg', f'depth/{name}.png'):
+            (self._output / path).unlink(missing_ok=True)
+
+    def _write_sidecar(self) -> None:
         content = {
-            **figures,
-            'model': pipeline.engine.model,
+            **self._predicted.figures(),
+            'model': self._pipeline.engine.model,
             'label_space': self._space.to_json(),
-            'depth_scale': self._depth_scales,
+            'depth_scale': {**self._earlier.get('depth_scale', {}), **self._depth_scales},
+            'inputs': {**self._earlier.get('inputs', {}), **self._inputs},
         }
-        text = json.dumps(content, indent=2)
-        (self._output / SIDECAR).write_text(text + '\n', encoding='utf-8')
+        write_text(self._output / SIDECAR, json.dumps(content, indent=2) + '\n')
 
     def _unique(self, name: str) -> str:
         candidate, number = name, 1
@@ -139,8 +192,15 @@ class _Writer:
             candidate = f'{name}_{number}'
         return candidate
 
-    def _save(self, name: str, image: npt.NDArray[Any]) -> None:
-        write_image(self._output / name, image)
+
+def _earlier(path: Path) -> Mapping[str, Any]:
+    """Read what an earlier run said of the files that it wrote; nothing where that is broken."""
+    try:
+        stored = json.loads(path.read_text(encoding='utf-8'))
+    except (OSError, ValueError):
+        return {}
+    maps = {key: stored.get(key) for key in ('depth_scale', 'inputs')} if stored else {}
+    return {key: value for key, value in maps.items() if isinstance(value, dict)}
 
 
 def depth_levels(

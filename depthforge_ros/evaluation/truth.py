@@ -7,11 +7,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from depthforge_ros.bags.bag import Bags, is_bag
+from depthforge_ros.bags.bag import Bags
 from depthforge_ros.bags.camera_file import DriveFile, read_drive_file
 from depthforge_ros.bags.image_files import list_images, read_depth_m, read_labels
 from depthforge_ros.bags.series import Series
 from depthforge_ros.bags.single_channel import depth_from_message, labels_from_message
+from depthforge_ros.bags.storage_files import is_bag
 from depthforge_ros.errors import UserError
 from depthforge_ros.labels import LABEL_SPACES, LabelSpace
 import numpy as np

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +20,15 @@ DISTORTION_LENGTHS = {
     'equidistant': (4,),
 }
 """Coefficients that each distortion model of sensor_msgs takes."""
+MODEL_ALIASES = {
+    '': 'plumb_bob',
+    'none': 'plumb_bob',
+    'radtan': 'plumb_bob',
+    'fisheye': 'equidistant',
+    'kannala_brandt': 'equidistant',
+    'kannala_brandt4': 'equidistant',
+}
+"""Names that drivers give these models."""
 MAX_REPROJECTION = 0.5
 """Pixels by which a ray may miss its own pixel; further off, the lens model has no inverse."""
 MAX_TANGENT = 100.0
@@ -78,14 +88,15 @@ class Camera:
     @classmethod
     def from_info(cls, message: Any) -> Camera:
         """Read a CameraInfo of ROS or of rosbags, without region of interest and binning."""
+        model = MODEL_ALIASES.get(message.distortion_model, message.distortion_model)
         return cls(
             width=message.width,
             height=message.height,
             k=tuple(message.k),
             p=tuple(message.p),
-            d=tuple(message.d),
+            d=fitted_coefficients(message.d, model),
             r=tuple(message.r),
-            distortion_model=message.distortion_model or 'plumb_bob',
+            distortion_model=model,
         )
 
     @classmethod
@@ -188,6 +199,13 @@ class Camera:
             has_ray = np.linalg.norm(seen - pixels, axis=-1) < MAX_REPROJECTION
         rays[~has_ray] = np.nan
         return np.asarray(rays, np.float64).reshape(self.height, self.width, 2)
+
+
+def fitted_coefficients(given: Sequence[float], model: str) -> tuple[float, ...]:
+    """Cut zeros off the end of distortion coefficients that are more than the model takes."""
+    values = tuple(float(value) for value in given)
+    longest = max(DISTORTION_LENGTHS.get(model, (0,)))
+    return values if longest == 0 or any(values[longest:]) else values[:longest]
 
 
 def _transformed(

@@ -9,7 +9,7 @@ Foxglove and Rerun open the file, `ros2 bag play` sends it to RViz; the topics a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -111,9 +111,12 @@ def write_view(
     space: LabelSpace,
     calibration: Calibration | None,
     total: int | None = None,
+    skip: Callable[[str], None] = lambda line: None,
 ) -> Counter[str]:
     """
     Write an MCAP file; returns the messages of each topic. Shows a progress bar.
+
+    Images that are broken are left out and named to `skip`.
 
     Without a calibration, and while the road does not give a scale, there are no points.
     """
@@ -123,7 +126,7 @@ def write_view(
         with TemporaryDirectory(dir=output.parent) as spare:
             folder = Path(spare) / 'view'
             with Writer(folder, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
-                view = _View(write_to(writer, counts), space, calibration)
+                view = _View(write_to(writer, counts), space, calibration, skip)
                 for answer in tqdm(answers, desc=output.name, unit='frame', total=total):
                     view.add(answer)
             if not counts[MASK]:
@@ -139,8 +142,14 @@ def write_view(
 class _View:
     """Writes answers one after the other."""
 
-    def __init__(self, write: Write, space: LabelSpace, calibration: Calibration | None) -> None:
-        self._write = write
+    def __init__(
+        self,
+        write: Write,
+        space: LabelSpace,
+        calibration: Calibration | None,
+        skip: Callable[[str], None],
+    ) -> None:
+        self._write, self._skip = write, skip
         self._space = space
         self._cloud = _Cloud(calibration, space) if calibration else None
 
@@ -148,7 +157,8 @@ class _View:
         """Write one frame; of a dropped one the image alone, and nothing of a broken one."""
         try:
             rgb = answer.rgb()
-        except UserError:
+        except UserError as error:
+            self._skip(f'image at {answer.stamp_ns} ns: {error}')
             return
         header = header_message(FRAME_ID, answer.stamp_ns)
         messages = {IMAGE: compressed_message(header, _jpeg(rgb), 'jpeg')}

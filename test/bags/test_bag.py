@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 
 import cv2
-from depthforge_ros.bags.bag import Bag, remove_bag, stamp_ns
+from depthforge_ros.bags.bag import Bag, stamp_ns
 from depthforge_ros.bags.single_channel import depth_from_message, labels_from_message
+from depthforge_ros.bags.storage_files import remove_bag
 from depthforge_ros.cli.main import main
 from depthforge_ros.errors import UserError
 from depthforge_ros.frame import rgb_from_file, rgb_from_message

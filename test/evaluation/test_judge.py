@@ -186,9 +186,10 @@ def test_a_camera_recorded_raw_and_compressed_beside_depth_is_one(tmp_path: Path
         bag.image('/camera/image', 0, scene(0), 'rgb8')
         bag.compressed('/camera/image/compressed', 0, scene(0), '.png')
         bag.compressed('/n/segmentation/mask/compressed', 0, scene(0)[..., 0], '.png')
-        bag.image('/n/depth/image', 0, scene(0)[..., 0], 'mono8')
+        bag.image('/n/depth/image', 0, scene(0)[..., 0].astype(np.uint16), '16UC1')
         bag.compressed('/n/depth/image/compressedDepth', 0, scene(0)[..., 0], '.png')
         bag.compressed('/camera/depth/image_raw/compressedDepth', 0, scene(0)[..., 0], '.png')
-        bag.image('/camera/aligned_depth_to_color/image_raw', 0, scene(0)[..., 0], 'mono8')
+        depth = scene(0)[..., 0].astype(np.uint16)
+        bag.image('/camera/aligned_depth_to_color/image_raw', 0, depth, '16UC1')
     with Bag(tmp_path / 'bag') as read:
         assert read.camera_topics() == ['/camera/image']

@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 import sys
 import time
 
+from depthforge_ros.bags.bag import Bag
+from depthforge_ros.bags.repair import repaired
 from depthforge_ros.errors import UserError
 from depthforge_ros.ros.tools.session import DURABILITY, own_node
 from depthforge_ros.ros.topics.graph import message_class
@@ -19,8 +21,6 @@ from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
-from rosbags.interfaces import Connection, ConnectionExtRosbag2
-from rosbags.rosbag2 import Reader, ReaderError
 from tqdm import tqdm
 
 WAIT_STEP_S = 0.05
@@ -38,9 +38,12 @@ def replay(
     topics: Collection[str] = (),
     wait_for: Mapping[str, int] | None = None,
     timeout_s: float = 30.0,
+    on_damage: Callable[[str], None] = lambda line: None,
 ) -> dict[str, int]:
     """
-    Publish the recorded bytes of a rosbag2 (mcap or sqlite3); stamps stay as they are.
+    Publish what was recorded, of rosbag1 as ROS 2 has it; stamps stay as they are.
+
+    A bag that is cut short is published as far as it goes, and `on_damage` is told.
 
     `rate` 2 is twice as fast; no `topics` means all; `wait_for` says how many subscribers a topic
     must have before the first message. Returns the number of messages per topic, once all reliable
@@ -56,17 +59,22 @@ def replay(
     awaited: Counter[str] = Counter()
     for topic, number in (wait_for or {}).items():
         awaited[resolved_name(topic)] += number
-    with _opened(bag) as reader, own_node('depthforge_replay') as node:
-        connections = _choose(reader, [resolved_name(topic) for topic in topics])
-        publishers = {one.topic: _publisher(node, one) for one in connections}
+    with ExitStack() as stack:
+        copy, damage = stack.enter_context(repaired(Path(bag)))
+        reader = stack.enter_context(Bag(copy, lenient=True))
+        node = stack.enter_context(own_node('depthforge_replay'))
+        chosen = _choose(reader, [resolved_name(topic) for topic in topics])
+        publishers = {topic: _publisher(node, reader, topic) for topic in chosen}
         _await_subscribers(publishers, awaited, timeout_s)
         counts: Counter[str] = Counter(dict.fromkeys(publishers, 0))
-        messages = paced(reader.messages(connections), rate)
-        total = sum(one.msgcount for one in connections)
+        messages = paced(reader, chosen, rate)
+        total = sum(map(reader.count, chosen))
         for topic, data in tqdm(messages, 'replay', total, unit='msg'):
             publishers[topic].publish(data)
             counts[topic] += 1
         _await_acknowledgements(publishers)
+        if damage or reader.damage:
+            on_damage(damage or str(reader.damage))
     return dict(counts)
 
 
@@ -81,33 +89,17 @@ def _await_acknowledgements(publishers: Mapping[str, Publisher]) -> None:
             )
 
 
-@contextmanager
-def _opened(bag: Path | str) -> Iterator[Reader]:
-    try:
-        reader = Reader(Path(bag))
-        reader.open()
-    except (ReaderError, OSError, ValueError) as error:
-        raise UserError(
-            f'{bag} cannot be read as a rosbag2 of mcap or sqlite3: {error}; give the folder with '
-            'metadata.yaml, and run `ros2 bag reindex` on one that was cut short'
-        ) from error
-    try:
-        yield reader
-    finally:
-        reader.close()
-
-
-def _choose(reader: Reader, topics: Collection[str]) -> list[Connection]:
-    """Return the connections to publish; types that are not installed are named and left out."""
-    known = {one.topic for one in reader.connections}
-    missing = set(topics) - known
+def _choose(reader: Bag, topics: Collection[str]) -> list[str]:
+    """Return the topics to publish; types that are not installed are named and left out."""
+    known = reader.topics
+    missing = set(topics) - set(known)
     if missing:
         raise UserError(
             f'the bag has no topic {", ".join(sorted(missing))}; it has {", ".join(sorted(known))}'
         )
-    wanted = [one for one in reader.connections if not topics or one.topic in topics]
-    chosen = [one for one in wanted if message_class(one.msgtype) is not None]
-    skipped = sorted(f'{one.topic} ({one.msgtype})' for one in wanted if one not in chosen)
+    wanted = {topic: kind for topic, kind in known.items() if not topics or topic in topics}
+    chosen = [topic for topic, kind in wanted.items() if message_class(kind) is not None]
+    skipped = sorted(f'{topic} ({kind})' for topic, kind in wanted.items() if topic not in chosen)
     if skipped:
         print(f'skipped, message types not installed: {", ".join(skipped)}', file=sys.stderr)
     if not chosen:
@@ -115,17 +107,15 @@ def _choose(reader: Reader, topics: Collection[str]) -> list[Connection]:
     return chosen
 
 
-def _publisher(node: Node, connection: Connection) -> Publisher:
+def _publisher(node: Node, reader: Bag, topic: str) -> Publisher:
     """Offer reliable delivery, which every subscriber takes, and latch what was latched."""
-    assert isinstance(connection.ext, ConnectionExtRosbag2)  # the reader's
-    offered = connection.ext.offered_qos_profiles
-    latched = any(one.durability.name == 'TRANSIENT_LOCAL' for one in offered)
+    latched = any(one.durability.name == 'TRANSIENT_LOCAL' for one in reader.offered_qos(topic))
     qos = QoSProfile(
         depth=DEPTH,
         reliability=QoSReliabilityPolicy.RELIABLE,
         durability=DURABILITY[latched],
     )
-    return node.create_publisher(message_class(connection.msgtype), connection.topic, qos)
+    return node.create_publisher(message_class(reader.topics[topic]), topic, qos)
 
 
 def _await_subscribers(
@@ -150,14 +140,12 @@ def _await_subscribers(
     time.sleep(SETTLE_S if wait_for else 0.0)
 
 
-def paced(
-    messages: Iterator[tuple[Connection, int, bytes]], rate: float
-) -> Iterator[tuple[str, bytes]]:
+def paced(reader: Bag, topics: Collection[str], rate: float) -> Iterator[tuple[str, bytes]]:
     """Yield topic and bytes of each message when it is due."""
     start_s = time.monotonic()
     first_ns: int | None = None
-    for connection, stamp_ns, data in messages:
-        first_ns = stamp_ns if first_ns is None else first_ns
-        due_s = start_s + (stamp_ns - first_ns) / 1e9 / rate
+    for recorded in reader.raw_messages(*topics):
+        first_ns = recorded.received_ns if first_ns is None else first_ns
+        due_s = start_s + (recorded.received_ns - first_ns) / 1e9 / rate
         time.sleep(max(0.0, due_s - time.monotonic()))
-        yield connection.topic, bytes(data)
+        yield recorded.topic, bytes(reader.cdr(recorded))

@@ -17,6 +17,7 @@ from typing import Any
 
 from depthforge_ros.errors import one_line, UserError
 from depthforge_ros.geometry.camera import Camera, DISTORTION_LENGTHS
+from depthforge_ros.geometry.camera_info import camera_from_message
 from depthforge_ros.geometry.edges import edge_agreement
 from depthforge_ros.geometry.points import CloudBuilder, finite_points, metric_depth
 from depthforge_ros.geometry.road import fit_road, RoadScale
@@ -24,7 +25,6 @@ from depthforge_ros.geometry.scale_filter import MetricScale, ScaleFilter
 from depthforge_ros.labels import LabelSpace
 from depthforge_ros.postprocess import Result
 from depthforge_ros.ros.parameters.definitions import NodeConfig
-from depthforge_ros.ros.topics.camera_info import camera_from_message
 import numpy as np
 import numpy.typing as npt
 from sensor_msgs.msg import CameraInfo
