@@ -63,6 +63,7 @@ setup(
         'openvino': ['openvino>=2026.4'],
         'ros': [
             'ros-jazzy-diagnostic-msgs',
+            'ros-jazzy-nav-msgs',
             'ros-jazzy-rclpy[fastrtps]',
             'ros-jazzy-sensor-msgs',
         ],

@@ -56,6 +56,14 @@ class LabelSpace:
                 f'at most {UNLABELLED}; evaluate a model of fewer classes'
             )
 
+    def require_mono8(self) -> None:
+        """Refuse classes whose mask has two bytes per pixel, which costmap layers misread."""
+        if self.dtype != np.uint8:
+            raise UserError(
+                f'label space {self.name!r} has {len(self)} classes, a mono8 mask has at most '
+                f'{UNLABELLED}; set pixel_aligned to false, or run a model of fewer classes'
+            )
+
     @property
     def palette(self) -> npt.NDArray[np.uint8]:
         """Colours as uint8 (256 or 65536, 3) RGB; ids without a class are black."""

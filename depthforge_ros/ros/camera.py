@@ -79,6 +79,8 @@ class Camera:
     def __init__(
         self, node: CameraNode, name: str, config: NodeConfig, model: CameraModel
     ) -> None:
+        if config.pixel_aligned:
+            model.label_space.require_mono8()
         self.name = name
         self.config = config
         """The present one; `reconfigure` replaces it."""
@@ -218,6 +220,8 @@ class Camera:
         if not publishers or not all(one.is_activated for one in publishers.values()):
             self.statistics.dropped(DEACTIVATED)
             return
+        if metric is not None and metric.build_grid is None and self._is_wanted('grid'):
+            self._warn('grid', lambda: f'no grid for {self.topic}: set camera_height_m')
         for publisher, message in messages:
             if message is not None:
                 publish(publisher, message)
@@ -287,6 +291,10 @@ class Camera:
     def _has_subscribers(self) -> bool:
         """Tell whether an output or the diagnostics have a subscriber."""
         return self._is_monitored() or bool(self._subscribed_outputs())
+
+    def _is_wanted(self, output: str) -> bool:
+        publisher = self._publishers.get(output)
+        return publisher is not None and bool(publisher.get_subscription_count())
 
     def _is_monitored(self) -> bool:
         return self._node.has_diagnostics_subscriber()

@@ -180,7 +180,7 @@ def test_rviz_shows_topics_that_the_node_has() -> None:
     topics = [display.pop('Topic') for display in displays]
     shown = {topic.pop('Value') for topic in topics}
     assert shown < TOPICS
-    assert topics == [own_qos()] * 4
+    assert topics == [own_qos()] * 5
     assert set(rviz.named['remappings']) == {(topic, f'/front{topic}') for topic in shown}
 
 
@@ -196,8 +196,12 @@ def test_rviz_begins_with_what_can_be_seen() -> None:
         'depth/relative': True,
         'segmentation/mask': False,
         'points': True,
+        'grid': True,
     }
-    panels = {one['Name'] for one in told['Visualization Manager']['Displays']} - {'Points'}
+    panels = {one['Name'] for one in told['Visualization Manager']['Displays']} - {
+        'Points',
+        'Grid',
+    }
     assert panels < set(told['Window Geometry'])
     declared, _ = load('depthforge.launch.py')
     frame = told['Visualization Manager']['Global Options']['Fixed Frame']
@@ -329,7 +333,7 @@ def test_camera_info_lies_beside_the_image(image: str, info: str) -> None:
     assert camera_info_topic(image) == info
 
 
-@pytest.mark.parametrize('name', ['depthforge.yaml', 'cpu.yaml', 'six_cameras.yaml'])
+@pytest.mark.parametrize('name', ['depthforge.yaml', 'cpu.yaml', 'nav2.yaml', 'six_cameras.yaml'])
 def test_configurations_name_real_parameters_with_allowed_values(name: str) -> None:
     for key, value in parameters_of(ROOT / 'config' / name).items():
         assert is_node_parameter(key)

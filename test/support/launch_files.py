@@ -18,7 +18,7 @@ from depthforge_ros.ros import tools
 import pytest
 from support.paths import ROOT
 
-FILES = ('depthforge.launch.py', 'replay.launch.py', 'six_cameras.launch.py')
+FILES = ('depthforge.launch.py', 'nav2.launch.py', 'replay.launch.py', 'six_cameras.launch.py')
 STAND_INS = {
     'launch': ['LaunchDescription'],
     'launch.actions': [

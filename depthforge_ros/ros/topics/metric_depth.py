@@ -19,12 +19,14 @@ from depthforge_ros.errors import one_line, UserError
 from depthforge_ros.geometry.camera import Camera, DISTORTION_LENGTHS
 from depthforge_ros.geometry.camera_info import camera_from_message
 from depthforge_ros.geometry.edges import edge_agreement
+from depthforge_ros.geometry.grid import GridBuilder
 from depthforge_ros.geometry.points import CloudBuilder, finite_points, metric_depth
 from depthforge_ros.geometry.road import fit_road, RoadScale
 from depthforge_ros.geometry.scale_filter import MetricScale, ScaleFilter
 from depthforge_ros.labels import LabelSpace
 from depthforge_ros.postprocess import Result
 from depthforge_ros.ros.parameters.definitions import NodeConfig
+from depthforge_ros.ros.topics.grid import grid_builder, grid_classes
 import numpy as np
 import numpy.typing as npt
 from sensor_msgs.msg import CameraInfo
@@ -60,6 +62,10 @@ class MetricFrame:
     rgb: Callable[[], npt.NDArray[np.uint8]]
     result: Result
     config: NodeConfig
+    network_rays: npt.NDArray[np.float32]
+    """Those of the network's own size."""
+    build_grid: GridBuilder | None
+    """Of that size too; None where the camera's height is not known."""
 
     @cached_property
     def depth_m(self) -> npt.NDArray[np.float32]:
@@ -81,6 +87,21 @@ class MetricFrame:
             confidence=self.result.confidence,
         )
         return points if self.config.points_organised else finite_points(points)
+
+    def grid(self, header: Any) -> npt.NDArray[np.int8] | None:
+        """Return cells (rows, columns); None where the camera's height is not known."""
+        if self.build_grid is None:
+            return None
+        small = replace(self.result, at_network=True)
+        depth_m = metric_depth(
+            small.inverse_depth,
+            small.without_floor().labels == self.sky_id,
+            rays=self.network_rays,
+            scale=self.scale,
+            max_range_m=self.config.max_range_m,
+        )
+        stamp_s = header.stamp.sec + header.stamp.nanosec * 1e-9
+        return self.build_grid(depth_m, small.labels, stamp_s=stamp_s)
 
 
 class MetricDepth:
@@ -107,6 +128,8 @@ class MetricDepth:
         self._rays: npt.NDArray[np.float32]
         self._network_rays: npt.NDArray[np.float32]
         self._build: CloudBuilder
+        self._grid_ids = grid_classes(config, space)
+        self._build_grid: GridBuilder | None = None
 
     @property
     def is_enabled(self) -> bool:
@@ -141,7 +164,16 @@ class MetricDepth:
             return None
         sky_id = self._ids.get('sky', -1)
         return MetricFrame(
-            camera, self._rays, self._build, scale.scale, sky_id, rgb, result, self.config
+            camera,
+            self._rays,
+            self._build,
+            scale.scale,
+            sky_id,
+            rgb,
+            result,
+            self.config,
+            self._network_rays,
+            self._build_grid,
         )
 
     def _calibrated(self, result: Result) -> Camera:
@@ -169,7 +201,11 @@ class MetricDepth:
         if self._camera is None:
             camera = camera_from_message(info, width=width, height=height)
             self._result_camera, self._rays = self._resized(camera, result)
-            _, self._network_rays = self._resized(camera, replace(result, at_network=True))
+            small, self._network_rays = self._resized(camera, replace(result, at_network=True))
+            if self.config.camera_height_m:
+                self._build_grid = grid_builder(
+                    self.config, self._grid_ids, small, self._network_rays
+                )
             self._build = CloudBuilder(self._rays, stride=self.config.points_stride)
             self._camera, self._calibration = camera, calibration
         if calibration != self._calibration:

@@ -19,9 +19,10 @@ OUTPUTS = {
     'metric_depth': '~/depth/image',
     'metric_camera_info': '~/depth/camera_info',
     'points': '~/points',
+    'grid': '~/grid',
 }
 """Topics that the node publishes for each camera; `camera_topic` puts the camera's name in."""
-METRIC_OUTPUTS = ('metric_depth', 'metric_camera_info', 'points')
+METRIC_OUTPUTS = ('metric_depth', 'metric_camera_info', 'points', 'grid')
 """Those that need a scale."""
 DEPTH_OUTPUTS = frozenset(('depth', *METRIC_OUTPUTS))
 """Those that come with a new depth only."""

@@ -13,6 +13,7 @@ import cv2
 from depthforge_ros.labels import LabelSpace, MASK_ENCODINGS
 from depthforge_ros.postprocess import overlay, Result
 from depthforge_ros.ros.topics.camera_info import camera_info_message
+from depthforge_ros.ros.topics.grid import grid_message
 from depthforge_ros.ros.topics.messages import (
     cloud_message,
     confidence_message,
@@ -21,6 +22,7 @@ from depthforge_ros.ros.topics.messages import (
     metric_depth_message,
 )
 from depthforge_ros.ros.topics.metric_depth import MetricFrame
+from nav_msgs.msg import OccupancyGrid
 import numpy as np
 import numpy.typing as npt
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
@@ -102,6 +104,12 @@ def _points(answer: Answer) -> PointCloud2 | None:
     return answer.metric and cloud_message(answer.header, answer.metric.points())
 
 
+def _grid(answer: Answer) -> OccupancyGrid | None:
+    if answer.metric is None or (cells := answer.metric.grid(answer.header)) is None:
+        return None
+    return grid_message(answer.header, cells, answer.metric.config)
+
+
 BUILDERS: Mapping[str, tuple[type, Callable[[Answer], Any]]] = {
     'mask': (Image, _mask),
     'mask_png': (CompressedImage, _mask_png),
@@ -112,5 +120,6 @@ BUILDERS: Mapping[str, tuple[type, Callable[[Answer], Any]]] = {
     'metric_depth': (Image, _metric_depth),
     'metric_camera_info': (CameraInfo, _metric_camera_info),
     'points': (PointCloud2, _points),
+    'grid': (OccupancyGrid, _grid),
 }
 """Message type and function of each of `topics.OUTPUTS`; None is not published."""

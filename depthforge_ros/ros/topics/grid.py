@@ -1,0 +1,90 @@
+# Copyright 2026 The depthforge_ros authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Cells -> nav_msgs/OccupancyGrid, and the builder that a camera's parameters ask for."""
+
+from __future__ import annotations
+
+from array import array
+import math
+
+from depthforge_ros.geometry.camera import Camera
+from depthforge_ros.geometry.grid import (
+    class_names,
+    free_classes,
+    GridBuilder,
+    occupied_classes,
+    optical_from_ground,
+)
+from depthforge_ros.labels import LabelSpace
+from depthforge_ros.ros.parameters.definitions import NodeConfig
+from geometry_msgs.msg import Point, Pose, Quaternion
+from nav_msgs.msg import MapMetaData, OccupancyGrid
+import numpy as np
+import numpy.typing as npt
+from std_msgs.msg import Header
+
+
+def grid_classes(config: NodeConfig, space: LabelSpace) -> tuple[list[int], list[int]]:
+    """Return the train ids of free and of occupied classes; UserError for unknown names."""
+    free = class_names(config.grid_free_classes, space, parameter='grid_free_classes')
+    free = free or free_classes(space)
+    occupied = class_names(config.grid_occupied_classes, space, parameter='grid_occupied_classes')
+    occupied = occupied or occupied_classes(space, free)
+    return [space.classes.index(name) for name in free], [
+        space.classes.index(name) for name in occupied
+    ]
+
+
+def grid_builder(
+    config: NodeConfig,
+    ids: tuple[list[int], list[int]],
+    camera: Camera,
+    rays: npt.NDArray[np.float32],
+) -> GridBuilder:
+    """Make the builder for planes of this camera; `ids` are those of `grid_classes`."""
+    return GridBuilder(
+        camera,
+        rays,
+        shape=config.grid,
+        height_m=config.camera_height_m,
+        pitch_rad=math.radians(config.camera_pitch_deg),
+        rectified=config.image_rectified,
+        free_ids=ids[0],
+        occupied_ids=ids[1],
+    )
+
+
+def grid_message(header: Header, cells: npt.NDArray[np.int8], config: NodeConfig) -> OccupancyGrid:
+    """
+    Fill an OccupancyGrid with cells (rows, columns) of the ground frame, stamped as the image.
+
+    The origin is the outer corner of cell (0, 0): in `grid_frame`, or in the image's own frame,
+    then turned so that the cells lie on the road.
+    """
+    rows, columns = cells.shape
+    frame = config.grid_frame
+    message = OccupancyGrid(
+        header=Header(stamp=header.stamp, frame_id=frame or header.frame_id),
+        info=MapMetaData(
+            map_load_time=header.stamp,
+            resolution=config.grid_resolution_m,
+            width=columns,
+            height=rows,
+            origin=_origin(rows * config.grid_resolution_m / 2, config, is_in_image=not frame),
+        ),
+    )
+    message.data = array('b', cells.tobytes())
+    return message
+
+
+def _origin(right_m: float, config: NodeConfig, *, is_in_image: bool) -> Pose:
+    if not is_in_image:
+        return Pose(position=Point(y=-right_m))
+    pitch_rad = math.radians(config.camera_pitch_deg)
+    transform = optical_from_ground(height_m=config.camera_height_m, pitch_rad=pitch_rad)
+    x, y, z = (float(value) for value in (transform @ (0.0, -right_m, 0.0, 1.0))[:3])
+    # Of the transform's rotation, whose trace is -sin(pitch).
+    sin, cos = math.sin(pitch_rad), math.cos(pitch_rad)
+    four_w = 2.0 * math.sqrt(1.0 - sin)
+    turn = Quaternion(w=four_w / 4, x=cos / four_w, y=-cos / four_w, z=(1.0 - sin) / four_w)
+    return Pose(position=Point(x=x, y=y, z=z), orientation=turn)
