@@ -26,11 +26,13 @@ def start(context):
     given = context.launch_configurations
     launching.require_one_camera(given)
     if given['build_only'] == 'true':
-        return [launching.build(given)]
+        return launching.build(given)
     use_sim_time = launching.sim_time(given)
+    node = launching.node(given, launching.given_sim_time(given), launching.inputs(given))
     return [
-        launching.node(given, launching.given_sim_time(given), launching.inputs(given)),
+        node,
         *launching.rviz(given, use_sim_time=use_sim_time),
+        launching.fail_with(node),
     ]
 
 

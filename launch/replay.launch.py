@@ -6,12 +6,8 @@ from pathlib import Path
 
 from depthforge_ros.errors import UserError
 from depthforge_ros.ros.tools import launching
-from depthforge_ros.ros.topics.names import (
-    camera_info_topic,
-    lossless_qos,
-    OUTPUTS,
-    resolved_name,
-)
+from depthforge_ros.ros.tools.launch_bag import require_images
+from depthforge_ros.ros.topics.names import camera_info_topic, lossless_qos, OUTPUTS
 from launch import LaunchDescription
 from launch.actions import (
     ExecuteProcess,
@@ -22,8 +18,10 @@ from launch.actions import (
 )
 from launch.event_handlers import OnProcessExit
 
-DISCOVERY_S = 1.0
-"""Time that player and node get to find each other before the first frame."""
+DISCOVERY_S = 4.0
+"""Time that player, node and recorder get to find each other before the first frame."""
+ACKNOWLEDGE_MS = 5000
+"""Time that the node gets to take the last frames from the player."""
 LAST_FRAME_S = 5.0
 """Time that the last frames get to be answered and recorded."""
 ARGUMENTS = (
@@ -51,19 +49,20 @@ def start(context):
         )
     name = launching.node_name(given)
     remappings = launching.inputs(given)
-    image_topic = resolved_name(given['image_topic'], node=name)
+    image_topic = launching.final_topic(given, 'image', given['image_topic'])
+    require_images(Path(given['bag']), image_topic, is_compressed=launching.is_compressed(given))
     overrides = {'use_sim_time': True, **lossless_qos(image_topic=image_topic, node=name)}
     node = launching.node(given, overrides, remappings)
     # The mask is recorded as it is, and not compressed beside it.
     outputs = (topic for output, topic in OUTPUTS.items() if output != 'mask_png')
-    topics = [topic.replace('~', name) for topic in outputs]
+    topics = [launching.final_topic(given, topic) for topic in ('/diagnostics', *outputs)]
     # With the camera, so that `depthforge evaluate bag` can judge the recording.
     info = given['camera_info_topic'] or camera_info_topic(given['image_topic'])
-    topics += [image_topic, resolved_name(info, node=name)]
+    topics += [image_topic, launching.final_topic(given, 'camera_info', info)]
     record = ExecuteProcess(
         cmd=[
             *('ros2', 'bag', 'record', '--storage', 'mcap', '--output', given['output']),
-            *('--topics', '/diagnostics', *topics),
+            *('--topics', *topics),
         ],
         output='screen',
     )
@@ -73,12 +72,17 @@ def start(context):
     play = ExecuteProcess(
         cmd=[
             *('ros2', 'bag', 'play', given['bag'], '--clock', '100', '--rate', given['rate']),
-            *('--delay', str(DISCOVERY_S)),
+            *('--delay', str(DISCOVERY_S), '--wait-for-all-acked', str(ACKNOWLEDGE_MS)),
         ],
         output='screen',
     )
     end = TimerAction(period=LAST_FRAME_S, actions=[Shutdown(reason='the bag has ended')])
-    following = {wait: play, play: end, node: Shutdown(reason='the node has ended')}
+    following = {
+        wait: play,
+        play: end,
+        node: Shutdown(reason='the node has ended'),
+        record: Shutdown(reason='the recorder has ended'),
+    }
     return [
         node,
         *launching.rviz(given, use_sim_time=True),
@@ -88,6 +92,7 @@ def start(context):
             RegisterEventHandler(OnProcessExit(target_action=first, on_exit=[then]))
             for first, then in following.items()
         ),
+        *map(launching.fail_with, (node, record, play)),
     ]
 
 

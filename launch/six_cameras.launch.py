@@ -35,12 +35,14 @@ def start(context):
     given = context.launch_configurations
     cameras = launching.camera_names(given)
     if given['build_only'] == 'true':
-        return [launching.build(given, cameras=len(cameras))]
+        return launching.build(given, cameras=len(cameras))
     use_sim_time = launching.sim_time(given)
     overrides = {**launching.given_sim_time(given), 'cameras': cameras}
+    node = launching.node(given, overrides, launching.inputs(given, cameras))
     return [
-        launching.node(given, overrides, launching.inputs(given, cameras)),
+        node,
         *launching.rviz(given, use_sim_time=use_sim_time, camera=cameras[0]),
+        launching.fail_with(node),
     ]
 
 

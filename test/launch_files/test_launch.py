@@ -55,7 +55,7 @@ def test_node_is_started_with_what_was_given() -> None:
         *('build_only', 'build_size', 'use_sim_time', 'rviz', 'rviz_frame', 'log_level'),
         'image_transport',
     }
-    (node,) = start(namespace='front', image_topic='/front/image_raw', engine='null')
+    node, _ = start(namespace='front', image_topic='/front/image_raw', engine='null')
     assert node.named['executable'] == 'depthforge_node'
     assert node.named['namespace'] == 'front'
     assert node.named['remappings'] == [
@@ -88,7 +88,7 @@ def test_documents_launch_what_there_is() -> None:
 )
 def test_engine_is_only_built(name: str, batch: str) -> None:
     _, start = load(name)
-    (build,) = start(build_only='true', model='depthforge_small', build_size='504x1022')
+    build, _ = start(build_only='true', model='depthforge_small', build_size='504x1022')
     command = build.named['cmd']
     assert command[:5] == ['ros2', 'run', 'depthforge_ros', 'depthforge', 'compile']
     parser = argparse.ArgumentParser()
@@ -105,7 +105,7 @@ def test_what_is_built_is_what_the_file_names(tmp_path: Path) -> None:
         '/**:\n  ros__parameters: {model: depthforge_small, device: cpu, engine: openvino}\n'
     )
     _, start = load('depthforge.launch.py')
-    (build,) = start(build_only='true', params_file=str(file))
+    build, _ = start(build_only='true', params_file=str(file))
     parser = argparse.ArgumentParser()
     add_arguments(parser)
     args = parser.parse_args(build.named['cmd'][5:])
@@ -126,7 +126,7 @@ def test_what_is_built_for_auto_fits_the_device(tmp_path: Path, text: str, engin
     file = tmp_path / 'mine.yaml'
     file.write_text(text)
     _, start = load('depthforge.launch.py')
-    (build,) = start(build_only='true', params_file=str(file))
+    build, _ = start(build_only='true', params_file=str(file))
     assert build.named['cmd'][5:7] == ['--engine', engine]
 
 
@@ -173,7 +173,7 @@ def own_qos() -> dict[str, Any]:
 
 def test_rviz_shows_topics_that_the_node_has() -> None:
     _, start = load('depthforge.launch.py')
-    _, rviz = start(rviz='true', namespace='/front', rviz_frame='base_link')
+    _, rviz, _ = start(rviz='true', namespace='/front', rviz_frame='base_link')
     option, file, *frame = rviz.named['arguments']
     assert (option, frame) == ('-d', ['-f', 'base_link'])
     displays = yaml.safe_load(Path(file).read_text())['Visualization Manager']['Displays']
@@ -210,7 +210,7 @@ def test_rviz_begins_with_what_can_be_seen() -> None:
 
 def test_six_cameras_are_remapped_and_shown() -> None:
     _, start = load('six_cameras.launch.py')
-    node, rviz = start(cameras='front,rear', rviz='true', namespace='car')
+    node, rviz, _ = start(cameras='front,rear', rviz='true', namespace='car')
     assert node.named['parameters'][1]['cameras'] == ['front', 'rear']
     assert node.named['remappings'] == [
         ('front/image', '/front/image_raw/compressed'),
@@ -221,7 +221,7 @@ def test_six_cameras_are_remapped_and_shown() -> None:
     assert (MASK, '/car/depthforge/front/segmentation/mask') in rviz.named['remappings']
     assert {topic for topic, _ in rviz.named['remappings']} < TOPICS
     assert start(cameras=' front, rear ', namespace='car')[0].named == node.named
-    (node,) = start()
+    node, _ = start()
     file = parameters_of(node.named['parameters'][0])
     assert node.named['parameters'][1]['cameras'] == file['cameras']
 
@@ -233,12 +233,12 @@ def test_what_is_not_given_is_left_to_the_file(tmp_path: Path) -> None:
         'image_transport: compressed}}'
     )
     _, start = load('six_cameras.launch.py')
-    node, rviz = start(params_file=str(file), rviz='true')
+    node, rviz, _ = start(params_file=str(file), rviz='true')
     overrides = {'cameras': ['left', 'right']}
     assert node.named['parameters'] == [str(file), overrides]
     assert rviz.named['parameters'] == [{'use_sim_time': True}]
     assert node.named['remappings'][0] == ('left/image', '/left/image_raw/compressed')
-    (node,) = start(params_file=str(file), use_sim_time='false', cameras='front')
+    node, _ = start(params_file=str(file), use_sim_time='false', cameras='front')
     assert node.named['parameters'][1] == {'cameras': ['front'], 'use_sim_time': False}
 
 
@@ -256,17 +256,22 @@ def test_replay_plays_into_the_node_and_records_it() -> None:
     assert recorded == expected | {'/diagnostics', '/camera', '/camera_info'}
     assert command[command.index('--output') + 1] == 'out'
     assert 'ros2 lifecycle get /car/depthforge ' in wait.named['cmd'][-1]
-    following = {
-        one.positional[0].named['target_action']: one.positional[0].named['on_exit']
+    exits = [
+        (one.positional[0].named['target_action'], one.positional[0].named['on_exit'])
         for one in handlers
-    }
+    ]
+    following = {target: then for target, then in exits if not callable(then)}
     (play,) = following[wait]
     assert play.named['cmd'][:4] == ['ros2', 'bag', 'play', 'in']
-    assert play.named['cmd'][6:] == ['--rate', '2.0', '--delay', '1.0']
+    assert play.named['cmd'][6:10] == ['--rate', '2.0', '--delay', '4.0']
+    # The last frames are still on their way when the player has sent them.
+    assert play.named['cmd'][10:] == ['--wait-for-all-acked', '5000']
     (end,) = following[play]
     (last,) = end.named['actions']
     assert last.named == {'reason': 'the bag has ended'}
     assert following[node][0].named == {'reason': 'the node has ended'}
+    assert following[record][0].named == {'reason': 'the recorder has ended'}
+    assert {target for target, then in exits if callable(then)} == {node, record, play}
 
 
 @pytest.mark.parametrize(

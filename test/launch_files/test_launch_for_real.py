@@ -4,14 +4,19 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 import runpy
 import signal
 import subprocess
 import sys
 from typing import Any
 
+from depthforge_ros.cli.main import main
 import pytest
+from support.bags import write_drive
 from support.paths import ROOT
+from support.ros_workspace import SHOW_NODE, workspace
 
 FOLDER = ROOT / 'launch'
 REASON = 'launch comes with a ROS installation, which is not sourced'
@@ -19,83 +24,142 @@ REASON = 'launch comes with a ROS installation, which is not sourced'
 launch = pytest.importorskip('launch.actions', reason=REASON)
 launch_ros = pytest.importorskip('launch_ros.actions', reason=REASON)
 
-GIVEN = {'bag': 'in', 'output': 'out', 'rviz': 'true', 'engine': 'null'}
-ACTIONS = {'depthforge': 2, 'six_cameras': 2, 'replay': 7}
+ACTIONS = {'depthforge': 3, 'six_cameras': 3, 'replay': 11}
 GIVEN_NODE = ('namespace:=car', 'engine:=null', 'log_level:=warn')
 RUN = """
 import sys
 from launch import LaunchDescription, LaunchService
-from launch.actions import IncludeLaunchDescription
+from launch.actions import GroupAction, IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch_ros.actions import PushRosNamespace, SetParameter, SetRemap, SetUseSimTime
 
-path, *given = sys.argv[1:]
+path, around, *given = sys.argv[1:]
 source = PythonLaunchDescriptionSource(path)
 arguments = [tuple(one.split(':=')) for one in given]
+include = IncludeLaunchDescription(source, launch_arguments=arguments)
 service = LaunchService()
 service.include_launch_description(
-    LaunchDescription([IncludeLaunchDescription(source, launch_arguments=arguments)])
+    LaunchDescription([GroupAction([*eval(around), include])])
 )
 sys.exit(service.run())
 """
 
 
-def entities(name: str, **given: str) -> list[Any]:
-    """Visit a launch file's description as a launch service does, without starting anything."""
-    from launch import LaunchContext
+def command(name: str, *given: str, around: str = '[]') -> list[str]:
+    """Return what launches a file inside a group, after the actions `around` it."""
+    return [sys.executable, '-c', RUN, str(FOLDER / f'{name}.launch.py'), around, *given]
 
-    path = FOLDER / f'{name}.launch.py'
-    description = runpy.run_path(str(path))['generate_launch_description']()
-    context = LaunchContext()
-    context.launch_configurations.update(given)
-    visited = [one.visit(context) for one in description.entities]
-    return [one for actions in visited for one in actions or ()]
+
+def launched(
+    environment: dict[str, str], name: str, *given: str, around: str = '[]'
+) -> tuple[int, str]:
+    """Launch a file to its end, and return the exit code and what was printed."""
+    done = subprocess.run(
+        command(name, *given, around=around),
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=200.0,
+    )
+    said = done.stdout + done.stderr
+    assert 'Traceback' not in said, said
+    return done.returncode, said
+
+
+def started_node(said: str) -> tuple[list[str], dict[str, Any]]:
+    """Return arguments and parameters with which a launch has started SHOW_NODE."""
+    line = next(line for line in said.splitlines() if 'NODE ' in line)
+    arguments, values = json.loads(line.partition('NODE ')[2])
+    return arguments, values
 
 
 @pytest.mark.parametrize('name', list(ACTIONS))
-def test_arguments_and_actions_are_accepted(name: str) -> None:
-    actions = entities(name, **GIVEN)
+def test_arguments_and_actions_are_accepted(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = workspace(tmp_path / 'workspace', packages=['rviz2'])
+    monkeypatch.setenv('AMENT_PREFIX_PATH', environment['AMENT_PREFIX_PATH'])
+    bag = write_drive(tmp_path / 'bag', frames=1)
+    path = FOLDER / f'{name}.launch.py'
+    description = runpy.run_path(str(path))['generate_launch_description']()
+    context = __import__('launch').LaunchContext()
+    context.launch_configurations.update(
+        {'bag': str(bag), 'output': 'out', 'rviz': 'true', 'engine': 'null'}
+    )
+    if name == 'replay':
+        context.launch_configurations['image_topic'] = '/camera/image'
+    visited = [one.visit(context) for one in description.entities]
+    actions = [one for some in visited for one in some or ()]
     assert len(actions) == ACTIONS[name]
     assert isinstance(actions[0], launch_ros.Node)
 
 
-@pytest.mark.parametrize('name', ['depthforge', 'six_cameras'])
-def test_building_is_one_process(name: str) -> None:
-    (build,) = entities(name, build_only='true')
-    assert isinstance(build, launch.ExecuteProcess)
-
-
-@pytest.mark.parametrize('name', list(ACTIONS))
-def test_values_that_are_no_choice_are_refused(name: str) -> None:
-    with pytest.raises(RuntimeError, match='warp'):
-        entities(name, **{**GIVEN, 'engine': 'warp'})
-
-
-def test_a_refusal_is_one_line() -> None:
-    file = FOLDER / 'depthforge.launch.py'
-    command = [sys.executable, '-c', RUN, str(file), 'build_only:=true', 'build_size:=512x']
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60.0)
-    said = done.stdout + done.stderr
-    assert done.returncode == 1, said
-    assert said.count("build_size '512x' was given") == 1
-    assert 'Traceback' not in said
-
-
 @pytest.mark.parametrize(
-    ('name', 'mask'),
+    ('name', 'given', 'expected'),
     [
-        ('depthforge', '/car/depthforge/segmentation/mask'),
-        ('six_cameras', '/car/depthforge/rear/segmentation/mask'),
+        ('depthforge', ['engine:=warp'], '[launch]: Caught exception in launch (see debug'),
+        ('depthforge', ['build_only:=true', 'build_size:=512x'], "build_size '512x' was given"),
+        ('depthforge', ['rviz:=true'], 'rviz2 is not installed'),
+        ('six_cameras', ['rviz:=true'], 'rviz2 is not installed'),
+        ('replay', ['bag:=/nosuch', 'output:=out'], 'bag /nosuch does not exist'),
+        ('replay', ['bag:=BAG', 'output:=out'], 'image_topic:= one of /camera/image'),
+        ('replay', ['bag:=BAG', 'output:=BAG'], 'exists already'),
     ],
 )
-def test_the_node_comes_up(peer: Any, name: str, mask: str) -> None:
-    packages = pytest.importorskip('ament_index_python.packages')
-    try:
-        packages.get_package_prefix('depthforge_ros')
-    except (KeyError, OSError):
-        pytest.skip('this package is not installed in a sourced workspace')
-    command = [sys.executable, '-c', RUN, str(FOLDER / f'{name}.launch.py'), *GIVEN_NODE]
+def test_refusals_start_nothing(
+    name: str, given: list[str], expected: str, tmp_path: Path
+) -> None:
+    environment = workspace(tmp_path / 'workspace', node=SHOW_NODE)
+    bag = write_drive(tmp_path / 'bag', frames=1)
+    code, said = launched(environment, name, *(one.replace('BAG', str(bag)) for one in given))
+    assert code == 1, said
+    assert said.count(expected) == 1, said
+    assert 'process started' not in said
+
+
+@pytest.mark.parametrize('name', ['depthforge', 'six_cameras'])
+@pytest.mark.parametrize('build_only', ['true', 'false'])
+def test_a_model_that_is_not_there_fails_the_launch(
+    name: str, build_only: str, tmp_path: Path
+) -> None:
+    code, said = launched(workspace(tmp_path), name, 'model:=nosuch', f'build_only:={build_only}')
+    assert said.count("model 'nosuch' is not known") == 1
+    assert code == 1, said
+
+
+def test_what_a_user_put_around_counts(tmp_path: Path) -> None:
+    environment = workspace(tmp_path / 'workspace', node=SHOW_NODE)
+    file = tmp_path / 'mine.yaml'
+    file.write_text(
+        '/veh1/depthforge: {ros__parameters: {image_transport: compressed, cameras: [left]}}\n'
+        '/veh2/*: {ros__parameters: {cameras: [wrong]}}\n'
+        '/veh1/*: {ros__parameters: {stall_after_s: 2.0}}\n'
+    )
+    around = (
+        '[PushRosNamespace("veh1"), SetUseSimTime(True), SetRemap("left/image", "/other"), '
+        'SetParameter("use_sim_time", True)]'
+    )
+    code, said = launched(environment, 'six_cameras', f'params_file:={file}', around=around)
+    assert code == 0, said
+    arguments, values = started_node(said)
+    assert '__ns:=/veh1' in arguments
+    assert 'veh1.depthforge:=info' in arguments
+    # The first rule that fits counts.
+    remaps = [one for one in arguments if one.startswith('left/image')]
+    assert remaps == ['left/image:=/other', 'left/image:=/left/image_raw/compressed']
+    assert 'use_sim_time:=True' in arguments
+    assert 'use_sim_time' not in values
+    assert list(values['cameras']) == ['left']
+
+
+def test_the_node_comes_up_and_ends_in_order(peer: Any, tmp_path: Path) -> None:
+    mask = '/car/depthforge/segmentation/mask'
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command('depthforge', *GIVEN_NODE),
+        env=workspace(tmp_path),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     ) as process:
         try:
             peer.spin_until(lambda: peer.node.count_publishers(mask) or process.poll())
@@ -104,3 +168,19 @@ def test_the_node_comes_up(peer: Any, name: str, mask: str) -> None:
         finally:
             process.kill()
     assert 'process has finished cleanly' in said, said
+    assert process.returncode == 0, said
+
+
+def test_a_replay_can_be_judged(tmp_path: Path) -> None:
+    bag, output, figures = (tmp_path / name for name in ('bag', 'out', 'figures.json'))
+    write_drive(bag, frames=6)
+    given = ('image_topic:=/camera/image', 'engine:=null', 'namespace:=car')
+    code, said = launched(
+        workspace(tmp_path / 'workspace'), 'replay', f'bag:={bag}', f'output:={output}', *given
+    )
+    assert code == 0, said
+    judge = ['evaluate', 'bag', str(output), '--truth', str(bag), '--json', str(figures)]
+    assert main([*judge, '--truth-labels', 'cityscapes']) == 0
+    judged = json.loads(figures.read_text())
+    assert (judged['received'], judged['published']) == (6, 6)
+    assert judged['miou'] is not None

@@ -15,6 +15,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from depthforge_ros.ros import tools
+from depthforge_ros.ros.tools import launch_bag
 import pytest
 from support.paths import ROOT
 
@@ -39,9 +40,21 @@ class Action:
         self.named = named
 
 
-def load(name: str) -> tuple[dict[str, Action], Any]:
-    """Return the declared arguments, and a function from given values to the actions."""
+def load(
+    name: str, *, reads_bag: bool = False, packages: tuple[str, ...] = ('rviz2',)
+) -> tuple[dict[str, Action], Any]:
+    """
+    Return the declared arguments, and a function from given values to the actions.
+
+    Any bag will do, unless it `reads_bag`. Of others, these `packages` are installed.
+    """
+    installed = ModuleType('ament_index_python.packages')
+    vars(installed)['get_package_prefix'] = dict.fromkeys(packages, '/opt').__getitem__
     with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, 'ament_index_python', ModuleType('ament_index_python'))
+        patch.setitem(sys.modules, installed.__name__, installed)
+        if not reads_bag:
+            patch.setattr(launch_bag, 'require_images', lambda *_, **__: None)
         for module_name, classes in STAND_INS.items():
             module = ModuleType(module_name)
             for one in classes:

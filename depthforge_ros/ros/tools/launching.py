@@ -5,15 +5,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 import re
 from typing import Any
 
+from ament_index_python.packages import get_package_prefix
 from depthforge_ros.errors import UserError
 from depthforge_ros.resources import share_directory
 from depthforge_ros.ros.parameters.definitions import CAMERA_NAME
 from depthforge_ros.ros.parameters.file import parameters_in
 from depthforge_ros.ros.topics.names import camera_info_topic, camera_topic, resolved_name
-from launch.actions import DeclareLaunchArgument, ExecuteProcess
+from launch.actions import DeclareLaunchArgument, ExecuteProcess, RegisterEventHandler
+from launch.event_handlers import OnProcessExit
 from launch_ros.actions import Node
 from rclpy.exceptions import NameValidationException
 from rclpy.validate_namespace import validate_namespace
@@ -163,11 +166,16 @@ def given_sim_time(given: Mapping[str, str]) -> dict[str, bool]:
     return {'use_sim_time': given['use_sim_time'] == 'true'} if given['use_sim_time'] else {}
 
 
+def is_compressed(given: Mapping[str, str]) -> bool:
+    """Tell whether the node takes CompressedImage."""
+    transport = given['image_transport'] or in_file(given).get('image_transport')
+    return bool(transport == 'compressed')
+
+
 def inputs(given: Mapping[str, str], cameras: Sequence[str] = ('',)) -> list[tuple[str, str]]:
     """Remap what the node reads of each camera; {camera} in a topic stands for its name."""
     image = given['image_topic']
-    transport = given['image_transport'] or in_file(given).get('image_transport')
-    if transport != 'compressed' and image.endswith('/compressed'):
+    if image.endswith('/compressed') and not is_compressed(given):
         raise UserError(
             f'image_topic {image!r} came with image_transport raw; leave /compressed out, or give '
             'image_transport:=compressed'
@@ -190,6 +198,33 @@ def inputs(given: Mapping[str, str], cameras: Sequence[str] = ('',)) -> list[tup
     for _, topic in remappings:
         resolved_name(topic, node=node_name(given))
     return remappings
+
+
+def final_topic(given: Mapping[str, Any], name: str, topic: str = '') -> str:
+    """
+    Return the full topic of one of the node's names, which is remapped to `topic`.
+
+    A SetRemap around the launch file counts first, as in launch_ros.
+    """
+    own = node_name(given)
+    for source, target in given.get('ros_remaps', ()):
+        with suppress(UserError):  # a rule for another node, such as rviz2:image
+            if resolved_name(source, node=own) == resolved_name(name, node=own):
+                return resolved_name(target, node=own)
+    return resolved_name(topic or name, node=own)
+
+
+def fail_with(process: Any) -> Any:
+    """Let the launch end with exit code 1 where a process fails; what else runs goes on."""
+
+    def on_exit(event: Any, context: Any) -> None:
+        if event.returncode and not context.is_shutdown:
+            # What an action raises would end all of a vehicle's launch.
+            context.asyncio_loop.call_exception_handler(
+                {'message': f'{event.process_name} failed; what it says above is the reason'}
+            )
+
+    return RegisterEventHandler(OnProcessExit(target_action=process, on_exit=on_exit))
 
 
 def node(
@@ -216,7 +251,7 @@ def rviz(given: Mapping[str, str], *, use_sim_time: bool, camera: str = '') -> l
     """Start RViz if it is wanted, with what the node says of one camera."""
     if given['rviz'] != 'true':
         return []
-    prefix = f'{node_name(given)}/{camera}'.rstrip('/')
+    _require_rviz()
     is_set = use_sim_time or bool(given['use_sim_time'])
     parameters = [{'use_sim_time': use_sim_time}] if is_set else []
     return [
@@ -226,12 +261,26 @@ def rviz(given: Mapping[str, str], *, use_sim_time: bool, camera: str = '') -> l
             name='rviz2',
             arguments=['-d', str(CONFIG / 'depthforge.rviz'), '-f', given['rviz_frame']],
             parameters=parameters,
-            remappings=[(f'/depthforge/{topic}', f'{prefix}/{topic}') for topic in RVIZ_TOPICS],
+            remappings=[
+                (f'/depthforge/{topic}', final_topic(given, camera_topic(f'~/{topic}', camera)))
+                for topic in RVIZ_TOPICS
+            ],
         )
     ]
 
 
-def build(given: Mapping[str, str], *, cameras: int = 1) -> Any:
+def _require_rviz() -> None:
+    """Look for it before anything starts: without it the launch would end, and not the node."""
+    try:
+        get_package_prefix('rviz2')
+    except (LookupError, OSError) as error:
+        raise UserError(
+            'rviz:=true was given, and rviz2 is not installed; install ros-$ROS_DISTRO-rviz2, or '
+            'leave rviz out'
+        ) from error
+
+
+def build(given: Mapping[str, str], *, cameras: int = 1) -> list[Any]:
     """Compile an engine for frames of so many cameras at once, instead of starting the node."""
     size = re.fullmatch(r'([1-9]\d*)x([1-9]\d*)', given['build_size'])
     if size is None:
@@ -258,4 +307,5 @@ def build(given: Mapping[str, str], *, cameras: int = 1) -> Any:
             command += [f'--{name}', str(values[name])]
     if engine == 'tensorrt':
         command += ['--precision', 'fp16']
-    return ExecuteProcess(cmd=command, output='screen')
+    process = ExecuteProcess(cmd=command, output='screen')
+    return [process, fail_with(process)]
