@@ -11,7 +11,7 @@ from depthforge_ros.engine.base import Engine, NetworkOutput
 from depthforge_ros.engine.torch_engine import to_output, TorchEngine
 from depthforge_ros.errors import UserError
 from depthforge_ros.model.answer import Answer, Answering
-from depthforge_ros.model.streams import DepthStream, KnownDepth
+from depthforge_ros.model.streams import KnownDepth
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -53,7 +53,7 @@ class SparseDepthEngine:
         self._age = 0
         self._answered_s = time.monotonic()
         self._shape = torch.Size()
-        self._depth: DepthStream | None = None
+        self._depth: KnownDepth | None = None
 
     @torch.inference_mode()
     def __call__(self, images: npt.NDArray[np.uint8]) -> NetworkOutput:
@@ -87,5 +87,9 @@ class SparseDepthEngine:
         self._shape, self._age = batch.shape, 0
 
     def _answer(self, batch: Tensor) -> Answer:
-        decoded = self._answering.network.decode(batch, self._depth)
+        network = self._answering.network
+        if self._age or self._depth is None:
+            decoded = network.decode(batch, self._depth)
+        else:
+            decoded = network.decode_seen(network.normalize(batch), self._depth)
         return self._answering.answer(decoded, (batch.shape[1], batch.shape[2]))

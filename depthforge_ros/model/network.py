@@ -96,6 +96,11 @@ class DepthForge(nn.Module):
         """Return the visual stream's encoder."""
         return self.depth_encoder if self.config.shared_encoder else self.visual_encoder
 
+    @property
+    def shared_blocks(self) -> int:
+        """Return how many of the first blocks run once for both streams."""
+        return self.config.tokens.first_block if self.config.shared_encoder else 0
+
     def normalize(self, image_BHW3: Tensor) -> Tensor:
         """RGB uint8 (B, H, W, 3) to the encoders' input (B, 3, H, W), in their precision."""
         # Cast first: TensorRT moves no bytes about, not even by a permutation.
@@ -126,17 +131,28 @@ class DepthForge(nn.Module):
         size = image_BHW3.shape[1], image_BHW3.shape[2]
         return Prediction(resize(decoded.scores_BKhw, size), decoded.inverse_depth_BHW)
 
-    def decode(self, image_BHW3: Tensor, depth: DepthStream | None = None) -> Decoded:
+    def decode(self, image_BHW3: Tensor, depth: KnownDepth | None = None) -> Decoded:
         """
         Run RGB uint8 (B, H, W, 3) up to the class scores at the head's own resolution.
 
-        `depth` may be what the depth stream said of an earlier frame of the same size.
+        `depth` may be what the depth stream said of another frame of the same size; the visual
+        features are those of this one.
         """
         image = self.normalize(image_BHW3)
-        with self.depth_stream(image) if depth is None else nullcontext(depth) as seen:
-            visual_taps = self.visual_taps(image, seen)
-            scores = self.segment(visual_taps, seen, every_layer=False).class_scores()
-            return Decoded(scores, seen.maps().depth_BHW, visual_taps[-1])
+        if depth is None:
+            with self.depth_stream(image) as seen:
+                return self.decode_seen(image, seen)
+        if self.shared_blocks:
+            # They are a part of the visual stream too.
+            own = islice(self.depth_steps(image), self.shared_blocks)
+            depth = depth.replaced(dict(enumerate(own)))  # type: ignore[arg-type]
+        return self.decode_seen(image, depth)
+
+    def decode_seen(self, image_B3HW: Tensor, depth: DepthStream) -> Decoded:
+        """Decode a normalised image with what the depth stream says of it."""
+        visual_taps = self.visual_taps(image_B3HW, depth)
+        scores = self.segment(visual_taps, depth, every_layer=False).class_scores()
+        return Decoded(scores, depth.maps().depth_BHW, visual_taps[-1])
 
     def depth_stream(self, image_B3HW: Tensor) -> AbstractContextManager[DepthStream]:
         """Run the depth stream and its head; in a thread where that is faster."""
@@ -170,8 +186,7 @@ class DepthForge(nn.Module):
         Where one encoder serves both streams, they are equal before the first block with tokens.
         """
         config, grid = self.config, self.grid(image_B3HW)
-        first = config.tokens.first_block
-        start = first if config.shared_encoder else 0
+        first, start = config.tokens.first_block, self.shared_blocks
         taps = [depth.block(index) for index in config.taps if index < start]
         x_BNC = depth.block(start - 1) if start else self.visual.embed(image_B3HW)
         folded = None if self.tokens is None else self.tokens.fold()

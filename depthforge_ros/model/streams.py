@@ -61,6 +61,10 @@ class KnownDepth:
         maps = None if self._maps is None else DepthMaps(*(x.to(dtype) for x in self._maps))
         return KnownDepth(tokens, maps)
 
+    def replaced(self, blocks: Mapping[int, Tensor]) -> KnownDepth:
+        """Take other tokens for some blocks."""
+        return KnownDepth({**self._blocks, **blocks}, self._maps)
+
     def block(self, index: int) -> Tensor:
         """Tokens (B, 1 + R + N, C) that left a block."""
         return self._blocks[index]

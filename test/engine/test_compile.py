@@ -23,17 +23,19 @@ from depthforge_ros.engine.artefact import (
     Request,
     stored,
 )
+from depthforge_ros.engine.build import build
 from depthforge_ros.engine.inductor import Inductor
 from depthforge_ros.engine.openvino import OpenVino
 from depthforge_ros.engine.precision import has_bf16_units
 from depthforge_ros.engine.tensorrt import dry_run
 from depthforge_ros.engine.tensorrt.dry_run import Built, Coverage, DryRun
-from depthforge_ros.engine.torch_engine import load_or_outline, RANDOM
+from depthforge_ros.engine.torch_engine import load, load_or_outline, RANDOM
 from depthforge_ros.errors import UserError
+from depthforge_ros.model.config import NetworkConfig
 from depthforge_ros.resources import share_directory
 import pytest
 from support.engines import FRAMES, rewritten
-from support.networks import mini_checkpoint
+from support.networks import DEPTH_FORMS, mini_checkpoint
 import torch
 
 SIZE = Request(56, 98)
@@ -68,6 +70,17 @@ def test_openvino_is_built_chosen_and_answers_as_eager(
     engine = load_engine(model, device='cpu', short_side=56)
     assert engine.name == ('bf16' if has_bf16_units(torch.device('cpu')) else 'eager')
     assert "openvino was '2020.1'" in engine.reason
+
+
+@pytest.mark.parametrize('config', DEPTH_FORMS.values(), ids=DEPTH_FORMS)
+def test_openvino_answers_as_eager_where_the_decoder_takes_depth(
+    model: str, config: NetworkConfig
+) -> None:
+    pytest.importorskip('openvino', reason='the extra openvino is not installed')
+    mini_checkpoint(Path(model), config)
+    _, agreement = build(OpenVino(), load(model, device='cpu'), Request(112, 112, 1, 2))
+    assert agreement.mask > 0.999
+    assert agreement.max_abs_error < 1e-3
 
 
 @pytest.mark.skipif(shutil.which('g++') is None, reason='inductor needs g++')

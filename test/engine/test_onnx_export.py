@@ -26,17 +26,22 @@ from depthforge_ros.resources import share_directory
 import numpy as np
 import numpy.typing as npt
 import pytest
-from support.networks import MINI, mini_checkpoint, variant
+from support.networks import DENSE, MINI, mini_checkpoint, variant, WITH_DEPTH
 import torch
 from torch import Tensor
 
 onnx = pytest.importorskip('onnx', reason='the extra onnx is not installed')
 onnxruntime = pytest.importorskip('onnxruntime', reason='the extra onnx is not installed')
 
+SIZE = 112, 112
+"""Whole patches of 14 and of 16 pixels."""
 METRIC = dataclasses.replace(MINI.dpt, max_depth_m=80.0)
 FORMS = {
     'shared': variant(dpt=METRIC, shared_encoder=True),
-    'eva02': variant(dpt=METRIC, visual=Eva02Config(width=48, depth=4, heads=4)),
+    'eva02 with depth': variant(
+        dpt=METRIC, visual=Eva02Config(width=48, depth=4, heads=4), head=WITH_DEPTH.head
+    ),
+    'dense': DENSE,
 }
 
 
@@ -45,11 +50,11 @@ def test_every_form_answers_as_eager_for_every_batch(config: Any, tmp_path: Path
     mini_checkpoint(tmp_path / 'mini.safetensors', config)
     loaded = load(str(tmp_path / 'mini.safetensors'), device='cpu')
     path = tmp_path / 'new' / 'mini.onnx'
-    export_onnx(loaded, Request(56, 98, 1, 3), path)
+    export_onnx(loaded, Request(*SIZE, 1, 3), path)
     assert [one.name for one in path.parent.iterdir()] == ['mini.onnx']
     run = onnx_run(path)
     for count in (1, 2, 3):
-        images = torch.randint(0, 256, (count, 56, 98, 3), dtype=torch.uint8)
+        images = torch.randint(0, 256, (count, *SIZE, 3), dtype=torch.uint8)
         for ours, expected in zip(run(images), loaded.answering(images), strict=True):
             torch.testing.assert_close(ours, expected, atol=1e-3, rtol=1e-3)
 

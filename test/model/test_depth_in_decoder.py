@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import dataclasses
 
-from depthforge_ros.model.config import VitConfig
 from depthforge_ros.model.streams import KnownDepth
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import pytest
+from support.networks import DENSE as STEM
 from support.networks import MINI, mini_network, variant
 import torch
 
@@ -63,16 +63,22 @@ def test_the_decoder_takes_the_depth_that_it_is_configured_for(kind: str, depth:
     assert torch.allclose(scores['fused'], scores[''], atol=1e-6) is (depth != 'fused')
 
 
+def test_earlier_depth_leaves_the_visual_features_to_the_frame() -> None:
+    # One encoder runs all blocks for both streams.
+    network = mini_network(STEM)
+    earlier, image = torch.randint(0, 256, (2, 1, 64, 96, 3), dtype=torch.uint8)
+    with torch.inference_mode():
+        seen = KnownDepth.of(network.depth_steps(network.normalize(earlier)))
+        own, reused = network.decode(image), network.decode(image, seen)
+        of_earlier = network.decode(earlier)
+    torch.testing.assert_close(reused.visual_BChw, own.visual_BChw)
+    torch.testing.assert_close(reused.inverse_depth_BHW, of_earlier.inverse_depth_BHW)
+    for other in (own, of_earlier):
+        assert not torch.allclose(reused.scores_BKhw, other.scores_BKhw, atol=1e-3)
+
+
 def test_a_convolutional_stem_gives_patches_and_finer_maps_to_the_depth_head() -> None:
-    encoder = VitConfig(width=48, depth=4, heads=4, patch=16, position_grid=4, stem=(8, 12, 16))
-    config = variant(
-        encoder=encoder,
-        shared_encoder=True,
-        head=DENSE,
-        tokens=dataclasses.replace(MINI.tokens, first_block=4),
-        dpt=dataclasses.replace(MINI.dpt, from_stem=True, full_size=False),
-    )
-    network = mini_network(config)
+    network = mini_network(STEM)
     image = torch.randint(0, 256, (2, 48, 80, 3), dtype=torch.uint8)
     with torch.inference_mode():
         normal = network.normalize(image)

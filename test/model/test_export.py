@@ -11,7 +11,7 @@ from depthforge_ros.model.network import DepthForge
 from depthforge_ros.model.presets import PRESETS
 from depthforge_ros.model.registry import load_model
 import pytest
-from support.networks import MINI, mini_network, variant
+from support.networks import DEPTH_FORMS, MINI, mini_network, variant
 import torch
 from torch.export import Dim, export
 
@@ -20,11 +20,13 @@ FORMS = {
     'separate': variant(tokens=dataclasses.replace(MINI.tokens, attention='separate')),
     'shared': variant(shared_encoder=True),
     'published': variant(head=dataclasses.replace(MINI.head, gate_on='finest', one_gate=True)),
+    **DEPTH_FORMS,
 }
 
 
-def images(batch: int) -> torch.Tensor:
-    return torch.randint(0, 256, (batch, 56, 98, 3), dtype=torch.uint8)
+def images(batch: int, config: NetworkConfig = MINI) -> torch.Tensor:
+    patch = config.encoder.patch
+    return torch.randint(0, 256, (batch, 4 * patch, 7 * patch, 3), dtype=torch.uint8)
 
 
 @pytest.mark.parametrize('config', FORMS.values(), ids=FORMS)
@@ -32,10 +34,12 @@ def images(batch: int) -> torch.Tensor:
 def test_exported_network_answers_as_the_network_for_every_batch(config: NetworkConfig) -> None:
     network = mini_network(config).fold()
     program = export(
-        network, (images(2),), dynamic_shapes={'image_BHW3': {0: Dim('batch', min=1, max=6)}}
+        network,
+        (images(2, config),),
+        dynamic_shapes={'image_BHW3': {0: Dim('batch', min=1, max=6)}},
     ).module()
     for batch in (1, 2, 5):
-        frames = images(batch)
+        frames = images(batch, config)
         for ours, expected in zip(program(frames), network(frames), strict=True):
             torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-5)
 

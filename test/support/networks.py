@@ -33,6 +33,23 @@ MINI = NetworkConfig(
 )
 
 
+DENSE = dataclasses.replace(
+    MINI,
+    encoder=VitConfig(width=48, depth=4, heads=4, patch=16, position_grid=4, stem=(8, 12, 16)),
+    shared_encoder=True,
+    tokens=dataclasses.replace(MINI.tokens, first_block=4),
+    head=HeadConfig(kind='dense', depth='fused', normed=True, gate_on='grid', width=64),
+    dpt=dataclasses.replace(MINI.dpt, from_stem=True, full_size=False),
+    short_side=64,
+)
+"""Every form that `depthforge_tiny` has: a stem, one encoder, no tokens, the dense head."""
+
+WITH_DEPTH = dataclasses.replace(MINI, head=dataclasses.replace(MINI.head, depth='fused'))
+"""Two streams and queries; the decoder takes depth."""
+
+DEPTH_FORMS = {'dense': DENSE, 'with_depth': WITH_DEPTH}
+
+
 def mini_network(config: NetworkConfig = MINI) -> DepthForge:
     """Make a network whose every parameter matters."""
     torch.manual_seed(0)
