@@ -30,7 +30,7 @@ from typing import Any
 from depthforge_ros.allocator import keep_freed_memory
 from depthforge_ros.model.config import NetworkConfig
 from depthforge_ros.model.network import DepthForge, MEAN, STD
-from depthforge_ros.model.presets import PRESETS
+from depthforge_ros.model.presets import PUBLISHED
 from depthforge_ros.model.quantize import quantize
 import torch
 from torch import nn, Tensor
@@ -236,7 +236,7 @@ def _serve(args: argparse.Namespace) -> int:
 
 def build(side: str, model: str) -> Run:
     """Make one side's network, with random weights, as a function of a normalised image."""
-    config = PRESETS[model]
+    config = PUBLISHED[model]
     torch.manual_seed(0)
     if side not in PLAIN:
         keep_freed_memory()
@@ -283,7 +283,7 @@ def _arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     models = ['depthforge_small', 'depthforge_base']
-    parser.add_argument('--models', nargs='+', choices=PRESETS, default=models)
+    parser.add_argument('--models', nargs='+', choices=PUBLISHED, default=models)
     parser.add_argument('--sizes', nargs='+', choices=SIZES, default=list(SIZES))
     parser.add_argument('--settings', nargs='*', choices=SETTINGS, default=list(SETTINGS))
     parser.add_argument('--turns', type=int, default=7, help='measured pairs after a warm-up')

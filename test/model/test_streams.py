@@ -8,10 +8,16 @@ import dataclasses
 import json
 
 from depthforge_ros.errors import UserError
-from depthforge_ros.model.config import DptConfig, Eva02Config, NetworkConfig, VitConfig
+from depthforge_ros.model.config import (
+    DptConfig,
+    Eva02Config,
+    HeadConfig,
+    NetworkConfig,
+    VitConfig,
+)
 from depthforge_ros.model.eva02 import Eva02
 from depthforge_ros.model.network import DepthForge
-from depthforge_ros.model.presets import PRESETS
+from depthforge_ros.model.presets import PRESETS, PUBLISHED
 from depthforge_ros.model.streams import in_parallel, KnownDepth
 import pytest
 from support.networks import MINI, mini_network, variant
@@ -86,6 +92,18 @@ def test_eva02_is_built_for_the_visual_stream_only() -> None:
     assert isinstance(network.visual, Eva02)
     assert sum(parameter.numel() for parameter in network.tokens.parameters()) == 2_990_081
     assert not isinstance(network.depth_encoder, Eva02)
+
+
+@pytest.mark.parametrize('name', PRESETS)
+def test_named_models_take_depth_in_the_decoder_and_published_ones_do_not(name: str) -> None:
+    ours, published = PRESETS[name], PUBLISHED[name]
+    assert (ours.head.depth, published.head) == ('fused', HeadConfig())
+    assert dataclasses.replace(ours, head=published.head) == published
+    with torch.device('meta'):
+        added = {*DepthForge(ours, 19).state_dict()} - {*DepthForge(published, 19).state_dict()}
+    assert {key.rpartition('.')[0] for key in added} == {
+        f'refinement.geometry.{part}' for part in ('fused_norm', 'project', 'norm')
+    }
 
 
 @pytest.mark.parametrize('config', [*STREAMS.values(), *PRESETS.values()])
