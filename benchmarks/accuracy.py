@@ -59,10 +59,8 @@ SETS: Mapping[str, TestSet] = {
     'camvid_test_dusk': TestSet('camvid', 'camvid', 'test', '0001TP*'),
     'camvid_test': TestSet('camvid', 'camvid', 'test'),
     'kitti': TestSet('kitti_semantic', 'kitti_semantic'),
-    'bdd10k': TestSet('folder', 'bdd10k', labels='cityscapes', target='cityscapes'),
-    'cityscapes_val': TestSet(
-        'folder', 'cityscapes512/val', labels='cityscapes', target='cityscapes'
-    ),
+    'bdd10k': TestSet('bdd10k', 'bdd10k', target='cityscapes'),
+    'cityscapes_val': TestSet('cityscapes512', 'cityscapes512', 'val', target='cityscapes'),
     'bundled_drive': TestSet('folder', labels='camvid'),
 }
 

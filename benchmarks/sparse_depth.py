@@ -21,7 +21,6 @@ import sys
 from typing import Any
 
 from depthforge_ros.allocator import keep_freed_memory
-from depthforge_ros.bags.image_files import read_labels
 from depthforge_ros.engine import load_engine
 from depthforge_ros.errors import UserError
 from depthforge_ros.evaluation.datasets import DatasetChoice, open_dataset
@@ -71,7 +70,7 @@ def measure(args: argparse.Namespace) -> list[dict[str, Any]]:
         space = pipeline.engine.label_space
         scores[every] = SegmentationScore(truth=dataset.label_space, predicted=space, target=space)
     for image, labels in tqdm(dataset.pairs):
-        rgb, truth = rgb_from_file(image), read_labels(labels, dataset.label_space)
+        rgb, truth = rgb_from_file(image), dataset.read_labels(labels)
         for every, pipeline in pipelines.items():
             result, timings = pipeline(rgb)
             times_ms[every].append(timings.inference_ms)

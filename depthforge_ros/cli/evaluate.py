@@ -62,9 +62,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_images(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('--dataset', required=True, help='camvid, kitti_semantic or folder')
+    parser.add_argument(
+        '--dataset', required=True, help='camvid, cityscapes512, bdd10k, folder or another'
+    )
     parser.add_argument('--root', type=Path, required=True, help='folder of the dataset')
-    parser.add_argument('--split', help='of camvid: train, val or test')
+    parser.add_argument('--split', help='of a dataset that has them: train, val or test')
     parser.add_argument('--labels', choices=LABEL_SPACES, help='classes of a plain folder')
     parser.add_argument('--match', default='*', metavar='GLOB', help='take files named so')
     parser.add_argument('--limit', type=int, metavar='N', help='take the first N images')

@@ -1,19 +1,22 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Labelled image folders by name."""
+"""Labelled images as a user chooses them: a data set, a split, some of the files."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
-from depthforge_ros.bags.image_files import list_images
+from depthforge_ros.datasets.base import Labels, Pair
+from depthforge_ros.datasets.known import DATASETS
+from depthforge_ros.datasets.plain import folder
 from depthforge_ros.errors import UserError
-from depthforge_ros.labels import CAMVID, CITYSCAPES, LABEL_SPACES, LabelSpace
+from depthforge_ros.files import natural_key
+from depthforge_ros.labels import LABEL_SPACES, LabelSpace
 
-CAMVID_SPLITS = ('train', 'val', 'test')
+FOLDER = 'folder'
 
 
 @dataclass(frozen=True)
@@ -40,62 +43,49 @@ class Dataset:
 
     label_space: LabelSpace
     pairs: tuple[tuple[Path, Path], ...]
+    read_labels: Callable[[Path], Labels]
+    """Label file to train ids uint8 (H, W)."""
 
 
 def open_dataset(name: str, choice: DatasetChoice) -> Dataset:
     """Find the files of a dataset; UserError for an unknown name or missing files."""
     if name not in DATASETS:
         raise UserError(f'dataset {name!r} is not known; choose one of {", ".join(DATASETS)}')
-    return DATASETS[name](choice)
-
-
-def _camvid(choice: DatasetChoice) -> Dataset:
-    if choice.split not in CAMVID_SPLITS:
+    if choice.labels is not None and name != FOLDER:
         raise UserError(
-            f'camvid split {choice.split!r} came; choose one of '
-            f'{", ".join(CAMVID_SPLITS)} by --split'
+            f'--labels {choice.labels} came with dataset {name}, whose classes are known; leave '
+            'it out'
         )
-    return Dataset(CAMVID, _pairs(choice.root / str(choice.split), choice))
+    dataset = DATASETS[name]
+    if name == FOLDER:
+        dataset = folder(_label_space(choice.labels))
+    if not choice.root.is_dir():
+        raise UserError(f'--root {choice.root} is no folder; check the path')
+    pairs = dataset.pairs(choice.root, choice.split or '')
+    return Dataset(dataset.space, _chosen(pairs, choice), dataset.read_labels)
 
 
-def _kitti_semantic(choice: DatasetChoice) -> Dataset:
-    _no_split('kitti_semantic', choice)
-    return Dataset(CITYSCAPES, _pairs(choice.root, choice))
-
-
-def _folder(choice: DatasetChoice) -> Dataset:
-    _no_split('folder', choice)
-    space = LABEL_SPACES.get(choice.labels or '')
+def _label_space(name: str | None) -> LabelSpace:
+    space = LABEL_SPACES.get(name or '')
     if space is None:
         raise UserError(
-            f'label space {choice.labels!r} of the folder is not known; choose one of '
+            f'label space {name!r} of the folder is not known; choose one of '
             f'{", ".join(LABEL_SPACES)} by --labels'
         )
-    return Dataset(space, _pairs(choice.root, choice))
+    return space
 
 
-DATASETS: Mapping[str, Callable[[DatasetChoice], Dataset]] = {
-    'camvid': _camvid,
-    'kitti_semantic': _kitti_semantic,
-    'folder': _folder,
-}
-
-
-def _no_split(name: str, choice: DatasetChoice) -> None:
-    if choice.split is not None:
-        raise UserError(f'{name} has no splits, --split {choice.split} came; leave it out')
-
-
-def _pairs(root: Path, choice: DatasetChoice) -> tuple[tuple[Path, Path], ...]:
-    images = [path for path in list_images(root / 'images') if fnmatch(path.name, choice.match)]
-    if not images:
-        raise UserError(f'no image of {root / "images"} matches {choice.match!r}; check --match')
-    labels = {path.stem: path for path in list_images(root / 'labels')}
-    images = images[: choice.limit]
-    missing = [path.name for path in images if path.stem not in labels]
-    if missing:
+def _chosen(pairs: Sequence[Pair], choice: DatasetChoice) -> tuple[tuple[Path, Path], ...]:
+    """Take what is asked for, numbers in names in order."""
+    ordered = sorted(pairs, key=lambda pair: natural_key(str(pair.image)))
+    chosen = [pair for pair in ordered if fnmatch(pair.image.name, choice.match)][: choice.limit]
+    if not chosen:
+        raise UserError(f'no image of {choice.root} matches {choice.match!r}; check --match')
+    found = [(image, labels) for image, labels in chosen if labels and labels.is_file()]
+    if len(found) < len(chosen):
+        lacking = {image for image, _ in chosen} - {image for image, _ in found}
         raise UserError(
-            f'{len(missing)} images of {root / "images"} have no labels of the same name, the '
-            f'first is {missing[0]}; add the labels or choose others by --match'
+            f'{len(lacking)} images of {choice.root} have no labels of the same name, the '
+            f'first is {min(lacking).name}; add the labels or choose others by --match'
         )
-    return tuple((path, labels[path.stem]) for path in images)
+    return tuple(found)

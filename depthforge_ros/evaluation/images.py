@@ -12,7 +12,6 @@ from statistics import mean
 from types import MappingProxyType
 from typing import Any
 
-from depthforge_ros.bags.image_files import read_labels
 from depthforge_ros.domain import DomainStatistics
 from depthforge_ros.errors import UserError
 from depthforge_ros.evaluation.corruptions import Corruption
@@ -115,7 +114,7 @@ def evaluate_images(
         of_image = {name for name, glob in domains.items() if fnmatch(image.name, glob)}
         of_image |= set(tags.of(image.name)) if tags else set()
         try:
-            truth = read_labels(labels, dataset.label_space)
+            truth = dataset.read_labels(labels)
             rgb = change(rgb_from_file(image), index)
             result, _ = pipeline(rgb)
             judge.add(image, rgb, truth, result, sorted(of_image))

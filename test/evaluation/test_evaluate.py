@@ -64,9 +64,11 @@ def test_camvid_and_kitti_layouts_are_found(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ('arguments', 'expected'),
     [
-        (['--dataset', 'nuscenes'], "'nuscenes' is not known; choose one of camvid"),
-        (['--dataset', 'camvid'], 'camvid split None came'),
-        (['--dataset', 'kitti_semantic', '--split', 'val'], 'has no splits'),
+        (['--dataset', 'nuscenes'], "'nuscenes' is not known; choose one of acdc"),
+        (['--dataset', 'camvid', '--split', 'dev'], "'dev' of"),
+        (['--dataset', 'idd_lite'], 'came; choose one of train, val'),
+        (['--dataset', 'kitti_semantic', '--split', 'val'], 'it has no splits: leave it out'),
+        (['--dataset', 'bdd10k', '--labels', 'camvid'], 'whose classes are known'),
         (['--dataset', 'folder'], 'by --labels'),
         (['--dataset', 'folder', '--labels', 'camvid', '--match', 'z*'], "matches 'z*'"),
         (['--dataset', 'folder', '--labels', 'camvid', '--limit', '0'], 'at least 1 image'),
@@ -89,7 +91,7 @@ def test_wrong_choices_are_one_line(
 @pytest.mark.parametrize(
     ('labels', 'expected'),
     [
-        (np.full((HEIGHT, WIDTH), 12, np.uint8), 'hold the id 12'),
+        (np.full((HEIGHT, WIDTH), 12, np.uint8), 'holds the value 12'),
         (np.zeros((HEIGHT, WIDTH, 3), np.uint8), 'an 8-bit image of one channel'),
         (np.zeros((HEIGHT, WIDTH + 1), np.uint8), '65 x 48'),
         (None, 'no labels of the same name'),

@@ -237,7 +237,7 @@ def test_files_that_are_cut_short_are_faults(file: str, tmp_path: Path) -> None:
     (tmp_path / file).write_bytes(whole[: len(whole) // 2])
     (fault,) = check('camvid', tmp_path).faults
     assert file in fault
-    assert '; replace it' in fault
+    assert '; replace it' in fault or '; check the file' in fault
 
 
 def test_two_images_of_one_label_file_are_a_fault(tmp_path: Path) -> None:
@@ -253,7 +253,7 @@ def test_an_absent_label_and_a_broken_one_are_different_faults(name: str, tmp_pa
     labels = tmp_path / LAYOUTS[name][2]
     labels.write_bytes(b'no image')
     (fault,) = check(name, tmp_path, split).faults
-    assert 'cannot be decoded' in fault
+    assert 'cannot be read as an image' in fault
     labels.unlink()
     (fault,) = check(name, tmp_path, split).faults
     assert fault == f'{labels} is missing; add it, or leave out its image'
@@ -301,3 +301,19 @@ def test_labels_are_classes_or_groups_of_them() -> None:
 def test_labels_of_classes_that_are_no_groups_are_refused() -> None:
     with pytest.raises(UserError, match='idd_lite are no groups of those of camvid'):
         Targets(CAMVID, (IDD_LITE,))
+
+
+def test_a_teachers_depth_lies_beside_the_images(tmp_path: Path) -> None:
+    write('camvid', tmp_path)
+    source = Source('camvid', str(tmp_path), depth=str(tmp_path / 'depth'))
+    (load,) = loaders(source)
+    for lacking in (None, np.zeros((5, 6), np.uint8)):
+        (tmp_path / 'depth').mkdir(exist_ok=True)
+        if lacking is not None:
+            cv2.imwrite(str(tmp_path / 'depth' / 'a.png'), lacking)
+        with pytest.raises(UserError, match=r'a\.png is no 16-bit PNG of one channel'):
+            load()
+    cv2.imwrite(str(tmp_path / 'depth' / 'a.png'), np.full((5, 6), 13107, np.uint16))
+    inverse_depth = load().inverse_depth
+    assert inverse_depth is not None
+    np.testing.assert_allclose(inverse_depth, np.full((10, 12), 0.2), rtol=1e-6)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import cv2
+from depthforge_ros.datasets.base import Labels
 from depthforge_ros.errors import UserError
 from depthforge_ros.labels import UNLABELLED
 from depthforge_trainer.data import InverseDepth, Rgb, Sample
-from depthforge_trainer.datasets.base import Labels
 import numpy as np
 import numpy.typing as npt
 

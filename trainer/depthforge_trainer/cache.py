@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
+from depthforge_ros.datasets.base import Labels
 from depthforge_ros.errors import UserError
 from depthforge_ros.labels import LabelSpace, UNLABELLED
 from depthforge_ros.model.answer import summarise
@@ -30,7 +31,6 @@ from depthforge_ros.model.refinement import resize
 from depthforge_ros.model.streams import KnownDepth
 from depthforge_trainer.augment import Augment, view
 from depthforge_trainer.data import Loader, Rgb, Sample
-from depthforge_trainer.datasets.base import Labels
 from depthforge_trainer.lock import alone_in
 import numpy as np
 import numpy.typing as npt

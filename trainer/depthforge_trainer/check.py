@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import itertools
 from pathlib import Path
 
+from depthforge_ros.datasets.base import Pair
 from depthforge_ros.errors import UserError
 from depthforge_ros.labels import UNLABELLED
 from depthforge_trainer.data import Loader
 from depthforge_trainer.datasets import DATASETS
-from depthforge_trainer.datasets.base import Pair
 import numpy as np
 import numpy.typing as npt
 from PIL import Image

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from depthforge_ros.datasets.base import Labels
 from depthforge_ros.errors import UserError
 from depthforge_ros.labels import COARSER, Group, groups, LabelSpace, UNLABELLED
-from depthforge_trainer.datasets.base import Labels
 import numpy as np
 
 UNKNOWN = np.full(256, UNLABELLED, np.uint8)

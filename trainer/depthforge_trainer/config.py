@@ -199,6 +199,8 @@ class FitConfig:
                 'some phases train network, others a part of it; make these two configurations, '
                 'the second with start_from'
             )
+        if any(source.depth for source in self.sources) and not all(whole):
+            raise UserError('a source has depth, which is for phases that train network alone')
         if (self.cached_augment is not None) != (all(whole) and self.views_anything):
             raise UserError(
                 'cached_augment says what cached views look like of which phases that train '

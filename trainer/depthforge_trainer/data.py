@@ -9,18 +9,19 @@ import fnmatch
 from pathlib import Path
 
 import cv2
+from depthforge_ros.datasets.base import DataSet, Labels, Pair
 from depthforge_ros.errors import UserError
 from depthforge_ros.evaluation.corruptions import ALL, Corruption, corruptions
 from depthforge_ros.labels import LabelSpace, UNLABELLED
 from depthforge_trainer import street
 from depthforge_trainer.datasets import DATASETS
-from depthforge_trainer.datasets.base import DataSet, Labels, Pair
 import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
 Rgb = npt.NDArray[np.uint8]
 InverseDepth = npt.NDArray[np.float32]
+UINT16_MAX = 65535
 STREET_SIZE = (360, 480)
 """Height and width of rendered training views: CamVid's."""
 
@@ -57,6 +58,9 @@ class Source:
     """Takes each n-th of the files that are left."""
     views: int = 0
     """Views of each image that are cached; 0 takes `cached_views` of the run."""
+    depth: str = ''
+    """Folder of what a teacher said of the images' depth, where phases train the whole network:
+    16-bit PNGs of the images' names, of relative inverse depth, at any size."""
     name: str = ''
     """What tables and caches call it; without, the kind and the split."""
     corruption: str = ''
@@ -90,6 +94,8 @@ class Loader:
     corruption: Corruption | None = None
     index: int = 0
     """Of the image in its source, which seeds the corruption."""
+    depth: Path | None = None
+    """Folder of a teacher's inverse depth."""
 
     @property
     def image(self) -> Path:
@@ -104,10 +110,32 @@ class Loader:
         rgb = np.ascontiguousarray(image[..., ::-1], dtype=np.uint8)
         if self.corruption is not None:
             rgb = self.corruption(rgb, self.index)
+        size = rgb.shape[0], rgb.shape[1]
+        return Sample(self.image.stem, rgb, self._labels(size), self._inverse_depth(size))
+
+    def _labels(self, size: tuple[int, int]) -> Labels:
         if self.pair.labels is None:
-            return Sample(self.image.stem, rgb, np.full(rgb.shape[:2], UNLABELLED, np.uint8))
-        labels = self.dataset.read_labels(self.pair.labels, rgb.shape[:2])
-        return Sample(self.image.stem, rgb, labels)
+            return np.full(size, UNLABELLED, np.uint8)
+        labels = self.dataset.read_labels(self.pair.labels)
+        if labels.shape != size:
+            raise UserError(
+                f'{self.pair.labels} is {labels.shape[1]} x {labels.shape[0]} but its image is '
+                f'{size[1]} x {size[0]}; they must be equal'
+            )
+        return labels
+
+    def _inverse_depth(self, size: tuple[int, int]) -> InverseDepth | None:
+        if self.depth is None:
+            return None
+        path = self.depth / f'{self.image.stem}.png'
+        stored = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        if stored is None or stored.dtype != np.uint16 or stored.ndim != 2:
+            raise UserError(
+                f'{path} is no 16-bit PNG of one channel, which {self.image} needs; add it, or '
+                'leave depth out of the source'
+            )
+        resized = cv2.resize(stored.astype(np.float32), size[::-1])
+        return np.asarray(resized / np.float32(UINT16_MAX), np.float32)
 
     @property
     def labelled(self) -> bool:
@@ -151,8 +179,9 @@ def all_loaders(source: Source) -> list[Loader]:
     if source.kind == 'street':
         _render_missing(root, source.count)
     pairs = dataset.pairs(root, source.split)
+    depth = Path(source.depth) if source.depth else None
     if not source.corruption:
-        return [Loader(pair, dataset) for pair in pairs]
+        return [Loader(pair, dataset, depth=depth) for pair in pairs]
     (corruption,) = corruptions(source.corruption, source.severity)
     return [Loader(pair, dataset, corruption, index) for index, pair in enumerate(pairs)]
 

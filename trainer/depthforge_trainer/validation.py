@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import cv2
+from depthforge_ros.datasets.base import Labels
 from depthforge_ros.labels import colorize, Group, groups, LabelSpace
 from depthforge_ros.metrics.segmentation import common_space, SegmentationScore
 from depthforge_ros.model.answer import sum_groups, summarise
@@ -17,7 +18,6 @@ from depthforge_ros.model.streams import DepthStream, KnownDepth
 from depthforge_ros.preprocess import Preprocess
 from depthforge_trainer.cache import CachedLoader
 from depthforge_trainer.data import Loader, Rgb
-from depthforge_trainer.datasets.base import Labels
 import numpy as np
 import numpy.typing as npt
 import torch

@@ -7,9 +7,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from depthforge_ros.datasets.base import DataSet, mapping, Pair, read_colors, side_by_side
 from depthforge_ros.errors import UserError
 from depthforge_ros.labels import CITYSCAPES
-from depthforge_trainer.datasets.base import DataSet, mapping, Pair, read_labels, side_by_side
 import numpy as np
 import numpy.typing as npt
 
@@ -25,7 +25,7 @@ def _find(root: Path, split: str) -> list[Pair]:
 
 
 def _read(path: Path) -> npt.NDArray[Any]:
-    stored = read_labels(path)
+    stored = read_colors(path)
     if stored.ndim != 3 or stored.dtype != np.uint16:
         raise UserError(
             f'{path} is {stored.dtype} of shape {stored.shape}; expected a 16-bit PNG of three '

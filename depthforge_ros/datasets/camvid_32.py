@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+from depthforge_ros.datasets.base import DataSet, images_in, mapping, Pair, read_colors
 from depthforge_ros.errors import UserError
 from depthforge_ros.labels import CAMVID_32 as SPACE
 from depthforge_ros.labels import UNLABELLED
-from depthforge_trainer.datasets.base import DataSet, images_in, mapping, Pair, read_labels
 import numpy as np
 import numpy.typing as npt
 
@@ -31,7 +31,7 @@ _VALUES[0] = UNLABELLED
 
 
 def _read(path: Path) -> npt.NDArray[Any]:
-    bgr = read_labels(path, cv2.IMREAD_COLOR)
+    bgr = read_colors(path, cv2.IMREAD_COLOR)
     codes, inverse = np.unique(_code(bgr[..., ::-1]), return_inverse=True)
     unknown = [int(code) for code in codes if int(code) not in _VALUES]
     if unknown:

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from depthforge_ros.datasets.base import DataSet, Pair, side_by_side, TRAIN_IDS
 from depthforge_ros.labels import CITYSCAPES
-from depthforge_trainer.datasets.base import DataSet, Pair, side_by_side, TRAIN_IDS
 
 
 def _find(root: Path, split: str) -> list[Pair]:

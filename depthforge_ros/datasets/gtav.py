@@ -6,13 +6,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from depthforge_ros.datasets.base import DataSet, LABEL_IDS, Pair, side_by_side
 from depthforge_ros.labels import CITYSCAPES
-from depthforge_trainer.datasets.base import DataSet, LABEL_IDS, Pair, side_by_side
-from depthforge_trainer.datasets.palette import read_palette
 
 
 def _find(root: Path, split: str) -> list[Pair]:
     return side_by_side(root / 'images', root / 'labels')
 
 
-GTAV = DataSet(CITYSCAPES, _find, LABEL_IDS, read=read_palette)
+GTAV = DataSet(CITYSCAPES, _find, LABEL_IDS)

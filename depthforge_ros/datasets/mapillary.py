@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from depthforge_ros.datasets.base import DataSet, mapping, Pair, side_by_side
 from depthforge_ros.labels import CITYSCAPES
-from depthforge_trainer.datasets.base import DataSet, mapping, Pair, side_by_side
-from depthforge_trainer.datasets.palette import read_palette
 
 _IDS_OF = {
     'road': (7, 8, 10, 13, 14, 23, 24),
@@ -51,6 +50,5 @@ MAPILLARY = DataSet(
     _find,
     mapping(_TRAIN_IDS, void=[i for i in range(66) if i not in _TRAIN_IDS]),
     splits=('training', 'validation'),
-    read=read_palette,
     labels=('{split}/v1.2/labels/*.png', '{split}/labels/*.png'),
 )

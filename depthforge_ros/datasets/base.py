@@ -1,6 +1,6 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What a data set is to the trainer: where its files lie, and what their values mean."""
+"""What a data set is: where its files lie, and what the values in its labels mean."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
+from depthforge_ros.bags import image_files
+from depthforge_ros.bags.image_files import IMAGE_SUFFIXES, read_ids
 from depthforge_ros.errors import UserError
+from depthforge_ros.files import UNREADABLE
 from depthforge_ros.labels import CITYSCAPES, LabelSpace, UNLABELLED
 import numpy as np
 import numpy.typing as npt
 
 Labels = npt.NDArray[np.uint8]
-IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png')
 INVALID = 254
 """Of a mapping: no label file holds this value."""
 
@@ -28,30 +30,12 @@ class Pair(NamedTuple):
     labels: Path | None
 
 
-def require(path: Path) -> None:
-    """Raise a UserError where a label file is absent."""
-    if not path.is_file():
-        raise UserError(f'{path} is missing; add it, or leave out its image')
-
-
-def read_labels(path: Path, flags: int = cv2.IMREAD_UNCHANGED) -> npt.NDArray[Any]:
-    """Decode a label file, BGR where it has colours."""
-    require(path)
-    labels = cv2.imread(str(path), flags)
-    if labels is None:
-        raise UserError(f'{path} cannot be decoded as an image; replace it')
-    return np.asarray(labels)
-
-
-def read_8bit(path: Path) -> npt.NDArray[Any]:
-    """Read stored values (H, W) from an 8-bit single-channel PNG."""
-    labels = read_labels(path)
-    if labels.ndim != 2 or labels.dtype != np.uint8:
-        raise UserError(
-            f'{path} is {labels.dtype} of shape {labels.shape}; expected an 8-bit single-channel '
-            'PNG'
-        )
-    return labels
+def read_colors(path: Path, flags: int = cv2.IMREAD_UNCHANGED) -> npt.NDArray[Any]:
+    """Decode a label file whose values are in its colours: (H, W, 3), BGR."""
+    stored = cv2.imread(str(path), flags)
+    if stored is None:
+        raise UserError(f'{path} cannot be read as an image; replace it', reason=UNREADABLE)
+    return np.asarray(stored)
 
 
 @dataclass(frozen=True)
@@ -66,7 +50,7 @@ class DataSet:
     """uint8 (256,): train id of every stored value, INVALID for those that must not occur."""
     splits: tuple[str, ...] = ()
     """Empty where there are none."""
-    read: Callable[[Path], npt.NDArray[Any]] = read_8bit
+    read: Callable[[Path], npt.NDArray[Any]] = read_ids
     """Label file to stored values (H, W)."""
     labels: tuple[str, ...] = ('labels/*.png',)
     """Where label files may lie below the root, as patterns with {split}."""
@@ -74,40 +58,41 @@ class DataSet:
     def pairs(self, root: Path, split: str) -> list[Pair]:
         """Find the files; UserError for an unknown split or an empty one."""
         if split not in (self.splits or ('',)):
-            known = ', '.join(self.splits) or 'none: leave it out'
             came = f'split {split!r}' if split else 'no split'
-            raise UserError(f'{came} of {root} came; choose one of {known}')
+            known = ', '.join(one for one in self.splits if one)
+            remedy = f'choose one of {known}' if known else 'it has no splits: leave it out'
+            raise UserError(f'{came} of {root} came; {remedy}')
         found = self.find(root, split)
         if not found:
             where = f'split {split} of {root}' if split else str(root)
             raise UserError(
                 f'no images in {where}; expected the published folder layout with '
-                f'{", ".join(IMAGE_SUFFIXES)} files'
+                f'{" ".join(IMAGE_SUFFIXES)} files'
             )
         return found
 
     def label_files(self, root: Path, split: str) -> list[Path]:
         """List the label files, of the first pattern that any has."""
         for pattern in self.labels:
-            files = sorted(root.glob(pattern.format(split=split)))
+            files = images_in(root, pattern.format(split=split).lstrip('/'))
             if files:
                 return files
         return []
 
-    def read_labels(self, path: Path, shape: tuple[int, ...]) -> Labels:
-        """Read train ids uint8 (H, W) of an image of that shape."""
+    def read_labels(self, path: Path) -> Labels:
+        """Read train ids uint8 (H, W)."""
+        if not path.is_file():
+            raise UserError(f'{path} is missing; add it, or leave out its image')
         stored = self.read(path)
-        if stored.shape != shape:
-            raise UserError(
-                f'{path} is {stored.shape[1]} x {stored.shape[0]} but its image is '
-                f'{shape[1]} x {shape[0]}; they must be equal'
-            )
         # Values above 255 are as wrong as those that the mapping refuses.
         train_ids = np.asarray(self.mapping[np.minimum(stored, 255)], np.uint8)
         wrong = (train_ids == INVALID) | (stored > 255)
         if wrong.any():
             allowed = ', '.join(str(value) for value in np.flatnonzero(self.mapping != INVALID))
-            raise UserError(f'{path} holds the value {stored[wrong][0]}; expected {allowed}')
+            raise UserError(
+                f'{path} holds the value {stored[wrong][0]}, expected {allowed}; choose the right '
+                'data set or label space'
+            )
         return train_ids
 
 
@@ -121,13 +106,17 @@ def mapping(train_ids: Mapping[int, int], *, void: Sequence[int] = ()) -> Labels
 
 
 def images_in(folder: Path, pattern: str = '*') -> list[Path]:
-    """List image files in order."""
-    return sorted(p for p in folder.glob(pattern) if p.suffix.lower() in IMAGE_SUFFIXES)
+    """List image files in the order of their names' characters, which caches keep to."""
+    return sorted(image_files.images_in(folder, pattern))
 
 
 def side_by_side(images: Path, labels: Path) -> list[Pair]:
-    """Pair the images of one folder with the PNGs of the same names in another."""
-    return [Pair(image, labels / f'{image.stem}.png') for image in images_in(images)]
+    """Pair the images of one folder with the label images of the same names in another."""
+    by_stem = {path.stem: path for path in images_in(labels)}
+    return [
+        Pair(image, by_stem.get(image.stem, labels / f'{image.stem}.png'))
+        for image in images_in(images)
+    ]
 
 
 TRAIN_IDS = mapping({index: index for index in range(len(CITYSCAPES))})

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from depthforge_ros.datasets.base import DataSet, images_in, Pair, TRAIN_IDS
 from depthforge_ros.labels import CITYSCAPES
-from depthforge_trainer.datasets.base import DataSet, images_in, Pair, TRAIN_IDS
 
 CONDITIONS = ('fog', 'night', 'rain', 'snow')
 
