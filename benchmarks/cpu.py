@@ -177,9 +177,12 @@ def stage_shares(case: Case) -> dict[str, float]:
 
         setattr(owner, attribute, watched)
 
-    watch(network, 'streams', 'encoders and tokens')
+    watch(network, 'depth_stream', 'encoders and tokens')
+    watch(network, 'visual_taps', 'encoders and tokens')
     watch(network.refinement, 'forward', 'refinement decoder')
-    watch(network.head.pixel_decoder, 'forward', 'pixel decoder')
+    has_queries = network.config.head.kind == 'mask2former'
+    if has_queries:
+        watch(network.head.pixel_decoder, 'forward', 'pixel decoder')
     watch(network.head, 'forward', 'head')
     watch(network.depth_head, 'forward', 'depth head')
     frame = torch.from_numpy(_frame(case))
@@ -188,7 +191,10 @@ def stage_shares(case: Case) -> dict[str, float]:
         spent.clear()
         with torch.inference_mode(), timed('all'):
             answering(frame)
-        spent['query decoder'] = spent.pop('head') - spent['pixel decoder']
+        # The depth stream runs its head.
+        spent['encoders and tokens'] -= spent['depth head']
+        if has_queries:
+            spent['query decoder'] = spent.pop('head') - spent['pixel decoder']
         total = spent.pop('all')
         spent['answer'] = total - sum(spent.values())
         for name, seconds in spent.items():

@@ -220,7 +220,8 @@ def stages_ms(engine: TorchEngine, images: torch.Tensor) -> dict[str, float]:
 
         setattr(owner, attribute, watched)
 
-    watch(network, 'streams', 'encoders and tokens')
+    watch(network, 'depth_stream', 'depth stream and head')
+    watch(network, 'visual_taps', 'visual encoder and tokens')
     watch(network.refinement, 'forward', 'refinement decoder')
     watch(network.head, 'forward', 'head')
     watch(network.depth_head, 'forward', 'depth head')
