@@ -51,7 +51,7 @@ class Accumulators:
     confidence_levels: Counts
     """(256, 2) labelled pixels per level of confidence, as the node publishes it: wrong, right."""
     class_levels: Counts
-    """(K, 32, 2) the same per predicted class, with 8 levels in one."""
+    """(K, 16, 2) the same per predicted class and 17 levels, 255 apart."""
     entropy_levels: Counts
     """(256, 2) labelled pixels per level of entropy: wrong, right."""
     slices: Counts

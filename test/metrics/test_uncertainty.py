@@ -7,6 +7,7 @@ from __future__ import annotations
 from depthforge_ros.metrics.accumulators import Accumulators, total
 from depthforge_ros.metrics.uncertainty import (
     aurc,
+    auiou,
     auroc,
     confidence_levels,
     fpr95,
@@ -71,8 +72,9 @@ def test_auiou_punishes_doubt_about_what_is_right() -> None:
         return float(found)
 
     assert judged(255) == 100.0
-    # Thresholds are 16 to 31 of 32; a confidence of 200 is in the 25th: 10 of them leave it.
-    assert judged(200) == pytest.approx(100.0 * 10 / 16)
+    # The thresholds 0, 17, ..., 187 of 16 leave a confidence of 200 in; 204 leaves it out.
+    assert judged(200) == pytest.approx(100.0 * 12 / 16)
+    assert judged(204) == pytest.approx(100.0 * 13 / 16)
 
 
 def test_a_wrong_pixel_left_out_as_doubtful_raises_uiou() -> None:
@@ -82,8 +84,28 @@ def test_a_wrong_pixel_left_out_as_doubtful_raises_uiou() -> None:
     right = np.array([1, 1, 1, 0, 1, 1, 1, 1], bool)
     doubtful = np.where(right, 255, 0).astype(np.uint8)
     sums.add_confidence(doubtful, said, right)
-    # Road: 3 of 4, the fourth is a false invalid. Sky: 4 of 4, the false positive is gone.
-    assert sums.figures(('road', 'sky'))['auiou'] == pytest.approx(87.5)
+    # Road: 3 of 4, the fourth is a false invalid. Sky: 4 of 4 where the false positive is gone,
+    # and 4 of 5 at threshold 0.
+    expected = (15 * (3 / 4 + 4 / 4) + (3 / 4 + 4 / 5)) / 16 / 2
+    assert sums.figures(('road', 'sky'))['auiou'] == pytest.approx(100.0 * expected, abs=0.01)
+
+
+@given(st.lists(st.tuples(st.integers(0, 255), st.integers(0, 2), st.integers(0, 2)), min_size=1))
+def test_auiou_is_that_of_masks_with_doubtful_pixels_left_out(
+    pixels: list[tuple[int, int, int]],
+) -> None:
+    confidence, said, true = np.array(pixels).T
+    found = confidence_levels(
+        confidence.astype(np.uint8), said.astype(np.uint8), true == said, classes=3
+    )
+    scores = []
+    for threshold in np.linspace(0, 255, 16):
+        valid = confidence >= threshold
+        there = {*true, *said[valid]}
+        hits = [(valid & (said == one) & (true == one)).sum() for one in there]
+        union = [((true == one) | (valid & (said == one))).sum() for one in there]
+        scores.append(np.mean(np.divide(hits, union)))
+    assert auiou(found.per_class, np.bincount(true, minlength=3)) == pytest.approx(np.mean(scores))
 
 
 @given(PIXELS, PIXELS)
@@ -108,5 +130,5 @@ def test_levels_by_class_are_those_of_all() -> None:
     right = rng.random(500) < 0.6
     found = confidence_levels(value, said, right, classes=5)
     assert np.array_equal(found.all, levels(value, right))
-    assert np.array_equal(found.per_class.sum(0), found.all.reshape(32, 8, 2).sum(1))
+    assert np.array_equal(found.per_class.sum(0), np.add.reduceat(found.all, range(0, 256, 17)))
     assert quantized(np.array([0.0, 0.5, 1.0, 1.2], np.float32)).tolist() == [0, 128, 255, 255]
