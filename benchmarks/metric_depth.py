@@ -29,7 +29,7 @@ from depthforge_ros.frame import rgb_from_file
 from depthforge_ros.geometry.camera import Camera
 from depthforge_ros.geometry.road import fit_road, plane_inverse_depth, RoadScale
 from depthforge_ros.geometry.scale_filter import ScaleFilter
-from depthforge_ros.metrics.depth import best_scale, compare_depth, DepthErrors, MAX_DEPTH_M
+from depthforge_ros.metrics.depth import AlignedDepth, best_scale, DepthErrors, MAX_DEPTH_M
 from depthforge_ros.pipeline import Pipeline
 import numpy as np
 import numpy.typing as npt
@@ -229,7 +229,7 @@ def _errors(frame: Frame, scale: float) -> DepthErrors:
     judged = _is_judged(frame.depth_m)
     with np.errstate(divide='ignore'):
         predicted_m = np.minimum(scale / frame.inverse_depth[judged], MAX_DEPTH_M)
-    return compare_depth(predicted_m, frame.depth_m[judged])
+    return AlignedDepth(judged, predicted_m, frame.depth_m[judged]).errors()
 
 
 def _mean(values: Sequence[float]) -> float | None:

@@ -25,7 +25,7 @@ from depthforge_ros.metrics.confusion import mean_iou
 from depthforge_ros.metrics.depth import align_depth
 from depthforge_ros.metrics.segmentation import common_space, percent, SegmentationScore
 from depthforge_ros.metrics.slice_table import time_name
-from depthforge_ros.metrics.slices import slice_depth
+from depthforge_ros.metrics.slices import places_of, slice_depth
 from depthforge_ros.metrics.temporal import Tracker, VideoConsistency
 import numpy as np
 import numpy.typing as npt
@@ -227,8 +227,10 @@ class CameraJudge:
         if aligned is not None:
             errors = aligned.errors()
             sums.add_depth(errors)
+            # With labels too, they were sliced by this same depth.
+            places = judged.found.places if judged else places_of(depth_m, depth_m.shape)
             sizes = judged.found.sizes if judged else None
-            sums.slice_depth += slice_depth(aligned, sizes, depth_m)
+            sums.slice_depth += slice_depth(aligned, places, sizes)
             row['absrel'] = errors.absrel
 
     def _add_temporal(

@@ -127,18 +127,21 @@ class BagJudgement:
         dropped: Counter[str] = Counter()
         for one in self.cameras.values():
             dropped += one.dropped_by_reason
+        of_cameras = {topic: one.figures() for topic, one in self.cameras.items()}
+        first = next(iter(of_cameras.values()))
+        of_all = first if len(of_cameras) == 1 else all_figures(clips, self._classes, dropped)
         return {
             'bag': self.bag,
             **self.identity,
             'complete': self.damage is None,
             'damage': self.damage,
             'warnings': self.warnings,
-            **all_figures(clips, self._classes, dropped),
-            'distances': next(iter(self.cameras.values())).distances,
+            **of_all,
+            'distances': first['distances'],
             'unmatched_tags': self.unmatched_tags,
             'cameras': {
-                topic: {**one.figures(), 'time_line': vars(one.line)}
-                for topic, one in self.cameras.items()
+                topic: {**figures, 'time_line': vars(self.cameras[topic].line)}
+                for topic, figures in of_cameras.items()
             },
             'clips': [clip.to_json() for clip in clips],
         }

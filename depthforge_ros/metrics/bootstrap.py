@@ -36,8 +36,25 @@ def times_drawn(drawn: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return np.bincount(index.ravel(), minlength=resamples * count).reshape(resamples, count)
 
 
+def bounds(samples: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """
+    Return low and high (2, ...) of each figure over resamples (R, ...).
+
+    Resamples without the figure, such as of clips without ground truth, are left out; NaN where
+    all are.
+    """
+    found: npt.NDArray[np.float64] = np.full((2, *samples.shape[1:]), np.nan)
+    lacking = np.isnan(samples).sum(0)
+    found[:, lacking == 0] = np.percentile(samples[:, lacking == 0], CONFIDENCE, axis=0)
+    for place in np.argwhere((lacking > 0) & (lacking < len(samples))):
+        one = samples[(slice(None), *place)]
+        found[(slice(None), *place)] = np.percentile(one[~np.isnan(one)], CONFIDENCE)
+    return found
+
+
 def estimate(value: float, samples: npt.NDArray[np.float64]) -> Estimate:
-    """Resamples without the figure, such as of clips without ground truth, are left out."""
-    known = samples[~np.isnan(samples)]
-    low, high = np.percentile(known, CONFIDENCE) if len(known) else (value, value)
+    """Bound a figure by its resamples (R,), see `bounds`; by itself where none has it."""
+    low, high = bounds(samples)
+    if np.isnan(low):
+        low = high = value
     return Estimate(round(value, 4), round(float(low), 4), round(float(high), 4))

@@ -11,12 +11,16 @@ BMVC 2013, with its tolerance of 0.75 % of the image's diagonal).
 
 from __future__ import annotations
 
+import functools
+
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 TOLERANCE = 0.0075
 """Of the diagonal, but one pixel at least."""
+DILATED = 12.0
+"""Pixels up to which dilating is faster than measuring distances."""
 COLUMNS = 4
 CROSS = np.asarray(cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)), np.uint8)
 
@@ -32,14 +36,14 @@ def boundary_counts(
     """
     tolerance = max(TOLERANCE * float(np.hypot(*truth.shape)), 1.0)
     counts = np.zeros((classes, COLUMNS), np.int64)
-    judged = _distance(truth >= classes) > tolerance
+    judged = ~_near(truth >= classes, tolerance)
     for index in range(classes):
         masks = predicted == index, truth == index
         near = _around(masks[0] | masks[1], int(tolerance) + 2)
         if near is None:
             continue
         edges, true_edges = (_outline(mask[near]) & judged[near] for mask in masks)
-        is_near, is_near_true = (_distance(one) <= tolerance for one in (edges, true_edges))
+        is_near, is_near_true = (_near(one, tolerance) for one in (edges, true_edges))
         counts[index] = (
             (edges & is_near_true).sum(),
             edges.sum(),
@@ -76,10 +80,25 @@ def _around(mask: npt.NDArray[np.bool_], margin: int) -> tuple[slice, slice] | N
 
 def _outline(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """Pixels of a mask with a neighbour outside it; the image's edge is no outline."""
-    return np.asarray(mask & (cv2.erode(mask.astype(np.uint8), CROSS) == 0))
+    return np.asarray(mask & (cv2.erode(mask.view(np.uint8), CROSS) == 0))
+
+
+def _near(mask: npt.NDArray[np.bool_], tolerance: float) -> npt.NDArray[np.bool_]:
+    """Pixels within a distance of a mask, in pixels; a dilation by a small disc is faster."""
+    if tolerance > DILATED:
+        return np.asarray(_distance(mask) <= tolerance)
+    return np.asarray(cv2.dilate(mask.view(np.uint8), _disc(tolerance)) > 0)
+
+
+@functools.lru_cache(maxsize=4)
+def _disc(radius: float) -> npt.NDArray[np.uint8]:
+    reach = int(radius)
+    centre = np.zeros((2 * reach + 1, 2 * reach + 1), bool)
+    centre[reach, reach] = True
+    return (_distance(centre) <= radius).astype(np.uint8)
 
 
 def _distance(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
     """Distance of each pixel from a mask, in pixels; very large where it is empty."""
-    distance = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    distance = cv2.distanceTransform((~mask).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
     return np.asarray(distance, np.float32)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+import functools
 from typing import Any
 
 from depthforge_ros.errors import UserError
@@ -33,16 +34,30 @@ class DepthErrors:
 
 @dataclass(frozen=True)
 class AlignedDepth:
-    """Predicted and true metres (N,) of the pixels that have ground truth."""
+    """Predicted and true metres (N,), all finite and above 0, of pixels with ground truth."""
 
     valid: npt.NDArray[np.bool_]
     """(H, W): which pixels these are."""
     predicted_m: npt.NDArray[np.float64]
     truth_m: npt.NDArray[np.float64]
 
+    @functools.cached_property
+    def relative_error(self) -> npt.NDArray[np.float64]:
+        """|predicted - true| / true (N,)."""
+        return np.asarray(np.abs(self.predicted_m - self.truth_m) / self.truth_m)
+
     def errors(self) -> DepthErrors:
         """Judge the frame."""
-        return compare_depth(self.predicted_m, self.truth_m)
+        predicted_m, truth_m = self.predicted_m, self.truth_m
+        ratio = np.maximum(predicted_m / truth_m, truth_m / predicted_m)
+        return DepthErrors(
+            absrel=float(np.mean(self.relative_error)),
+            rmse_m=float(np.sqrt(np.mean((predicted_m - truth_m) ** 2))),
+            delta_125=float(np.mean(ratio < 1.25)),
+            delta_156=float(np.mean(ratio < 1.25**2)),
+            delta_195=float(np.mean(ratio < 1.25**3)),
+            pixels=len(truth_m),
+        )
 
 
 def align_depth(
@@ -75,19 +90,6 @@ def depth_errors(
     """Judge relative inverse depth (H, W) against metres (H, W), see `align_depth`."""
     aligned = align_depth(inverse_depth, depth_m)
     return aligned.errors() if aligned else None
-
-
-def compare_depth(predicted_m: npt.NDArray[Any], truth_m: npt.NDArray[Any]) -> DepthErrors:
-    """Judge metres (N,) against true metres (N,), all finite and above 0, as they are."""
-    ratio = np.maximum(predicted_m / truth_m, truth_m / predicted_m)
-    return DepthErrors(
-        absrel=float(np.mean(np.abs(predicted_m - truth_m) / truth_m)),
-        rmse_m=float(np.sqrt(np.mean((predicted_m - truth_m) ** 2))),
-        delta_125=float(np.mean(ratio < 1.25)),
-        delta_156=float(np.mean(ratio < 1.25**2)),
-        delta_195=float(np.mean(ratio < 1.25**3)),
-        pixels=len(truth_m),
-    )
 
 
 def best_scale(inverse: npt.NDArray[Any], truth_m: npt.NDArray[Any]) -> float:

@@ -15,7 +15,7 @@ from typing import Any
 import warnings
 
 from depthforge_ros.metrics.accumulators import UNIT
-from depthforge_ros.metrics.bootstrap import draw, estimate, RESAMPLES, SEED, times_drawn
+from depthforge_ros.metrics.bootstrap import bounds, draw, RESAMPLES, SEED, times_drawn
 from depthforge_ros.metrics.clips import Clip
 from depthforge_ros.metrics.slices import SLICES
 import numpy as np
@@ -107,8 +107,7 @@ def slice_figures(clips: Sequence[Clip], classes: Sequence[str]) -> dict[str, An
     once = np.ones((1, len(clips)), np.int64)
     drawn = times_drawn(draw(len(clips), RESAMPLES, SEED))
     iou, miou, absrel = table.iou(once)[0], table.miou(once)[0], table.absrel(once)[0]
-    # Of one class and slice after the other: all resamples of all at once would be large.
-    iou_drawn, miou_drawn = table.iou(drawn), table.miou(drawn)
+    iou_bounds, miou_bounds = bounds(table.iou(drawn)), bounds(table.miou(drawn))
     true = table.counts[..., 1].sum(0)
     pixels = true.sum(1)
     seen = table.depth[..., 0].sum(0)
@@ -117,8 +116,8 @@ def slice_figures(clips: Sequence[Clip], classes: Sequence[str]) -> dict[str, An
         if not pixels[number] and not seen[number]:
             continue
         per_class = dict(zip(classes, iou[number], strict=True))
-        bounds = {
-            one: _bounds(per_class[one], iou_drawn[:, number, place])
+        intervals = {
+            one: _interval(per_class[one], iou_bounds[:, number, place])
             for place, one in enumerate(classes)
         }
         found[name] = {
@@ -128,7 +127,10 @@ def slice_figures(clips: Sequence[Clip], classes: Sequence[str]) -> dict[str, An
             'absrel': _known(absrel[number], 4),
             'per_class': {one: _known(value) for one, value in per_class.items()},
             'class_pixels': dict(zip(classes, true[number].tolist(), strict=True)),
-            'intervals': {'miou': _bounds(miou[number], miou_drawn[:, number]), **bounds},
+            'intervals': {
+                'miou': _interval(miou[number], miou_bounds[:, number]),
+                **intervals,
+            },
         }
     return {'slices': found, 'slices_without_pixels': len(table.names) - len(found)}
 
@@ -185,11 +187,11 @@ def _known(value: float, decimals: int = 2) -> float | None:
     return None if np.isnan(value) else round(float(value), decimals)
 
 
-def _bounds(value: float, samples: Shares) -> list[float] | None:
+def _interval(value: float, low_high: Shares) -> list[float] | None:
+    """Return the bounds of a figure; itself where no resample has it."""
     if np.isnan(value):
         return None
-    found = estimate(float(value), samples)
-    return [round(found.low, 2), round(found.high, 2)]
+    return [round(float(value if np.isnan(one) else one), 2) for one in low_high]
 
 
 def slices_lacking(figures: Mapping[str, Any]) -> list[str]:

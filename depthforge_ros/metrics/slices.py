@@ -45,6 +45,8 @@ class FrameSlices:
     """(S, K, 3): hits, true pixels, false positives, by `SLICES`."""
     sizes: npt.NDArray[np.uint8]
     """(H, W): number of the size of each pixel's true object, 4 where there is none."""
+    places: npt.NDArray[np.int32]
+    """(H, W): number of the distance band, 4 for none, times 9, plus that of the region."""
 
 
 def sliced(
@@ -62,30 +64,34 @@ def sliced(
     """
     true, said = np.minimum(truth, classes), np.minimum(predicted, classes)
     shape = (len(DISTANCES) + 1, len(REGIONS), classes + 1, classes + 1)
-    index = _places(distance_m, truth.shape) * (classes + 1) + true
+    places = places_of(distance_m, truth.shape)
+    index = places * (classes + 1) + true
     joint = _counted(index * (classes + 1) + said, shape)[:, :, :-1]
     by_band, by_region = joint.sum(1)[:-1], joint.sum(0)
-    sizes = _size_bins(true)
+    objects, bins = _objects(true)
+    sizes = np.take(bins, objects)
     by_size = _by_size(true, said, sizes, classes)
     parts = [_columns(by_band), by_size, _columns(by_region)]
     sizes[true == classes] = len(SIZES)
-    return FrameSlices(by_region.sum(0), np.concatenate(parts), sizes)
+    return FrameSlices(by_region.sum(0), np.concatenate(parts), sizes, places)
 
 
 def slice_depth(
     aligned: AlignedDepth,
+    places: npt.NDArray[np.int32],
     sizes: npt.NDArray[np.uint8] | None,
-    depth_m: npt.NDArray[np.float32],
 ) -> Counts:
-    """Count (S, 2) pixels with depth and their relative errors, in millionths."""
-    valid = aligned.valid
-    relative = np.abs(aligned.predicted_m - aligned.truth_m) / aligned.truth_m
-    place = _places(depth_m, depth_m.shape)[valid]
+    """
+    Count (S, 2) pixels with depth and their relative errors, in millionths.
+
+    `places` are those by the true depth; `sizes` are None without labels.
+    """
+    relative = aligned.relative_error
     shape = (len(DISTANCES) + 1, len(REGIONS))
-    joint = _sums(place, relative, int(np.prod(shape))).reshape(*shape, 2)
+    joint = _sums(places[aligned.valid], relative, int(np.prod(shape))).reshape(*shape, 2)
     by_size = np.zeros((len(SIZES), 2), np.int64)
     if sizes is not None:
-        by_size = _sums(sizes[valid], relative, len(SIZES) + 1)[:-1]
+        by_size = _sums(sizes[aligned.valid], relative, len(SIZES) + 1)[:-1]
     return np.concatenate([joint.sum(1)[:-1], by_size, joint.sum(0)])
 
 
@@ -106,10 +112,10 @@ def _counted(index: npt.NDArray[np.int32], shape: tuple[int, ...]) -> Counts:
     return np.bincount(index.ravel(), minlength=int(np.prod(shape))).reshape(shape)
 
 
-def _places(
+def places_of(
     distance_m: npt.NDArray[np.float32] | None, shape: tuple[int, ...]
 ) -> npt.NDArray[np.int32]:
-    """Return (H, W) the number of the band, 4 for none, times 9, plus that of the region."""
+    """Find the places of the pixels of a frame, see `FrameSlices.places`."""
     height, width = shape
     regions = _regions(height, width)
     if distance_m is None:
@@ -134,16 +140,17 @@ def _by_size(true: Labels, said: Labels, sizes: Labels, classes: int) -> Counts:
     index = sizes * np.int32(classes + 1) + true
     found = _counted(index * 2 + right, shape)[:, :-1]
     wrong = ~right & (true < classes)
-    false = _counted(_size_bins(said)[wrong] * np.int32(classes + 1) + said[wrong], shape[:2])
+    objects, bins = _objects(said)
+    at = bins[objects[wrong]] * np.int32(classes + 1) + said[wrong]
+    false = _counted(at, shape[:2])
     return np.stack([found[..., 1], found.sum(2), false[:, :-1]], axis=2)
 
 
-def _size_bins(labels: Labels) -> npt.NDArray[np.uint8]:
-    """Return (H, W) the number of the size of the object that each pixel is of."""
+def _objects(labels: Labels) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
+    """Return (H, W) the number of each pixel's object, and the number of each object's size."""
     objects = parted(labels)
     areas = np.bincount(objects.ravel())
-    bins = (np.searchsorted(SIZES_PX, areas, side='right') - 1).astype(np.uint8)
-    return np.asarray(bins[objects])
+    return objects, (np.searchsorted(SIZES_PX, areas, side='right') - 1).astype(np.uint8)
 
 
 def parted(labels: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
@@ -151,12 +158,13 @@ def parted(labels: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
     Return (H, W) the numbers, from 1, of the connected parts of one value.
 
     All values are parted at once: between the pixels of an image of twice the size lie bridges
-    where both neighbours are of one value.
+    where both neighbours are of one value. Bridges that touch at a corner share a pixel, so
+    8-connectivity, which OpenCV finds in half the time, parts them as 4-connectivity does.
     """
     height, width = labels.shape
     bridges = np.zeros((2 * height - 1, 2 * width - 1), np.uint8)
     bridges[::2, ::2] = 1
     bridges[1::2, ::2] = labels[1:] == labels[:-1]
     bridges[::2, 1::2] = labels[:, 1:] == labels[:, :-1]
-    _, parts = cv2.connectedComponents(bridges, connectivity=4, ltype=cv2.CV_32S)
+    _, parts = cv2.connectedComponents(bridges, connectivity=8, ltype=cv2.CV_32S)
     return np.ascontiguousarray(np.asarray(parts, np.int32)[::2, ::2])

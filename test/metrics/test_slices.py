@@ -4,12 +4,22 @@
 
 from __future__ import annotations
 
+import cv2
 from depthforge_ros.metrics.accumulators import Accumulators
+from depthforge_ros.metrics.bootstrap import bounds, CONFIDENCE, Estimate, estimate
 from depthforge_ros.metrics.clips import Clip
 from depthforge_ros.metrics.confusion import confusion_matrix
 from depthforge_ros.metrics.depth import align_depth
 from depthforge_ros.metrics.slice_table import slice_figures, slices_lacking
-from depthforge_ros.metrics.slices import DISTANCES, REGIONS, slice_depth, sliced, SLICES
+from depthforge_ros.metrics.slices import (
+    DISTANCES,
+    parted,
+    places_of,
+    REGIONS,
+    slice_depth,
+    sliced,
+    SLICES,
+)
 import numpy as np
 import pytest
 
@@ -68,6 +78,15 @@ def test_objects_that_touch_at_corners_are_two() -> None:
     assert of(sliced(truth, truth, None, classes=2).slices, '0-100px', 1) == [162, 162, 0]
 
 
+def test_objects_are_those_of_four_neighbours() -> None:
+    labels = np.random.default_rng(0).integers(0, 3, (40, 50), np.uint8)
+    found = parted(labels)
+    for one in range(3):
+        _, expected = cv2.connectedComponents((labels == one).view(np.uint8), connectivity=4)
+        pairs = np.unique(np.stack([found, expected])[:, labels == one], axis=1)
+        assert pairs.shape[1] == len(np.unique(pairs[0])) == len(np.unique(pairs[1]))
+
+
 def test_depth_errors_are_counted_by_band() -> None:
     truth_m = np.full((3, 3), 5.0, np.float32)
     truth_m[0] = 50.0
@@ -75,12 +94,23 @@ def test_depth_errors_are_counted_by_band() -> None:
     inverse[0, 0] /= 2.0
     aligned = align_depth(inverse, truth_m)
     assert aligned is not None
-    found = slice_depth(aligned, None, truth_m)
+    found = slice_depth(aligned, places_of(truth_m, truth_m.shape), None)
     assert found[SLICES.index('0-10m')].tolist() == [6, 0]
     # 80 m, where predictions are cut, for 50 m.
     pixels, units = found[SLICES.index('40-80m')].tolist()
     assert (pixels, units) == (3, pytest.approx(600_000, abs=2))
     assert found[SLICES.index('10-20m')].tolist() == [0, 0]
+
+
+def test_bounds_of_many_figures_are_those_of_each() -> None:
+    samples = np.random.default_rng(0).normal(size=(50, 2, 3))
+    samples[:20, 0, 1], samples[:, 1, 1] = np.nan, np.nan
+    found = bounds(samples)
+    for place in np.ndindex(2, 3):
+        one = samples[(slice(None), *place)]
+        low, high = np.nanpercentile(one, CONFIDENCE) if place != (1, 1) else (np.nan, np.nan)
+        assert np.array_equal(found[(slice(None), *place)], [low, high], equal_nan=True)
+    assert estimate(3.0, samples[:, 1, 1]) == Estimate(3.0, 3.0, 3.0)
 
 
 def clip(number: int, right: int, tags: list[str], shift: float = 0.5) -> Clip:

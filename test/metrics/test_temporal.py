@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import cv2
+from depthforge_ros.metrics import boundary
 from depthforge_ros.metrics.accumulators import Accumulators
 from depthforge_ros.metrics.boundary import boundary_counts, boundary_f
 from depthforge_ros.metrics.confusion import mean_iou
@@ -167,3 +168,17 @@ def test_calibration_by_hand() -> None:
     assert sums.calibration[[2, 9]].tolist() == [[2, 2, 102], [2, 1, 510]]
     # (2 x |1 - 0.2| + 2 x |0.5 - 1|) / 4
     assert sums.figures(('a', 'b'))['ece'] == 65.0
+
+
+@pytest.mark.parametrize('shape', [(20, 30), (300, 500)])
+def test_dilating_finds_what_distances_find(
+    shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(0)
+    blocks = rng.choice([0, 1, 2, 255], (shape[0] // 10, shape[1] // 10)).astype(np.uint8)
+    truth = np.kron(blocks, np.ones((10, 10), np.uint8))
+    said = np.roll(truth, (1, 3), (0, 1))
+    found = boundary_counts(truth, said, classes=3)
+    monkeypatch.setattr(boundary, 'DILATED', 0.0)
+    assert np.array_equal(found, boundary_counts(truth, said, classes=3))
+    assert found.any()

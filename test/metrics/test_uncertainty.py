@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from depthforge_ros.metrics.accumulators import Accumulators, total
 from depthforge_ros.metrics.uncertainty import (
-    aurc,
     auiou,
+    aurc,
     auroc,
     confidence_levels,
     fpr95,
