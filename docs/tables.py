@@ -1,7 +1,7 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
 """
-Write the tables of figures in README.md, accuracy.md, performance.md, models.md and platforms.md.
+Write the tables of figures in README.md and in the pages that PAGES names.
 
 `python docs/tables.py` takes them from benchmarks/results and from the code, so that a figure is
 entered nowhere by hand.
@@ -290,6 +290,26 @@ def onnx() -> str:
     )
 
 
+def grid() -> str:
+    """Return what benchmarks/grid.py wrote, by model."""
+    head = (
+        'model|frames|free, IoU|occupied, IoU|occupied found|occupied right|KITTI frames'
+        '|LiDAR obstacles on free cells|on occupied|ms of one core'
+    )
+    rows = []
+    for path in sorted(RESULTS.glob('grid_*.json')):
+        report = _read(path.stem)
+        drive, kitti = report['drive'], report['kitti']
+        rows.append([
+            f'`{report["model"]}`', f'{drive["frames"]}',
+            *(f'{drive[key]:.3f}' for key in ('iou_free', 'iou_occupied')),
+            *(_percent(drive[key]) for key in ('occupied_found', 'occupied_right')),
+            f'{kitti["frames"]}', _percent(kitti['share_on_free'], 2),
+            _percent(kitti['share_on_occupied']), f'{report["cost"]["p50_ms"]:.1f}',
+        ])  # fmt: skip
+    return table(head, rows)
+
+
 PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
     'README.md': {'five numbers': five_numbers, 'recording': recording},
     'docs/accuracy.md': {
@@ -307,6 +327,7 @@ PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
         'judging': judging,
         'transformers': transformers,
     },
+    'docs/grid.md': {'grid': grid},
     'docs/models.md': {'models': models},
     'docs/platforms.md': {'onnx': onnx},
 }

@@ -9,7 +9,8 @@ plane is the road's, which the camera's height and pitch give; roll is 0.
 Free cells are found from the cell: its centre is projected into the image, and it is free if the
 pixel there has a drivable class. A far road has fewer rows than cells, so pixels alone would leave
 gaps; and a cell behind an obstacle falls on the obstacle's pixels, so it stays unknown. Occupied
-cells are found from the pixels, by their depth and height. Occupied outweighs free.
+cells are found from the pixels, by height and by the depth that `contact` corrects. Occupied
+outweighs free, and beside an occupied cell free ones are unknown: vehicles overhang the road.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ from dataclasses import dataclass
 import math
 from typing import Any
 
+import cv2
 from depthforge_ros.errors import UserError
 from depthforge_ros.geometry.camera import Camera
+from depthforge_ros.geometry.contact import GroundContact
 from depthforge_ros.geometry.projection import pixels_of
 from depthforge_ros.labels import LabelSpace
 import numpy as np
@@ -31,8 +34,13 @@ UNKNOWN, FREE, OCCUPIED = -1, 0, 100
 MIN_PIXELS = 2
 """Fewer pixels do not make a cell occupied: at edges depth is blurred."""
 MAX_CELLS = 4_000_000
-DRIVABLE = ('road', 'Road', 'LaneMkgsDriv')
-"""Free classes of Cityscapes, CamVid and CamVid's 32, by name."""
+DRIVABLE = ('road', 'Road', 'LaneMkgsDriv', 'drivable')
+"""Free classes of the known label spaces, by name."""
+GROUND = (
+    'sidewalk', 'pavement', 'terrain', 'Sidewalk', 'RoadShoulder', 'LaneMkgsNonDriv',
+    'non-drivable',
+)  # fmt: skip
+"""Other classes that lie flat, by name: neither free nor occupied."""
 WITHOUT_PLACE = ('sky', 'Sky')
 
 
@@ -49,6 +57,8 @@ class GridShape:
     """Above the road; lower pixels are no obstacle."""
     max_height_m: float = 2.5
     """Higher ones are passed below."""
+    margin_m: float = 0.4
+    """Free cells nearer than this to an occupied one are unknown."""
     decay_s: float = 0.0
     """How long a cell keeps its value while it is not seen."""
 
@@ -93,8 +103,37 @@ def free_classes(space: LabelSpace) -> tuple[str, ...]:
 
 
 def occupied_classes(space: LabelSpace, free: Iterable[str]) -> tuple[str, ...]:
-    """Return all classes that may stand above the road."""
-    return tuple(name for name in space.classes if name not in {*free, *WITHOUT_PLACE})
+    """Return all classes that stand above the road."""
+    flat = {*free, *GROUND, *WITHOUT_PLACE}
+    return tuple(name for name in space.classes if name not in flat)
+
+
+def ground_classes(
+    space: LabelSpace, free: Iterable[str], occupied: Iterable[str]
+) -> tuple[str, ...]:
+    """Return all classes that lie flat, on which others stand."""
+    flat = {*free, *GROUND} - {*occupied}
+    return tuple(name for name in space.classes if name in flat)
+
+
+@dataclass(frozen=True)
+class GridClasses:
+    """Train ids by what they mean for the grid."""
+
+    free: tuple[int, ...]
+    ground: tuple[int, ...]
+    """Free ones and others that lie flat."""
+    occupied: tuple[int, ...]
+
+    @classmethod
+    def of(
+        cls, space: LabelSpace, *, free: Iterable[str] = (), occupied: Iterable[str] = ()
+    ) -> GridClasses:
+        """Choose by name; without names those that drive, and those that stand."""
+        free = tuple(free) or free_classes(space)
+        occupied = tuple(occupied) or occupied_classes(space, free)
+        ground = ground_classes(space, free, occupied)
+        return cls(*(tuple(map(space.classes.index, names)) for names in (free, ground, occupied)))
 
 
 def optical_from_ground(*, height_m: float, pitch_rad: float) -> npt.NDArray[np.float64]:
@@ -122,22 +161,27 @@ class GridBuilder:
         height_m: float,
         pitch_rad: float,
         rectified: bool,
-        free_ids: Iterable[int],
-        occupied_ids: Iterable[int],
+        classes: GridClasses,
     ) -> None:
         """`rays` (H, W, 2) are the camera's, `height_m` is its height above the road."""
         self.shape = shape
         self._height_m = height_m
-        self._is_free_id = _table(free_ids)
-        self._is_occupied_id = _table(occupied_ids)
+        self._is_free_id = _table(classes.free)
+        self._is_occupied_id = _table(classes.occupied)
         sin, cos = math.sin(pitch_rad), math.cos(pitch_rad)
         # Of a pixel at depth 1: what it lies ahead, to the left and below the camera.
         self._ahead = np.ascontiguousarray(cos - sin * rays[..., 1], np.float32).ravel()
         self._left = np.ascontiguousarray(-rays[..., 0]).ravel()
-        self._below = np.ascontiguousarray(cos * rays[..., 1] + sin, np.float32).ravel()
+        below = np.ascontiguousarray(cos * rays[..., 1] + sin, np.float32)
+        self._below = below.ravel()
+        self._contact = GroundContact(
+            below, height_m=height_m, ground_ids=classes.ground, standing_ids=classes.occupied
+        )
         self._seen, self._pixels = self._cells_in_view(
             camera, rays, optical_from_ground(height_m=height_m, pitch_rad=pitch_rad), rectified
         )
+        reach = round(shape.margin_m / shape.resolution_m)
+        self._margin = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1,) * 2)
         self._cells = np.full(shape.rows * shape.columns, UNKNOWN, np.int8)
         self._seen_s = np.full(shape.rows * shape.columns, -np.inf)
 
@@ -156,7 +200,9 @@ class GridBuilder:
         cells = np.full(len(self._cells), UNKNOWN, np.int8)
         is_free = self._is_free_id[labels.ravel()[self._pixels]]
         cells[self._seen[is_free]] = FREE
-        cells[self._occupied(depth_m.ravel(), labels.ravel())] = OCCUPIED
+        is_occupied = self._occupied(self._contact(depth_m, labels).ravel(), labels.ravel())
+        cells[self._beside(is_occupied) & (cells == FREE)] = UNKNOWN
+        cells[is_occupied] = OCCUPIED
         if self.shape.decay_s:
             cells = self._remembered(cells, stamp_s)
         return cells.reshape(self.shape.rows, self.shape.columns)
@@ -193,6 +239,12 @@ class GridBuilder:
         inside = (column >= 0) & (column < shape.columns) & (row >= 0) & (row < shape.rows)
         cell = row[inside] * shape.columns + column[inside]
         return np.asarray(np.bincount(cell, minlength=len(self._cells)) >= MIN_PIXELS)
+
+    def _beside(self, is_occupied: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+        """Mark the cells that lie within the margin of occupied ones, and these."""
+        shape = self.shape
+        plane = is_occupied.reshape(shape.rows, shape.columns).astype(np.uint8)
+        return np.asarray(cv2.dilate(plane, self._margin) > 0).ravel()
 
     def _remembered(self, cells: npt.NDArray[np.int8], stamp_s: float) -> npt.NDArray[np.int8]:
         """Fill cells that this frame does not see with what earlier ones saw."""

@@ -14,6 +14,7 @@ from depthforge_ros.geometry.grid import (
     FREE,
     free_classes,
     GridBuilder,
+    GridClasses,
     GridShape,
     OCCUPIED,
     occupied_classes,
@@ -28,7 +29,6 @@ import pytest
 HEIGHT_M = 1.5
 CAMERA = Camera.pinhole(width=320, height=160, fx=250.0, fy=250.0, cx=159.5, cy=79.5)
 ROAD, CAR, SKY = (CITYSCAPES.classes.index(name) for name in ('road', 'car', 'sky'))
-OTHERS = occupied_classes(CITYSCAPES, ('road',))
 CUT = 10.1
 """Metres to a wall's front, 4 m wide and as high as the camera sees."""
 
@@ -41,8 +41,7 @@ def builder(pitch_rad: float = 0.0, **shape: Any) -> GridBuilder:
         height_m=HEIGHT_M,
         pitch_rad=pitch_rad,
         rectified=True,
-        free_ids=[ROAD],
-        occupied_ids=[CITYSCAPES.classes.index(name) for name in OTHERS],
+        classes=GridClasses.of(CITYSCAPES),
     )
 
 
@@ -68,7 +67,9 @@ def test_road_is_free_and_a_wall_occupied(pitch_deg: float) -> None:
     assert (cells[91:109, front] == OCCUPIED).all()
     assert not (cells == OCCUPIED)[:, : front - 1].any()
     assert not (cells == OCCUPIED)[:89].any()
-    assert (cells[100, 30:front] == FREE).all()
+    margin = front - 2
+    assert (cells[100, 30:margin] == FREE).all()
+    assert (cells[95:105, margin:front] == UNKNOWN).all()
     assert (cells[95:105, front + 2 :] == UNKNOWN).all()
     # Beside the wall the road goes on without gaps, to the end of the grid.
     assert (cells[60, front + 30 : 190] == FREE).all()
@@ -114,7 +115,11 @@ def test_pixels_without_depth_occupy_nothing() -> None:
 
 def test_classes_have_defaults_by_name() -> None:
     assert free_classes(CITYSCAPES) == free_classes(CAMVID) == ('road',)
-    assert 'sky' not in occupied_classes(CAMVID, ('road',))
+    assert not {'sky', 'road', 'pavement'} & {*occupied_classes(CAMVID, ('road',))}
+    chosen = GridClasses.of(CAMVID, occupied=('pavement', 'car'))
+    names = [CAMVID.classes[one] for one in chosen.occupied]
+    assert names == ['pavement', 'car']
+    assert [CAMVID.classes[one] for one in chosen.ground] == ['road']
     assert class_names('road, pavement', CAMVID, parameter='p') == ('road', 'pavement')
     with pytest.raises(UserError, match="parameter p: class 'lawn' was given, the model has sky"):
         class_names('lawn', CAMVID, parameter='p')

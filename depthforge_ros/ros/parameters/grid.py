@@ -35,6 +35,12 @@ class GridParameters:
         'Of ~/grid: higher things are no obstacle, metres above the road.',
         within=(0.1, 100.0),
     )
+    grid_margin_m: float = parameter(
+        GridShape.margin_m,
+        'Of ~/grid: free cells nearer than this to an occupied one are unknown, metres. Vehicles '
+        'overhang the road that is seen below them.',
+        within=(0.0, 5.0),
+    )
     grid_decay_s: float = parameter(
         GridShape.decay_s,
         'Of ~/grid: how long a cell keeps its value while it is not seen, seconds. The vehicle '
@@ -47,7 +53,9 @@ class GridParameters:
         'its markings where they are a class.',
     )
     grid_occupied_classes: str = parameter(
-        '', "Of ~/grid: names of classes that are obstacles; '' takes all but free ones and sky."
+        '',
+        "Of ~/grid: names of classes that are obstacles; '' takes all that stand: not sky, "
+        'sidewalk and terrain.',
     )
     grid_frame: str = parameter(
         '',

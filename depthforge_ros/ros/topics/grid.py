@@ -10,9 +10,8 @@ import math
 from depthforge_ros.geometry.camera import Camera
 from depthforge_ros.geometry.grid import (
     class_names,
-    free_classes,
     GridBuilder,
-    occupied_classes,
+    GridClasses,
     optical_from_ground,
 )
 from depthforge_ros.labels import LabelSpace
@@ -24,24 +23,20 @@ import numpy.typing as npt
 from std_msgs.msg import Header
 
 
-def grid_classes(config: NodeConfig, space: LabelSpace) -> tuple[list[int], list[int]]:
-    """Return the train ids of free and of occupied classes; UserError for unknown names."""
+def grid_classes(config: NodeConfig, space: LabelSpace) -> GridClasses:
+    """Return what the classes mean; UserError for unknown names."""
     free = class_names(config.grid_free_classes, space, parameter='grid_free_classes')
-    free = free or free_classes(space)
     occupied = class_names(config.grid_occupied_classes, space, parameter='grid_occupied_classes')
-    occupied = occupied or occupied_classes(space, free)
-    return [space.classes.index(name) for name in free], [
-        space.classes.index(name) for name in occupied
-    ]
+    return GridClasses.of(space, free=free, occupied=occupied)
 
 
 def grid_builder(
     config: NodeConfig,
-    ids: tuple[list[int], list[int]],
+    classes: GridClasses,
     camera: Camera,
     rays: npt.NDArray[np.float32],
 ) -> GridBuilder:
-    """Make the builder for planes of this camera; `ids` are those of `grid_classes`."""
+    """Make the builder for planes of this camera."""
     return GridBuilder(
         camera,
         rays,
@@ -49,8 +44,7 @@ def grid_builder(
         height_m=config.camera_height_m,
         pitch_rad=math.radians(config.camera_pitch_deg),
         rectified=config.image_rectified,
-        free_ids=ids[0],
-        occupied_ids=ids[1],
+        classes=classes,
     )
 
 

@@ -128,7 +128,7 @@ class MetricDepth:
         self._rays: npt.NDArray[np.float32]
         self._network_rays: npt.NDArray[np.float32]
         self._build: CloudBuilder
-        self._grid_ids = grid_classes(config, space)
+        self._grid_classes = grid_classes(config, space)
         self._build_grid: GridBuilder | None = None
 
     @property
@@ -204,7 +204,7 @@ class MetricDepth:
             small, self._network_rays = self._resized(camera, replace(result, at_network=True))
             if self.config.camera_height_m:
                 self._build_grid = grid_builder(
-                    self.config, self._grid_ids, small, self._network_rays
+                    self.config, self._grid_classes, small, self._network_rays
                 )
             self._build = CloudBuilder(self._rays, stride=self.config.points_stride)
             self._camera, self._calibration = camera, calibration

@@ -73,9 +73,9 @@ def test_a_named_frame_lies_on_the_road() -> None:
 
 def test_classes_are_chosen_by_name() -> None:
     space = CAMVID
-    free, occupied = grid_classes(NodeConfig(grid_free_classes='road, pavement'), space)
-    assert [space.classes[one] for one in free] == ['road', 'pavement']
-    assert not {*free, space.classes.index('sky')} & {*occupied}
+    chosen = grid_classes(NodeConfig(grid_free_classes='road, pavement'), space)
+    assert [space.classes[one] for one in chosen.free] == ['road', 'pavement']
+    assert not {*chosen.free, space.classes.index('sky')} & {*chosen.occupied}
     with pytest.raises(UserError, match="grid_occupied_classes: class 'lawn' was given"):
         grid_classes(NodeConfig(grid_occupied_classes='lawn'), space)
 
