@@ -35,6 +35,7 @@ COMMANDS = {
     'compile': 'depthforge_ros.cli.compile',
     'export': 'depthforge_ros.cli.export',
     'view': 'depthforge_ros.cli.view',
+    'mine': 'depthforge_ros.cli.mine',
     'make-bag': 'depthforge_ros.cli.make_bag',
     'demo': 'depthforge_ros.cli.demo',
 }

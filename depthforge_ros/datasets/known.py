@@ -11,6 +11,7 @@ from depthforge_ros.datasets.base import DataSet
 from depthforge_ros.datasets.bdd100k import BDD100K
 from depthforge_ros.datasets.camvid_32 import CAMVID_32
 from depthforge_ros.datasets.cityscapes import CITYSCAPES
+from depthforge_ros.datasets.cvat import CVAT_CAMVID, CVAT_CITYSCAPES
 from depthforge_ros.datasets.gtav import GTAV
 from depthforge_ros.datasets.kitti import KITTI
 from depthforge_ros.datasets.mapillary import MAPILLARY
@@ -31,6 +32,8 @@ DATASETS: Mapping[str, DataSet] = {
     'camvid_32': CAMVID_32,
     'cityscapes': CITYSCAPES,
     'cityscapes512': CITYSCAPES_SPLITS,
+    'cvat_camvid': CVAT_CAMVID,
+    'cvat_cityscapes': CVAT_CITYSCAPES,
     'folder': CITYSCAPES_FOLDER,
     'gtav': GTAV,
     'idd_lite': IDD_LITE,

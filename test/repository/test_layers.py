@@ -32,7 +32,7 @@ FLOORS = (
     ('allocator', 'errors', 'files', 'frame', 'headers', 'labels', 'preprocess', 'resources'),
     *(('geometry',), ('metrics',), ('model',), ('engine',)),
     ('domain', 'pipeline', 'postprocess'),
-    *(('bags',), ('datasets',), ('evaluation',), ('reports',)),
+    *(('bags',), ('datasets',), ('evaluation',), ('mining',), ('reports',)),
     *(
         ('ros.node_protocol',),
         ('ros.parameters',),

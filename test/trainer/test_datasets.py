@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -29,6 +30,7 @@ import pytest
 from support.training import configuration
 
 Values = npt.NDArray[np.uint8]
+Color = tuple[int, int, int]
 Writer = Callable[[Path, Values], None]
 
 
@@ -50,10 +52,14 @@ def red_16bit_png(path: Path, values: Values) -> None:
     cv2.imwrite(str(path), pixels)
 
 
-def coloured_png(path: Path, values: Values) -> None:
-    colours = {0: (128, 64, 128), 1: (0, 0, 192), 2: (128, 0, 0), 3: (0, 0, 0)}
-    rgb = np.array([colours[index] for index in range(4)], np.uint8)[values]
-    cv2.imwrite(str(path), rgb[..., ::-1])
+def coloured_png(path: Path, values: Values, sidewalk: Color = (0, 0, 192)) -> None:
+    colours = [(128, 64, 128), sidewalk, (128, 0, 0), (0, 0, 0)]
+    cv2.imwrite(str(path), np.array(colours, np.uint8)[values][..., ::-1])
+
+
+def cityscapes_png(path: Path, values: Values) -> None:
+    colours = [*CITYSCAPES.colors[:3], (0, 0, 0)]
+    cv2.imwrite(str(path), np.array(colours, np.uint8)[values][..., ::-1])
 
 
 ROAD_SIDEWALK_BUILDING = {
@@ -98,8 +104,17 @@ LAYOUTS: dict[str, tuple[str, str, str, Writer, tuple[int, ...]]] = {
         '', '701_StillsRaw_full/a.png', 'LabeledApproved_full/a_L.png', coloured_png,
         (0, 1, 2, 3),
     ),
+    'cvat_camvid': (
+        '', 'JPEGImages/a.png', 'SegmentationClass/a.png',
+        partial(coloured_png, sidewalk=(60, 40, 222)), (0, 1, 2, 3),
+    ),
+    'cvat_cityscapes': (
+        '', 'images/a.png', 'SegmentationClass/a.png', cityscapes_png, (0, 1, 2, 3),
+    ),
     'street': ('', 'images/000000.jpg', 'labels/000000.png', plain_png, (3, 4, 1, 255)),
 }  # fmt: skip
+
+COLOURED = {'camvid_32', 'cvat_camvid', 'cvat_cityscapes'}
 
 
 def write(name: str, root: Path) -> str:
@@ -132,7 +147,7 @@ def test_layout_is_found_and_mapped(name: str, tmp_path: Path) -> None:
     assert load().labels[0, 0] == space.classes.index(names[0])
 
 
-@pytest.mark.parametrize('name', sorted(set(LAYOUTS) - {'camvid_32', 'street'}))
+@pytest.mark.parametrize('name', sorted(LAYOUTS.keys() - COLOURED - {'street'}))
 def test_values_outside_the_data_set_are_named(name: str, tmp_path: Path) -> None:
     split = write(name, tmp_path)
     _, _, labels, writer, _ = LAYOUTS[name]
@@ -142,12 +157,13 @@ def test_values_outside_the_data_set_are_named(name: str, tmp_path: Path) -> Non
     assert labels in fault
 
 
-def test_colours_outside_camvid_are_refused(tmp_path: Path) -> None:
-    write('camvid_32', tmp_path)
-    labels = tmp_path / 'LabeledApproved_full' / 'a_L.png'
+@pytest.mark.parametrize('name', sorted(COLOURED))
+def test_colours_outside_the_data_set_are_refused(name: str, tmp_path: Path) -> None:
+    write(name, tmp_path)
+    labels = tmp_path / LAYOUTS[name][2]
     cv2.imwrite(str(labels), np.full((10, 12, 3), (2, 1, 9), np.uint8))
-    (fault,) = check('camvid_32', tmp_path).faults
-    assert 'a_L.png holds the colour R,G,B = 9,1,2;' in fault
+    (fault,) = check(name, tmp_path).faults
+    assert f'{labels.name} holds the colour R,G,B = 9,1,2;' in fault
 
 
 def test_the_32_classes_of_camvid_are_grouped_into_its_11() -> None:
