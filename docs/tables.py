@@ -238,6 +238,16 @@ def domain() -> str:
     return table(head, rows)
 
 
+def anomalies() -> str:
+    """Return how well entropy and features find unknown objects on the road."""
+    found = _read('anomalies')
+    rows = [
+        [name.replace('_', ' '), f'{found[name]["auroc"]:.1f} %', f'{found[name]["fpr95"]:.1f} %']
+        for name in ('entropy', 'feature_distance')
+    ]
+    return table('score of a pixel|AUROC|FPR95', rows)
+
+
 def models() -> str:
     """Return the named models with their sizes."""
     from depthforge_ros.model.registry import MODELS, outline, plan
@@ -318,6 +328,7 @@ PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
         'sparse depth': sparse_depth,
         'corruptions': corruptions,
         'domain': domain,
+        'anomalies': anomalies,
     },
     'docs/performance.md': {
         'cpu': cpu,

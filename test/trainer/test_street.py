@@ -162,3 +162,18 @@ def test_the_light_of_the_drive_goes_from_day_to_dusk() -> None:
     assert light == sorted(light, reverse=True)
     assert light[30] > 0.9
     assert light[-31] < 0.2
+
+
+def test_obstacles_are_of_no_class_and_change_nothing_else() -> None:
+    box = scene.Obstacle(12.0, 0.0, 1.0, 0.8, 0.6)
+    empty = random_scene(np.random.default_rng(3), 0.0)
+    without, seen = (
+        street.render(one, level_camera(), 0.0, np.random.default_rng(0))
+        for one in (empty, replace(empty, obstacles=(box,)))
+    )
+    found = seen.labels == 255
+    # 1 m wide and 0.8 m high at 12 m: 10 x 8 pixels, and the top.
+    assert 80 <= found.sum() <= 110
+    assert seen.depth_m[found].min() == pytest.approx(12.0, rel=1e-3)
+    assert (seen.depth_m[found] < without.depth_m[found]).all()
+    np.testing.assert_array_equal(seen.labels[~found], without.labels[~found])

@@ -282,6 +282,27 @@ class Walker:
 
 
 @dataclass(frozen=True)
+class Obstacle:
+    """A box of no class on the ground, such as a crate or a log; its label is 255."""
+
+    s_m: float
+    lateral_m: float
+    width_m: float
+    height_m: float
+    length_m: float
+    texture: str = 'plain'
+    """Name in the bank."""
+    tint: Tint = (1.0, 1.0, 1.0)
+
+    def __post_init__(self) -> None:
+        """Check place, size and colour."""
+        _check_place('Obstacle', self.s_m, self.lateral_m)
+        for name in ('width_m', 'height_m', 'length_m'):
+            check_range('Obstacle', name, getattr(self, name), 0.05, 5.0)
+        _check_tint('Obstacle', self.tint)
+
+
+@dataclass(frozen=True)
 class Scene:
     """A whole street with everything in it."""
 
@@ -294,3 +315,4 @@ class Scene:
     signs: tuple[Sign, ...] = ()
     vehicles: tuple[Vehicle, ...] = ()
     walkers: tuple[Walker, ...] = ()
+    obstacles: tuple[Obstacle, ...] = ()

@@ -6,11 +6,21 @@ from __future__ import annotations
 
 import math
 
+from depthforge_ros.labels import UNLABELLED
 from depthforge_trainer.street import figures, textures
 from depthforge_trainer.street.camera import BUILDING, FENCE, PAVEMENT, POLE, SIGN, TREE
 from depthforge_trainer.street.ground import kerb_lines
 from depthforge_trainer.street.quads import Look, QuadList
-from depthforge_trainer.street.scene import Barrier, Building, Pole, Scene, Sign, Street, Tree
+from depthforge_trainer.street.scene import (
+    Barrier,
+    Building,
+    Obstacle,
+    Pole,
+    Scene,
+    Sign,
+    Street,
+    Tree,
+)
 
 BUILDING_DEPTH_M = 9.0
 _STOREY_M = {'house': 3.0, 'shop': 3.1, 'office': 3.4, 'wall': 3.0}
@@ -32,6 +42,8 @@ def add_statics(quads: QuadList, scene: Scene, dusk: float) -> None:
         _add_pole(quads, street, pole, dusk)
     for sign in scene.signs:
         _add_sign(quads, street, sign)
+    for obstacle in scene.obstacles:
+        _add_obstacle(quads, street, obstacle)
 
 
 def _add_building(quads: QuadList, street: Street, building: Building, dusk: float) -> None:
@@ -172,3 +184,14 @@ def _add_sign(quads: QuadList, street: Street, sign: Sign) -> None:
         look = Look(SIGN, f'board{sign.variant % figures.BOARDS}')
     half = sign.width_m / 2
     quads.upright((x - half, z), (x + half, z), sign.base_m, sign.base_m + sign.height_m, look)
+
+
+def _add_obstacle(quads: QuadList, street: Street, obstacle: Obstacle) -> None:
+    """Add front, sides and top of a box."""
+    x, z = street.x_m(obstacle.s_m, obstacle.lateral_m), obstacle.s_m
+    half, high, far = obstacle.width_m / 2, obstacle.height_m, z + obstacle.length_m
+    look = Look(UNLABELLED, obstacle.texture, obstacle.tint)
+    quads.upright((x - half, z), (x + half, z), 0.0, high, look)
+    for side in (x - half, x + half):
+        quads.upright((side, z), (side, far), 0.0, high, look)
+    quads.add((x - half, high, far), (2 * half, 0.0, 0.0), (0.0, 0.0, z - far), look)
