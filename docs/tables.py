@@ -302,10 +302,8 @@ def onnx() -> str:
 
 def grid() -> str:
     """Return what benchmarks/grid.py wrote, by model."""
-    head = (
-        'model|frames|free, IoU|occupied, IoU|occupied found|occupied right|KITTI frames'
-        '|LiDAR obstacles on free cells|on occupied|ms of one core'
-    )
+    head = 'model|frames|free, IoU|occupied, IoU|occupied found|occupied right|KITTI frames|'
+    head += 'LiDAR obstacles on free cells|on occupied|ms of one core'
     rows = []
     for path in sorted(RESULTS.glob('grid_*.json')):
         report = _read(path.stem)
@@ -318,6 +316,13 @@ def grid() -> str:
             _percent(kitti['share_on_occupied']), f'{report["cost"]["p50_ms"]:.1f}',
         ])  # fmt: skip
     return table(head, rows)
+
+
+def lidar() -> str:
+    """Return what benchmarks/lidar.py wrote."""
+    keys = ('camera', 'lens', 'in_view', 'p50_ms', 'p90_ms')
+    rows = [[f'{case[key]}' for key in keys] for case in _read('lidar')['cases']]
+    return table('camera|lens|points in view|ms, p50|ms, p90', rows)
 
 
 PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
@@ -339,6 +344,7 @@ PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
         'transformers': transformers,
     },
     'docs/grid.md': {'grid': grid},
+    'docs/lidar.md': {'lidar': lidar},
     'docs/models.md': {'models': models},
     'docs/platforms.md': {'onnx': onnx},
 }

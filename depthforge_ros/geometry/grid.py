@@ -24,7 +24,7 @@ import cv2
 from depthforge_ros.errors import UserError
 from depthforge_ros.geometry.camera import Camera
 from depthforge_ros.geometry.contact import GroundContact
-from depthforge_ros.geometry.projection import pixels_of
+from depthforge_ros.geometry.projection import Projector
 from depthforge_ros.labels import LabelSpace
 import numpy as np
 import numpy.typing as npt
@@ -220,10 +220,7 @@ class GridBuilder:
         y = (np.arange(shape.rows) + 0.5 - shape.rows / 2) * shape.resolution_m
         ahead, left = (plane.ravel() for plane in np.meshgrid(x, y))
         ground = np.stack([ahead, left, np.zeros(len(ahead)), np.ones(len(ahead))])
-        points = (transform @ ground)[:3].T
-        pixels = pixels_of(points, camera, rays, rectified=rectified)
-        seen = np.flatnonzero(pixels >= 0)
-        return seen, pixels[seen]
+        return Projector(camera, rays, rectified=rectified)((transform @ ground)[:3])
 
     def _occupied(
         self, depth_m: npt.NDArray[np.float32], labels: npt.NDArray[np.unsignedinteger[Any]]

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 import math
 import time
@@ -25,10 +25,10 @@ from depthforge_ros.ros.diagnostics.statistics import (
 )
 from depthforge_ros.ros.node_protocol import CameraNode
 from depthforge_ros.ros.parameters.definitions import NodeConfig
+from depthforge_ros.ros.spatial import Spatial
 from depthforge_ros.ros.topics.graph import missing_publisher
 from depthforge_ros.ros.topics.label_info import create_label_info, label_info_message
 from depthforge_ros.ros.topics.messages import ImageBuffers
-from depthforge_ros.ros.topics.metric_depth import MetricDepth, MetricStatus
 from depthforge_ros.ros.topics.names import camera_topic, DEPTH_OUTPUTS, METRIC_OUTPUTS, OUTPUTS
 from depthforge_ros.ros.topics.outputs import Answer, BUILDERS
 from depthforge_ros.ros.topics.qos import (
@@ -42,7 +42,7 @@ import numpy as np
 import numpy.typing as npt
 from rclpy.publisher import Publisher
 from rclpy.subscription import Subscription
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from sensor_msgs.msg import CompressedImage, Image
 
 MESSAGE_TYPES = {'raw': Image, 'compressed': CompressedImage}
 LOG_PERIOD_S = 5.0
@@ -86,15 +86,13 @@ class Camera:
         """The present one; `reconfigure` replaces it."""
         self.statistics = Statistics()
         self.monitor = DomainMonitor(model.domain)
-        self.metric = MetricDepth(
-            config,
-            model.label_space,
-            is_metric=model.is_metric,
-            info_topic=node.resolve_topic_name(camera_topic('camera_info', name)),
-        )
-        self.buffers = ImageBuffers()
         # The node owns its cameras: a frame that hangs must not keep the node.
         self._node: CameraNode = weakref.proxy(node)
+        self.spatial = Spatial(
+            self._node, name, config, model.label_space, is_metric=model.is_metric
+        )
+        self.metric, self.lidar = self.spatial.metric, self.spatial.lidar
+        self.buffers = ImageBuffers()
         self._label_space = model.label_space
         self._logged_s: dict[str, float] = {}
         """perf_counter() of the last log line about frames, by what was wrong."""
@@ -139,14 +137,6 @@ class Camera:
         texts = (duplicate_publishers(self._node, topic, one) for topic, one in inputs.items())
         return [text for text in texts if text]
 
-    def metric_status(self) -> MetricStatus:
-        """Return the status of metric depth, with the reason where no camera_info can come."""
-        status = self.metric.status
-        if self.metric.has_info or not status.unavailable:
-            return status
-        reason = missing_publisher(self._node, camera_topic('camera_info', self.name), CameraInfo)
-        return replace(status, unavailable=f'{status.unavailable}: {reason}') if reason else status
-
     def reconfigure(self, config: NodeConfig) -> None:
         """Take over the parameters that may change while frames come."""
         before, self.config = self.config, config
@@ -162,8 +152,8 @@ class Camera:
         self._publish_label_info()
         receive = partial(self._receive, put)
         self._subscribe(MESSAGE_TYPES[self.config.image_transport], 'image', receive)
-        if self.metric.is_enabled:
-            self._subscribe(CameraInfo, 'camera_info', self.metric.take_info)
+        for kind, topic, take in self.spatial.inputs():
+            self._subscribe(kind, topic, take)
 
     def _publish_label_info(self) -> None:
         if self._label_info is not None:
@@ -179,6 +169,7 @@ class Camera:
         """Take no more frames."""
         while self._subscriptions:
             self._node.destroy_subscription(self._subscriptions.popitem()[1])
+        self.lidar.forget()
 
     def destroy(self) -> None:
         """Free the publishers."""
@@ -189,6 +180,7 @@ class Camera:
         if self._label_info is not None:
             self._node.destroy_lifecycle_publisher(self._label_info)
             self._label_info = None
+        self.spatial.destroy()
         self._mismatched.clear()
 
     def publish(
@@ -209,8 +201,9 @@ class Camera:
             self._warn('metric', self._metric_depth_warning)
         measured_s = time.perf_counter()
         answer = Answer(
-            header, rgb, result, self._label_space, overlay_alpha, self.buffers, metric
-        )
+            header, rgb, result, self._label_space, overlay_alpha, self.buffers, metric,
+            partial(self.lidar.paint, header, rgb, result),
+        )  # fmt: skip
         # All are made before the first goes out: a frame is published whole, or dropped.
         messages = [
             (publisher, BUILDERS[name][1](answer))
@@ -306,6 +299,7 @@ class Camera:
             for output, publisher in self._publishers.items()
             if publisher.get_subscription_count()
             and (self.metric.is_enabled or output not in METRIC_OUTPUTS)
+            and (self.lidar.is_enabled or output != 'lidar_points')
         }
 
     def _passes_rate_limit(self, now_s: float) -> bool:
@@ -328,7 +322,7 @@ class Camera:
         return {'age': (now_ns - stamp_ns) / 1e6} if stamp_ns and now_ns else {}
 
     def _metric_depth_warning(self) -> str:
-        return f'no metric depth for {self.topic}: {self.metric_status().unavailable}'
+        return f'no metric depth for {self.topic}: {self.spatial.metric_status().unavailable}'
 
     def _warn(self, what: str, text: Callable[[], str]) -> None:
         """Log a warning, at most once in LOG_PERIOD_S for the same reason."""

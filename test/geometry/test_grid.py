@@ -20,7 +20,7 @@ from depthforge_ros.geometry.grid import (
     occupied_classes,
     UNKNOWN,
 )
-from depthforge_ros.geometry.projection import pixels_of
+from depthforge_ros.geometry.projection import Projector
 from depthforge_ros.geometry.road import plane_inverse_depth
 from depthforge_ros.labels import CAMVID, CITYSCAPES
 import numpy as np
@@ -132,11 +132,16 @@ def test_shapes_that_cannot_be_are_refused() -> None:
         GridShape(resolution_m=0.02, length_m=200.0)
 
 
-@pytest.mark.parametrize('model', ['pinhole', 'plumb_bob', 'equidistant'])
+@pytest.mark.parametrize('model', ['pinhole', 'plumb_bob', 'rational', 'prism', 'equidistant'])
 def test_every_pixel_projects_to_itself(model: str) -> None:
     lenses = {
         'pinhole': ('plumb_bob', (0.0,) * 5),
-        'plumb_bob': ('plumb_bob', (-0.2, 0.05, 0.001, -0.001, 0.0)),
+        'plumb_bob': ('plumb_bob', (-0.2, 0.05, 0.001, -0.002, 0.01)),
+        'rational': ('rational_polynomial', (-0.2, 0.05, 1e-3, -2e-3, 0.01, 0.02, 0.01, 1e-3)),
+        'prism': (
+            'rational_polynomial',
+            (-0.2, 0.05, 1e-3, -2e-3, 0.01, 0.02, 0.01, 1e-3, 1e-3, 0.0, 2e-3, 0.0),
+        ),
         'equidistant': ('equidistant', (0.05, -0.01, 0.0, 0.0)),
     }
     name, d = lenses[model]
@@ -144,6 +149,8 @@ def test_every_pixel_projects_to_itself(model: str) -> None:
     rays = camera.rays(rectified=False)
     depth_m = np.random.default_rng(0).uniform(1.0, 50.0, (160, 320, 1))
     points = np.concatenate([rays * depth_m, depth_m], -1).reshape(-1, 3)
-    found = pixels_of(points, camera, rays, rectified=False)
-    assert np.array_equal(found, np.arange(160 * 320))
-    assert (pixels_of(-points, camera, rays, rectified=False) == -1).all()
+    project = Projector(camera, rays, rectified=False)
+    index, pixel = project(points.T)
+    assert np.array_equal(index, np.arange(160 * 320))
+    assert np.array_equal(pixel, index)
+    assert not len(project(-points.T)[0])

@@ -180,7 +180,7 @@ def test_rviz_shows_topics_that_the_node_has() -> None:
     topics = [display.pop('Topic') for display in displays]
     shown = {topic.pop('Value') for topic in topics}
     assert shown < TOPICS
-    assert topics == [own_qos()] * 5
+    assert topics == [own_qos()] * 6
     assert set(rviz.named['remappings']) == {(topic, f'/front{topic}') for topic in shown}
 
 
@@ -197,10 +197,12 @@ def test_rviz_begins_with_what_can_be_seen() -> None:
         'segmentation/mask': False,
         'points': True,
         'grid': True,
+        'lidar/points': True,
     }
     panels = {one['Name'] for one in told['Visualization Manager']['Displays']} - {
         'Points',
         'Grid',
+        'LiDAR',
     }
     assert panels < set(told['Window Geometry'])
     declared, _ = load('depthforge.launch.py')

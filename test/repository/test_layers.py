@@ -22,7 +22,7 @@ SOURCES = sorted(
 ROS_NODE = Path('depthforge_ros/ros')
 PEERS_OF_THE_NODE = tuple(
     Path('benchmarks') / f'{name}.py'
-    for name in ('cycles', 'faults', 'geometry_cost', 'middleware', 'node', 'soak')
+    for name in ('cycles', 'faults', 'geometry_cost', 'lidar', 'middleware', 'node', 'soak')
 )
 """They measure it, or its messages, from outside."""
 TENSORRT = Path('depthforge_ros/engine/tensorrt/compiler.py')

@@ -10,7 +10,7 @@ import time
 
 from depthforge_ros.ros.diagnostics.statistics import NO_FAULTS, RATE_LIMITED, Snapshot, WINDOW_S
 from depthforge_ros.ros.parameters.definitions import NodeConfig
-from depthforge_ros.ros.topics.metric_depth import MetricStatus
+from depthforge_ros.ros.topics.output_status import OutputStatus
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 RATE_MARGIN = 0.9
@@ -48,7 +48,8 @@ class CameraState:
     """Returns a line for each input that several nodes publish."""
     duplicate_node: str = ''
     """A line if another node has the name of this one; else empty."""
-    metric: MetricStatus = field(default_factory=MetricStatus)
+    metric: OutputStatus = field(default_factory=OutputStatus)
+    lidar: OutputStatus = field(default_factory=OutputStatus)
     max_batch: int | None = None
     """Frames at once since the memory ran out; None while that did not happen."""
     engine_refusal: str = ''
@@ -77,7 +78,8 @@ def camera_status(
         **_engine_figures(state),
         **_frame_figures(snapshot),
         **_domain_figures(state),
-        **_metric_figures(state.metric),
+        **_output_figures('metric_depth', state.metric),
+        **_output_figures('lidar', state.lidar),
     }
     return _status(level, message, figures, name=name, hardware_id=identity['fingerprint'])
 
@@ -217,9 +219,11 @@ def _engine_warnings(state: CameraState) -> Iterator[str]:
 
 
 def _model_warnings(state: CameraState, limits: NodeConfig) -> Iterator[str]:
-    """Say why there is no metric depth, and that masks may be wrong."""
+    """Say why there is no metric depth and no painted LiDAR, and that masks may be wrong."""
     if state.metric.unavailable:
         yield f'no metric depth: {state.metric.unavailable}'
+    if state.lidar.unavailable:
+        yield f'no painted points of the LiDAR: {state.lidar.unavailable}'
     shift = state.domain.get('domain_shift', 0.0)
     if 0.0 < limits.max_domain_shift < shift:
         yield (
@@ -289,9 +293,9 @@ def _domain_figures(state: CameraState) -> dict[str, str]:
     return {key: f'{value:.3f}' for key, value in state.domain.items()}
 
 
-def _metric_figures(metric: MetricStatus) -> dict[str, str]:
-    figures = {key: f'{value:.4g}' for key, value in metric.figures.items()}
-    return figures | ({'metric_depth': metric.disabled} if metric.disabled else {})
+def _output_figures(name: str, status: OutputStatus) -> dict[str, str]:
+    figures = {key: f'{value:.4g}' for key, value in status.figures.items()}
+    return figures | ({name: status.disabled} if status.disabled else {})
 
 
 def _frame_figures(snapshot: Snapshot) -> dict[str, str]:

@@ -12,6 +12,7 @@ from depthforge_ros.errors import UserError
 from depthforge_ros.frame import MAX_PIXELS, WHITE_LEVEL
 from depthforge_ros.ros.parameters.described import parameter
 from depthforge_ros.ros.parameters.grid import GridParameters
+from depthforge_ros.ros.parameters.lidar import LidarParameters
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 
 TYPE_NAMES = {
@@ -26,12 +27,14 @@ TYPE_NAMES = {
 }
 CAMERA_NAME = re.compile(r'[A-Za-z][A-Za-z0-9_]*')
 
-PER_CAMERA = ('max_rate_hz', 'camera_height_m', 'camera_pitch_deg', 'image_rectified')
+PER_CAMERA = (
+    'max_rate_hz', 'camera_height_m', 'camera_pitch_deg', 'image_rectified', 'lidar_extrinsic',
+)  # fmt: skip
 """Parameters that a named camera may have a value of its own for, as NAME.camera_height_m."""
 
 
 @dataclass(frozen=True)
-class NodeConfig(GridParameters):
+class NodeConfig(GridParameters, LidarParameters):
     """
     The configuration of the node; every field is a ROS parameter of the same name.
 
@@ -204,7 +207,7 @@ class NodeConfig(GridParameters):
                 f'depth_every {self.depth_every} came with {len(self.cameras)} cameras; it is for '
                 'one camera, leave it at 1'
             )
-        _ = self.grid
+        _ = self.grid, self.camera_from_lidar
         if self.pixel_aligned:
             self._require_aligned_points()
 

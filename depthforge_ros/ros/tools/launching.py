@@ -22,7 +22,14 @@ from rclpy.exceptions import NameValidationException
 from rclpy.validate_namespace import validate_namespace
 
 CONFIG = share_directory() / 'config'
-RVIZ_TOPICS = ('segmentation/overlay', 'depth/relative', 'segmentation/mask', 'points', 'grid')
+RVIZ_TOPICS = (
+    'segmentation/overlay',
+    'depth/relative',
+    'segmentation/mask',
+    'points',
+    'grid',
+    'lidar/points',
+)
 """Topics of the node in depthforge.rviz."""
 COMPILED = ('openvino', 'inductor', 'tensorrt')
 """Engines that `depthforge compile` makes; PyTorch is not imported here to ask for them."""

@@ -20,6 +20,7 @@ OUTPUTS = {
     'metric_camera_info': '~/depth/camera_info',
     'points': '~/points',
     'grid': '~/grid',
+    'lidar_points': '~/lidar/points',
 }
 """Topics that the node publishes for each camera; `camera_topic` puts the camera's name in."""
 METRIC_OUTPUTS = ('metric_depth', 'metric_camera_info', 'points', 'grid')

@@ -46,6 +46,8 @@ class Answer:
     """Of the planes of `result`."""
     metric: MetricFrame | None = None
     """None where no scale is known."""
+    lidar: Callable[[], PointCloud2 | None] = lambda: None
+    """Paints the points of a LiDAR, where there are some."""
 
 
 def _mask(answer: Answer) -> Image:
@@ -97,7 +99,7 @@ def _metric_depth(answer: Answer) -> Image | None:
 
 
 def _metric_camera_info(answer: Answer) -> CameraInfo | None:
-    return answer.metric and camera_info_message(answer.header, answer.metric.camera)
+    return answer.metric and camera_info_message(answer.header, answer.metric.view.camera)
 
 
 def _points(answer: Answer) -> PointCloud2 | None:
@@ -121,5 +123,6 @@ BUILDERS: Mapping[str, tuple[type, Callable[[Answer], Any]]] = {
     'metric_camera_info': (CameraInfo, _metric_camera_info),
     'points': (PointCloud2, _points),
     'grid': (OccupancyGrid, _grid),
+    'lidar_points': (PointCloud2, lambda answer: answer.lidar()),
 }
 """Message type and function of each of `topics.OUTPUTS`; None is not published."""

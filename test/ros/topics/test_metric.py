@@ -60,12 +60,12 @@ class Street:
         self.reports = peer.subscribe(DiagnosticArray, '/diagnostics')
         self._image = peer.publisher(Image, '/image', seen_by=node)
         self._info = peer.publisher(CameraInfo, '/camera_info', seen_by=node)
-        self._metric = node._rig.cameras[0].metric
+        self._calibration = node._rig.cameras[0].spatial.calibration
 
     def calibrate(self, info: Any) -> None:
-        before = self._metric._info
+        before = self._calibration._info
         self._info.publish(info)
-        self._peer.spin_until(lambda: self._metric._info is not before)
+        self._peer.spin_until(lambda: self._calibration._info is not before)
 
     def show(self, number: int) -> None:
         """Publish a frame and wait until it is answered, with metres or without."""
@@ -191,7 +191,7 @@ def test_cameras_have_heights_of_their_own(peer: Any) -> None:
         for camera in node._rig.cameras:
             info = peer.publisher(CameraInfo, f'/{camera.name}/camera_info', seen_by=node)
             info.publish(info_message())
-            peer.spin_until(lambda: camera.metric._info is not None)  # noqa: B023
+            peer.spin_until(lambda: camera.metric.has_info)  # noqa: B023
             peer.publisher(Image, f'/{camera.name}/image', seen_by=node).publish(make_image(1))
 
         def scales() -> list[float]:

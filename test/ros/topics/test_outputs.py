@@ -141,7 +141,7 @@ def test_metres_are_made_only_for_subscribers(peer: Any, made: list[str]) -> Non
         camera = Camera.pinhole(width=64, height=48, fx=50.0, fy=50.0, cx=31.5, cy=0.0)
         info = peer.publisher(CameraInfo, '/camera_info', seen_by=node)
         info.publish(camera_info_message(Header(), camera))
-        peer.spin_until(lambda: metric._info is not None)
+        peer.spin_until(lambda: metric.has_info)
         publisher = peer.publisher(Image, '/image', seen_by=node)
         publisher.publish(make_image(1))
         peer.spin_until(lambda: count(node).published == 1)
