@@ -5,8 +5,8 @@ What the masks owe to depth: mIoU with a frame's own depth, another frame's, and
 
 Run from the repository root: python benchmarks/depth_ablation.py --shared ../shared
 
-Another frame is the one half a set away, resized. Without place: every map of the depth stream is
-its mean over the frame. The visual features are the frame's own, always.
+Another frame is the one half a set away. Without place: every map of the depth stream is its mean
+over the frame. The visual features are the frame's own, always.
 """
 
 from __future__ import annotations
@@ -21,18 +21,15 @@ from statistics import fmean
 import sys
 from typing import Any
 
-from accuracy import SETS, TestSet
-import cv2
+from accuracy import SETS
 from depthforge_ros.allocator import keep_freed_memory
 from depthforge_ros.engine.torch_engine import load, Loaded, TorchEngine
 from depthforge_ros.errors import UserError
 from depthforge_ros.evaluation.images import evaluate_images, Rgb
-from depthforge_ros.frame import rgb_from_file
-from depthforge_ros.labels import groups, LABEL_SPACES, LabelSpace
+from depthforge_ros.labels import groups, LABEL_SPACES
 from depthforge_ros.metrics.segmentation import common_space
 from depthforge_ros.model.answer import Answer, Answering
 from depthforge_ros.model.dpt import DepthMaps
-from depthforge_ros.model.network import DepthForge
 from depthforge_ros.model.streams import KnownDepth
 from depthforge_ros.pipeline import Pipeline
 import torch
@@ -50,54 +47,65 @@ HEADLINE = 'depthforge_small'
 
 
 class DepthFrom:
-    """Answers images of a data set with the depth that `depth` says."""
+    """
+    Answers the images of a set, which are of one size, with depth that `depth` names.
 
-    def __init__(
-        self, network: DepthForge, depth: str, images: Sequence[Path], target: Answering
-    ) -> None:
-        if len(images) < 2:
-            raise UserError(f'{len(images)} images came; another frame needs at least 2')
-        self._network = network
-        self._depth = depth
-        self._images = images
-        self._target = target
+    What the depth stream says of them is computed once, and kept in half precision.
+    """
+
+    depth = 'own'
+
+    def __init__(self, answering: Answering, count: int) -> None:
+        self._answering = answering
+        self._network = answering.network
+        self._count = count
+        self._seen: dict[int, KnownDepth] = {}
         self._index = 0
 
-    def see(self, rgb: Rgb, index: int) -> Rgb:
+    def look_at(self, rgb: Rgb, index: int) -> Rgb:
         """Take note of the image that is answered next; gives it back as it is."""
         self._index = index
         return rgb
 
     def __call__(self, image_BHW3: Tensor) -> Answer:
         """Answer RGB uint8 (1, H, W, 3)."""
-        size = image_BHW3.shape[1], image_BHW3.shape[2]
-        known = None
-        if self._depth == 'other':
-            known = KnownDepth.of(self._network.depth_steps(self._other(size)))
-        elif self._depth == 'constant':
-            known = constant_depth(self._network, self._network.normalize(image_BHW3))
-        return self._target.answer(self._network.decode(image_BHW3, known), size)
+        image = self._network.normalize(image_BHW3)
+        if self._index not in self._seen:
+            seen = KnownDepth.of(self._network.depth_steps(image))
+            self._seen[self._index] = seen.kept(self._blocks, torch.float16)
+        own = self._seen[self._index].kept(None, image.dtype)
+        depth = own
+        if self.depth == 'other':
+            other = (self._index + self._count // 2) % self._count
+            depth = self._seen[other].kept(None, image.dtype)
+        elif self.depth == 'constant':
+            depth = self._constant(own)
+        # Blocks that serve both streams are part of the visual one.
+        shared = {index: own.block(index) for index in self._blocks & {*range(self._shared)}}
+        decoded = self._network.decode_seen(image, depth.replaced(shared))
+        return self._answering.answer(decoded, (image_BHW3.shape[1], image_BHW3.shape[2]))
 
-    def _other(self, size: tuple[int, int]) -> Tensor:
-        """Another image of the set, normalised, resized to `size` (H, W)."""
-        count = len(self._images)
-        rgb = rgb_from_file(self._images[(self._index + count // 2) % count])
-        resized = cv2.resize(rgb, size[::-1], interpolation=cv2.INTER_AREA)
-        return self._network.normalize(torch.from_numpy(resized)[None])
+    def _constant(self, own: KnownDepth) -> KnownDepth:
+        """Put the mean over the frame everywhere."""
+        prefix, blocks = self._network.depth_encoder.prefix, {}
+        for index in self._blocks:
+            before, patches = own.block(index).tensor_split((prefix,), 1)
+            mean = patches.mean(1, keepdim=True).expand_as(patches)
+            blocks[index] = torch.cat((before, mean), 1)
+        maps = (x.mean((-2, -1), keepdim=True).expand_as(x) for x in own.maps())
+        return KnownDepth(blocks, DepthMaps(*maps))
 
+    @property
+    def _shared(self) -> int:
+        return self._network.shared_blocks
 
-def constant_depth(network: DepthForge, image_B3HW: Tensor) -> KnownDepth:
-    """Run the depth stream, and put its mean over the frame everywhere."""
-    *blocks, maps = network.depth_steps(image_B3HW)
-    assert isinstance(maps, DepthMaps)
-    prefix = network.depth_encoder.prefix
-    tokens = {}
-    for index, x_BNC in enumerate(blocks):
-        assert isinstance(x_BNC, Tensor)
-        patches = x_BNC[:, prefix:]
-        mean = patches.mean(1, keepdim=True).expand_as(patches)
-        tokens[index] = torch.cat((x_BNC[:, :prefix], mean), 1)
-    return KnownDepth(tokens, DepthMaps(*(x.mean((-2, -1), True).expand_as(x) for x in maps)))
+    @property
+    def _blocks(self) -> set[int]:
+        """Blocks of the depth stream that are asked for."""
+        config = self._network.config
+        first = config.tokens.first_block
+        before = {first - 1} if self._shared else set()
+        return {*config.taps, *before, *range(first, config.encoder.depth)}
 
 
 def main() -> int:
@@ -122,42 +130,31 @@ def main() -> int:
 
 def judged(loaded: Loaded, name: str, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Give a row of mIoU by depth for a set, and for its dusk half."""
-    figures = {depth: _figures(loaded, SETS[name], depth, args) for depth in DEPTHS}
-    parts = {name: figures}
-    if name == 'camvid_test' and 'domains' in figures['own']:
-        parts[DUSK] = {depth: one['domains'][DUSK] for depth, one in figures.items()}
-    for part, by_depth in parts.items():
+    dataset = SETS[name].open(args.shared, args.limit)
+    if len(dataset.pairs) < 2:
+        raise UserError('1 image came; another frame needs at least 2: raise --limit')
+    dusk = {DUSK: SETS[DUSK].match} if name == 'camvid_test' and args.limit is None else {}
+    target = common_space(LABEL_SPACES[SETS[name].target], loaded.label_space)
+    answering = Answering(loaded.answering.network, groups(loaded.label_space, target))
+    source = DepthFrom(answering, len(dataset.pairs))
+    engine = TorchEngine('eager', loaded, source)
+    engine.label_space = target
+    figures = {}
+    for depth in DEPTHS:
+        source.depth = depth
+        figures[depth] = evaluate_images(
+            Pipeline(engine), dataset, target=target, change=source.look_at, domains=dusk
+        )
+    for part in (name, *dusk):
+        of_part = {
+            depth: one['domains'][part] if part in dusk else one for depth, one in figures.items()
+        }
         yield {
             'model': loaded.model,
             'set': part,
-            'images': by_depth['own']['images'],
-            **{depth: one['miou'] for depth, one in by_depth.items()},
+            'images': of_part['own']['images'],
+            **{depth: one['miou'] for depth, one in of_part.items()},
         }
-
-
-def _figures(
-    loaded: Loaded, judged_on: TestSet, depth: str, args: argparse.Namespace
-) -> dict[str, Any]:
-    dataset = judged_on.open(args.shared, args.limit)
-    images = [image for image, _ in dataset.pairs]
-    if args.limit is None and judged_on == SETS['camvid_test']:
-        domains = {DUSK: SETS[DUSK].match}
-    else:
-        domains = {}
-    target = common_space(LABEL_SPACES[judged_on.target], loaded.label_space)
-    network = loaded.answering.network
-    answering = Answering(network, groups(loaded.label_space, target))
-    source = DepthFrom(network, depth, images, answering)
-    engine = _engine(loaded, source, target)
-    return evaluate_images(
-        Pipeline(engine), dataset, target=target, change=source.see, domains=domains
-    )
-
-
-def _engine(loaded: Loaded, source: DepthFrom, target: LabelSpace) -> TorchEngine:
-    engine = TorchEngine('eager', loaded, source)
-    engine.label_space = target
-    return engine
 
 
 def gains(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
