@@ -165,14 +165,16 @@ def time_engines(args: argparse.Namespace, deadline_s: float) -> None:
 def train(args: argparse.Namespace, deadline_s: float) -> dict[str, Any]:
     """Train for as many iterations as there is time for; figures of the training."""
     trial = args.output / 'trial'
-    seconds = _fit(args, trial, args.iterations or TRIAL, deadline_s)
+    tried = configuration(args, trial, args.iterations or TRIAL)
+    # What is judged takes time that is not the iterations'.
+    seconds = _fit(args, {**tried, 'validation': []}, deadline_s)
     if not seconds:
         raise SystemExit('error: the trial made no iteration; its log is above')
     skipped = max(1, len(seconds) // 3)
     rate = (len(seconds) - skipped) / max(seconds[-1] - seconds[skipped - 1], 1e-3)
     iterations = args.iterations or int(rate * (deadline_s - time.monotonic() - RESERVE_S))
     folder = args.output / 'tiny'
-    seconds = _fit(args, folder, iterations, deadline_s)
+    seconds = _fit(args, configuration(args, folder, max(1, iterations)), deadline_s)
     for name in ('best.safetensors', 'last.safetensors', 'log.csv', 'validation.csv'):
         if (folder / name).is_file():
             shutil.move(folder / name, args.output / name)
@@ -188,13 +190,12 @@ def train(args: argparse.Namespace, deadline_s: float) -> dict[str, Any]:
     }
 
 
-def _fit(
-    args: argparse.Namespace, output: Path, iterations: int, deadline_s: float
-) -> list[float]:
+def _fit(args: argparse.Namespace, fields: Mapping[str, Any], deadline_s: float) -> list[float]:
     """Run a training, and give the seconds since its start after every iteration."""
+    output = Path(fields['output'])
     output.mkdir()
     path = output / 'fit.yaml'
-    path.write_text(yaml.safe_dump(configuration(args, output, iterations)))
+    path.write_text(yaml.safe_dump(dict(fields)))
     _command([sys.executable, '-m', 'depthforge_trainer.cli', 'fit', str(path)], args, deadline_s)
     log = output / 'log.csv'
     if not log.is_file():
@@ -229,7 +230,7 @@ def configuration(args: argparse.Namespace, output: Path, iterations: int) -> di
         'output': str(output),
         'precision': 'bf16-mixed' if torch.cuda.is_available() else '32-true',
         'threads': os.cpu_count() or 1,
-        'save_every': max(1, iterations // 4),
+        'save_every': max(TRIAL, iterations // 4),
     }
     if args.start_from:
         fields['start_from'] = str(args.start_from)
