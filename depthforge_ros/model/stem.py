@@ -7,6 +7,7 @@ from __future__ import annotations
 from depthforge_ros.model.config import VitConfig
 from torch import nn, Tensor
 from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
@@ -57,3 +58,11 @@ class ConvStem(nn.Module):
         quarter = self.to_4(self.to_2(image_B3HW))
         eighth = self.to_8(quarter)
         return self.patches(eighth).flatten(2).transpose(1, 2), (quarter, eighth)
+
+    def fold(self) -> None:
+        """Put each batch norm, which is constant once trained, into its convolution, in place."""
+        for layer in [one for one in self.modules() if isinstance(one, nn.Sequential)]:
+            conv, norm = (*layer, None, None)[:2]
+            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                layer[0] = fuse_conv_bn_eval(conv.eval(), norm.eval())
+                layer[1] = nn.Identity()

@@ -28,7 +28,7 @@ from depthforge_ros.engine.torch_engine import load, Loaded
 from depthforge_ros.errors import UserError
 from depthforge_ros.model.dpt import Upscaling
 import pytest
-from support.networks import MINI, mini_checkpoint, variant
+from support.networks import DEPTH_FORMS, MINI, mini_checkpoint, variant
 import torch
 from torch import nn
 
@@ -119,6 +119,20 @@ def test_its_engine_is_built_and_its_network_answers_as_eager(
     assert row['mask_agreement'] > (0.9999 if precision == 'fp32' else 0.97)
     assert row['depth_error'] < (1e-5 if precision == 'fp32' else 0.02)
     assert row['feature_error'] < (1e-5 if precision == 'fp32' else 0.02)
+
+
+@with_tensorrt
+@pytest.mark.parametrize('name', DEPTH_FORMS)
+def test_it_converts_all_where_the_decoder_takes_depth(name: str, tmp_path: Path) -> None:
+    path = tmp_path / 'mini.safetensors'
+    mini_checkpoint(path, DEPTH_FORMS[name])
+    found = dry_run(load(str(path), device='cpu'), Request(112, 112, 1, 3, 'fp16'))
+    assert found.coverage.converted == found.coverage.operators > 100
+    assert found.coverage.engines == 1
+    assert found.built is not None
+    assert found.built.agreement.mask > 0.97
+    assert found.built.agreement.confidence < 0.01
+    assert found.built.agreement.entropy < 0.01
 
 
 @with_tensorrt

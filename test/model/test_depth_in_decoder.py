@@ -92,3 +92,18 @@ def test_a_convolutional_stem_gives_patches_and_finer_maps_to_the_depth_head() -
         maps = network.depth_maps([tokens] * 4, normal)
         there, moved = (network.estimate_depth(maps, s, (48, 80)) for s in (stem, doubled))
         assert not torch.allclose(there.fused_BFhw, moved.fused_BFhw)
+
+
+@torch.inference_mode()
+def test_a_folded_stem_has_no_norms_and_answers_as_before() -> None:
+    network = mini_network(STEM)
+    for norm in network.modules():
+        if isinstance(norm, torch.nn.BatchNorm2d):
+            norm.running_mean.normal_()
+            norm.running_var.uniform_(0.5, 2.0)
+    image = torch.randint(0, 256, (1, 64, 96, 3), dtype=torch.uint8)
+    expected = network(image)
+    folded = network.fold()
+    assert not [one for one in folded.modules() if isinstance(one, torch.nn.BatchNorm2d)]
+    for ours, theirs in zip(folded(image), expected, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
