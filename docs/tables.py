@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from blocks import Blocks, table, write
+from spatial_tables import grid, lidar
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / 'benchmarks' / 'results'
@@ -298,31 +299,6 @@ def onnx() -> str:
     return table(
         'model|size|batch|MiB, files|masks as eager|depth off by|confidence, entropy off by', rows
     )
-
-
-def grid() -> str:
-    """Return what benchmarks/grid.py wrote, by model."""
-    head = 'model|frames|free, IoU|occupied, IoU|occupied found|occupied right|KITTI frames|'
-    head += 'LiDAR obstacles on free cells|on occupied|ms of one core'
-    rows = []
-    for path in sorted(RESULTS.glob('grid_*.json')):
-        report = _read(path.stem)
-        drive, kitti = report['drive'], report['kitti']
-        rows.append([
-            f'`{report["model"]}`', f'{drive["frames"]}',
-            *(f'{drive[key]:.3f}' for key in ('iou_free', 'iou_occupied')),
-            *(_percent(drive[key]) for key in ('occupied_found', 'occupied_right')),
-            f'{kitti["frames"]}', _percent(kitti['share_on_free'], 2),
-            _percent(kitti['share_on_occupied']), f'{report["cost"]["p50_ms"]:.1f}',
-        ])  # fmt: skip
-    return table(head, rows)
-
-
-def lidar() -> str:
-    """Return what benchmarks/lidar.py wrote."""
-    keys = ('camera', 'lens', 'in_view', 'p50_ms', 'p90_ms')
-    rows = [[f'{case[key]}' for key in keys] for case in _read('lidar')['cases']]
-    return table('camera|lens|points in view|ms, p50|ms, p90', rows)
 
 
 PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
