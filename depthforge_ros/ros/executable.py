@@ -23,6 +23,19 @@ GRACE_S = 1.2
 """Time that a node gets to end in order."""
 RESEND_PERIOD_S = 0.05
 """Time that the main thread gets to notice a signal, before it is sent another one."""
+HELP = """usage: depthforge_node [--ros-args ARG ...]
+
+run the ROS node: camera images in, masks and depth out
+
+ROS arguments, of which each may be repeated:
+  -p PARAMETER:=VALUE    set a parameter, such as model:=depthforge_tiny
+  --params-file FILE     set parameters from a YAML file
+  -r FROM:=TO            remap a topic, such as image:=/camera/image_raw; __ns:=/NAME too
+  --log-level LEVEL      debug, info, warn or error
+
+`ros2 param list /depthforge` names the parameters of a running node, and `ros2 param describe
+/depthforge NAME` says what is allowed.
+"""
 SIGNALS = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 
 
@@ -107,6 +120,9 @@ def _forward_signals(caught: int, handler: SignalHandler) -> None:
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the node until it is interrupted, and end the process."""
+    if _asks_for_help(sys.argv[1:] if args is None else args):
+        print(HELP, end='')
+        sys.exit()
     handler = catch_signals()
     from depthforge_ros.allocator import keep_freed_memory
     from depthforge_ros.ros import running
@@ -124,6 +140,12 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
         with suppress(OSError):  # whoever read it may be gone
             stream.flush()
     os._exit(code)
+
+
+def _asks_for_help(arguments: Sequence[str]) -> bool:
+    from rclpy.utilities import remove_ros_args
+
+    return not {'-h', '--help'}.isdisjoint(remove_ros_args(args=list(arguments)))
 
 
 if __name__ == '__main__':

@@ -167,14 +167,14 @@ def told(peer: Any, reports: list[Any], words: str) -> bytes:
 
 
 def test_failed_configure_is_told_and_can_be_mended(peer: Any) -> None:
-    with node_in_process(autostart=False, engine='warp') as node:
+    with node_in_process(autostart=False, model='warp') as node:
         reports = peer.subscribe(DiagnosticArray, '/diagnostics', seen_by=node)
         assert told(peer, reports, 'not configured') == DiagnosticStatus.OK
         assert not change_state(peer, Transition.TRANSITION_CONFIGURE)
         assert get_state(peer) == State.PRIMARY_STATE_UNCONFIGURED
-        assert told(peer, reports, "engine 'warp' is not known") == DiagnosticStatus.ERROR
-        assert latest(reports)['last_error'].startswith("configure failed: engine 'warp' is not")
-        assert node.set_parameters([Parameter('engine', value='null')])[0].successful
+        assert told(peer, reports, "model 'warp' is not known") == DiagnosticStatus.ERROR
+        assert latest(reports)['last_error'].startswith("configure failed: model 'warp' is not")
+        assert node.set_parameters([Parameter('model', value='depthforge_tiny')])[0].successful
         assert change_state(peer, Transition.TRANSITION_CONFIGURE)
         assert told(peer, reports, 'not active') == DiagnosticStatus.OK
         assert change_state(peer, Transition.TRANSITION_CLEANUP)

@@ -14,7 +14,7 @@ from typing import Any
 import cv2
 from depthforge_ros.labels import CAMVID
 from depthforge_ros.postprocess import overlay
-from depthforge_ros.ros import running
+from depthforge_ros.ros import executable, running
 from depthforge_ros.ros.topics import outputs
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 import numpy as np
@@ -76,7 +76,8 @@ def test_executable_answers_with_the_header_of_the_image(
             (*NULL, '-p', 'model:=nothing'),
             ("configure failed: model 'nothing'", 'depthforge_tiny'),
         ),
-        (('-p', 'engine:=warp'), ("configure failed: engine 'warp'", 'choose one of auto, eager')),
+        (('-p', 'engine:=warp'), ("parameter engine: 'warp'", 'one of auto, eager')),
+        (('-p', 'device:=tpu'), ("parameter device: 'tpu'", 'one of auto, cpu, cuda, cuda:N')),
         (
             (*NULL, '-p', 'qos_overrides./image.subscription.reliability:=often'),
             ('activate failed: ', 'image', 'often', 'best_effort'),
@@ -87,7 +88,7 @@ def test_executable_answers_with_the_header_of_the_image(
         ((*NULL, '-p', 'autostart:=maybe'), ('autostart', 'maybe', 'true or false')),
         (('--params-file', 'missing.yaml'), ('missing.yaml',)),
         (('-z', 'all'), ('unknown ROS arguments', '-z', 'all')),
-        (('--', '--help'), ('--help was given', 'what follows --ros-args')),
+        (('--', '--bad'), ('--bad was given', 'what follows --ros-args')),
     ],
 )
 def test_wrong_arguments_are_refused_in_one_line(
@@ -98,6 +99,16 @@ def test_wrong_arguments_are_refused_in_one_line(
     (line,) = (line for line in errors if not re.match(r'\[INFO\]|.*\[rcl\]', line))
     assert line.startswith('depthforge node: error: ')
     assert all(text in line for text in expected), line
+
+
+@pytest.mark.parametrize('arguments', [['--help'], ['--ros-args', '-p', 'a:=b', '--', '-h']])
+def test_help_is_printed(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        executable.main(arguments)
+    assert not end.value.code
+    said = capsys.readouterr().out
+    assert said.startswith('usage: depthforge_node')
+    assert max(map(len, said.splitlines())) < 100
 
 
 def test_without_a_home_the_remedy_is_said(start_node: Any) -> None:

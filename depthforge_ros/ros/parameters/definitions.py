@@ -25,6 +25,9 @@ TYPE_NAMES = {
         "or [''] for one camera without a name"
     ),
 }
+UNCOMPILED = ('eager', 'bf16', 'int8', 'cuda_graph', 'null')
+COMPILED = ('openvino', 'inductor', 'tensorrt')
+"""Engines that `depthforge compile` makes; PyTorch is not imported here to ask for them."""
 CAMERA_NAME = re.compile(r'[A-Za-z][A-Za-z0-9_]*')
 
 PER_CAMERA = (
@@ -53,8 +56,11 @@ class NodeConfig(GridParameters, LidarParameters):
         'auto',
         'What runs the model: auto, eager, bf16, int8, cuda_graph, null (no model), or openvino, '
         'inductor, tensorrt as `depthforge compile` stored them.',
+        choices=('auto', *UNCOMPILED, *COMPILED),
     )
-    device: str = parameter('auto', 'Where the model runs: auto, cpu, cuda or cuda:N.')
+    device: str = parameter(
+        'auto', 'Where the model runs.', choices=('auto', 'cpu', 'cuda', 'cuda:N')
+    )
     short_side: int = parameter(
         0, "Short side of the network input, pixels; 0 takes the checkpoint's.", within=(0, 8192)
     )
@@ -291,7 +297,7 @@ def _is_allowed(one: Field[Any], value: Any) -> bool:
     within, choices = one.metadata['within'], one.metadata['choices']
     if within is not None and not within[0] <= value <= within[1]:
         return False
-    return not choices or value in choices
+    return not choices or value in choices or re.sub(r':\d+$', ':N', value) in choices
 
 
 def _are_names(values: tuple[Any, ...]) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 from ament_index_python.packages import get_package_prefix
 from depthforge_ros.errors import UserError
 from depthforge_ros.resources import share_directory
-from depthforge_ros.ros.parameters.definitions import CAMERA_NAME
+from depthforge_ros.ros.parameters.definitions import CAMERA_NAME, COMPILED, UNCOMPILED
 from depthforge_ros.ros.parameters.file import parameters_in
 from depthforge_ros.ros.topics.names import camera_info_topic, camera_topic, resolved_name
 from launch.actions import DeclareLaunchArgument, ExecuteProcess, RegisterEventHandler
@@ -31,9 +31,7 @@ RVIZ_TOPICS = (
     'lidar/points',
 )
 """Topics of the node in depthforge.rviz."""
-COMPILED = ('openvino', 'inductor', 'tensorrt')
-"""Engines that `depthforge compile` makes; PyTorch is not imported here to ask for them."""
-ENGINES = ['', 'auto', 'eager', 'bf16', 'int8', 'cuda_graph', *COMPILED, 'null']
+ENGINES = ['', 'auto', *UNCOMPILED, *COMPILED]
 BOOLEAN = ['true', 'false']
 CHOSEN = ('model', 'engine', 'image_transport')
 """Arguments that are parameters of the node, where they are not empty."""

@@ -53,6 +53,17 @@ def test_all_can_be_read_where_some_are_unset(peer: Any) -> None:
         assert values(peer, ['a.max_rate_hz']) == {'a.max_rate_hz': 2.0}
 
 
+def test_engines_and_devices_that_there_are_not(peer: Any) -> None:
+    with node_in_process(autostart=False):
+        for name, value, allowed in (('engine', 'warp', 'auto, eager'), ('device', 'tpu', 'auto')):
+            is_done, reason = put(peer, name, value)
+            assert not is_done
+            assert reason.startswith(f'parameter {name}: {value!r} was given, allowed is one of')
+            assert allowed in reason
+        assert put(peer, 'device', 'cuda:1') == (True, '')
+        assert put(peer, 'engine', 'null') == (True, '')
+
+
 def test_what_was_dumped_can_be_loaded(peer: Any, start_node: Any, tmp_path: Path) -> None:
     with node_in_process(cameras=['a'], autostart=False, **{'a.camera_height_m': 1.5}):
         dumped = dump(peer)
