@@ -27,21 +27,26 @@ os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
 # No engine that the user compiled: `auto` would choose it.
 os.environ['DEPTHFORGE_ENGINES'] = os.devnull
 
-WITHOUT_ROS = importlib.util.find_spec('rclpy') is None
-NEED_ROS = [
-    'launch_files',
-    'ros',
-    *('benchmarks/test_node_benchmark.py', 'engine/test_sparse_depth.py'),
-    'repository/test_readme.py',
-]
-collect_ignore = NEED_ROS if WITHOUT_ROS else []
+NEED = {
+    'rclpy': [
+        'launch_files',
+        'ros',
+        *('benchmarks/test_node_benchmark.py', 'engine/test_sparse_depth.py'),
+        'repository/test_readme.py',
+    ],
+    'depthforge_trainer': ['trainer', 'model/test_patch.py', 'repository/test_readme.py'],
+}
+"""Tests that cannot be imported without a package."""
+MISSING = [package for package in NEED if importlib.util.find_spec(package) is None]
+collect_ignore = [name for package in MISSING for name in NEED[package]]
 
 TIMEOUT_S = 200.0
 """Enough for a busy machine to start a process; nothing waits that long without a fault."""
 
 
 def pytest_report_header() -> str:
-    return f'rclpy is not installed, left out: {", ".join(collect_ignore)}' if WITHOUT_ROS else ''
+    left_out = (f'{one} is not installed, left out: {", ".join(NEED[one])}' for one in MISSING)
+    return '; '.join(left_out)
 
 
 class Peer:

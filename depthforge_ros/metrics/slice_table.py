@@ -46,7 +46,7 @@ class SliceTable:
     """(n, S, 2): pixels, relative errors in millionths."""
 
     def iou(self, weights: Weights) -> Shares:
-        """IoU in percent (R, S, K) with each clip as often as `weights` (R, n) say, or NaN."""
+        """Return IoU in percent (R, S, K), each clip as often as `weights` (R, n) say, or NaN."""
         hits, true, false = np.moveaxis(_weighed(weights, self.counts), -1, 0)
         return 100.0 * _ratio(hits, true + false)
 

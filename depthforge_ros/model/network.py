@@ -255,7 +255,7 @@ class DepthForge(nn.Module):
         return [to_map(x_BNC[:, prefix:], grid) for x_BNC in taps_BNC]
 
     def grid(self, image_B3HW: Tensor) -> tuple[int, int]:
-        """Patch grid (h, w) of an image in the visual stream."""
+        """Patches (h, w) of an image in the visual stream."""
         return _grid(image_B3HW, self.visual.config.patch)
 
     def depth_grid(self, image_B3HW: Tensor) -> tuple[int, int]:

@@ -104,7 +104,7 @@ class DepthAwareTokens(nn.Module):
         )
 
     def queries(self) -> Tensor:
-        """Make the head's queries (M, Q) from max, mean and last over the blocks."""
+        """Make the head's queries, (M, Q), from max, mean and last over the blocks."""
         projected = self.to_query(self.tokens())
         summary = torch.cat((projected.amax(0), projected.mean(0), projected[-1]), -1)
         out: Tensor = self.merge(summary)
@@ -135,5 +135,5 @@ class FoldedTokens(nn.Module):
         return Folded(self.keys_LCM, self.values_LMC, self.mix)
 
     def queries(self) -> Tensor:
-        """Return the stored queries (M, Q)."""
+        """Return the stored queries, (M, Q)."""
         return self.queries_MQ

@@ -9,6 +9,7 @@ import re
 import subprocess
 from types import ModuleType
 
+from conftest import NEED
 import pytest
 from support.paths import ROOT
 
@@ -89,11 +90,40 @@ def sourced(linter: str) -> ModuleType:
 def test_ament_flake8(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     linter = sourced('ament_flake8')
     rules = Path(str(linter.__file__)).with_name('configuration') / 'ament_flake8.ini'
-    # E203 contradicts PEP 8 on slices; A005 minds names of modules that lie in a package.
+    # E203 contradicts PEP 8 on slices, and CNL100 the formatter; A003 and A005 mind names of
+    # methods and of modules in a package, which hide nothing.
     config = tmp_path / 'flake8.ini'
-    config.write_text(text_of(rules).replace('extend-ignore = ', 'extend-ignore = A005,E203,'))
+    ignored = 'extend-ignore = A003,A005,CNL100,E203,'
+    config.write_text(text_of(rules).replace('extend-ignore = ', ignored))
     assert linter.main(['--config', str(config), *AMENT_LINTED]) == 0, capsys.readouterr().out
 
 
 def test_ament_pep257(capsys: pytest.CaptureFixture[str]) -> None:
     assert sourced('ament_pep257').main(AMENT_LINTED) == 0, capsys.readouterr().out
+
+
+def test_ament_copyright(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    linter = sourced('ament_copyright')
+    from ament_copyright import parser
+
+    # It knows no SPDX lines.
+    apache = linter.get_licenses()['apache2']
+    ours = apache._replace(file_headers=['SPDX-License-Identifier: Apache-2.0'])
+    for module in (linter, parser):
+        monkeypatch.setattr(module, 'get_licenses', lambda: {'apache2': ours})
+    paths = [*AMENT_LINTED, str(ROOT / 'CONTRIBUTING.md'), str(ROOT / 'LICENSE')]
+    assert linter.main(paths) == 0, capsys.readouterr().out
+
+
+@pytest.mark.parametrize('package', list(NEED))
+def test_what_imports_an_optional_package_is_left_out_without_it(package: str) -> None:
+    imported = re.compile(rf'^(?:from|import) {package}\b', re.MULTILINE)
+    importing = [path for path in python_files() if (ROOT / 'test') in path.parents]
+    paths = [str(path.relative_to(ROOT / 'test')) for path in importing
+             if imported.search(text_of(path))]  # fmt: skip
+    supporting = [one for one in paths if one.startswith('support/')]
+    left_out = [one for one in paths if one.startswith(tuple(NEED[package]))]
+    assert left_out
+    assert sorted(left_out + supporting) == sorted(paths)

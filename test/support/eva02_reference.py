@@ -95,7 +95,7 @@ def norm(block: Mapping[str, Array], name: str, x: Array) -> Array:
 
 
 def positions(stored: Array, grid: tuple[int, int], offset: float = 0.0) -> Array:
-    """Resize the positions (1 + S S, C) bicubically, the first one untouched."""
+    """Resize the positions, (1 + S S, C), bicubically, the first one untouched."""
     side = math.isqrt(stored.shape[0] - 1)
     image = stored[1:].reshape(side, side, -1)
     rows, columns = (cubic(side, cells, offset) for cells in grid)

@@ -134,7 +134,7 @@ def depth_anything(width: int, depth: int, *, grid: int = 3) -> dict[str, Shape]
 
 
 def tokens(width: int, depth: int) -> dict[str, Shape]:
-    """LoRAReins and DepthForgeReins: 10 tokens of rank 4."""
+    """10 tokens of rank 4, of LoRAReins and DepthForgeReins."""
     return {
         'learnable_tokens_a': (depth, 10, 4),
         'learnable_tokens_b': (depth, 4, width),
@@ -147,7 +147,7 @@ def tokens(width: int, depth: int) -> dict[str, Shape]:
 
 
 def gates(width: int) -> dict[str, Shape]:
-    """DepthForge's DynamicQueryCorrectionModule."""
+    """Weights of the DynamicQueryCorrectionModule, as DepthForge names it."""
     return {
         **conv('attention_gate.channel_attention.0', width, width // 16, 1),
         **conv('attention_gate.channel_attention.2', width // 16, width, 1),

@@ -14,9 +14,7 @@ from support.parity import close
 import torch
 from torch import Tensor
 
-pytest.importorskip('transformers', reason='pip install -e .[test]')
-from transformers import Mask2FormerConfig
-from transformers.models.mask2former import modeling_mask2former
+transformers = pytest.importorskip('transformers', reason='pip install -e .[test]')
 
 BATCH, QUERIES, CLASSES, WIDTH, SIDE = 2, 7, 5, 4, 24
 WEIGHTS = LossWeights(points=128)
@@ -35,12 +33,13 @@ def case() -> tuple[LayerPrediction, Tensor, Tensor]:
 
 def their_loss(monkeypatch: pytest.MonkeyPatch, points_BP2: Tensor) -> torch.nn.Module:
     """Make their loss look at our points: first where it matches, then where it compares."""
-    config = Mask2FormerConfig(
+    config = transformers.Mask2FormerConfig(
         num_labels=CLASSES, class_weight=WEIGHTS.classes, mask_weight=WEIGHTS.mask,
         dice_weight=WEIGHTS.dice, no_object_weight=WEIGHTS.no_object,
         train_num_points=WEIGHTS.points,
     )  # fmt: skip
-    loss = modeling_mask2former.Mask2FormerLoss(config, {})
+    modeling = transformers.models.mask2former.modeling_mask2former
+    loss = modeling.Mask2FormerLoss(config, {})
     images = iter(points_BP2[:, None])
     monkeypatch.setattr(torch, 'rand', lambda *_, **__: next(images))
     counts = torch.tensor([4, 3])

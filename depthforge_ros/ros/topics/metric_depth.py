@@ -61,7 +61,7 @@ class MetricFrame:
         )
 
     def points(self) -> npt.NDArray[np.void]:
-        """Return points (rows, columns) as asked for; those of the next frame replace them."""
+        """Return points as asked for, (rows, columns); those of the next frame replace them."""
         points = self.build(
             self.depth_m,
             rgb=self.rgb(),
