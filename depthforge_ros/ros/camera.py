@@ -151,9 +151,10 @@ class Camera:
         self._taken_s = -math.inf
         self._publish_label_info()
         receive = partial(self._receive, put)
-        self._subscribe(MESSAGE_TYPES[self.config.image_transport], 'image', receive)
-        for kind, topic, take in self.spatial.inputs():
-            self._subscribe(kind, topic, take)
+        kind = MESSAGE_TYPES[self.config.image_transport]
+        self._subscribe(kind, 'image', receive, on_lost=self.statistics.lost)
+        for spatial_kind, topic, take in self.spatial.inputs():
+            self._subscribe(spatial_kind, topic, take)
 
     def _publish_label_info(self) -> None:
         if self._label_info is not None:
@@ -274,12 +275,13 @@ class Camera:
         elif put(self, Frame(message, now_s)) is not None:
             self.statistics.dropped(REPLACED)
 
-    def _subscribe(self, kind: type, topic: str, callback: Callable[[Any], None]) -> None:
+    def _subscribe(
+        self, kind: type, topic: str, callback: Callable[[Any], None], **options: Any
+    ) -> None:
         topic = camera_topic(topic, self.name)
-        subscription = create_subscription(
-            self._node, kind, topic, callback, on_mismatch=self._on_mismatch
+        self._subscriptions[topic] = create_subscription(
+            self._node, kind, topic, callback, on_mismatch=self._on_mismatch, **options
         )
-        self._subscriptions[topic] = subscription
 
     def _has_subscribers(self) -> bool:
         """Tell whether an output or the diagnostics have a subscriber."""

@@ -41,6 +41,10 @@ class Snapshot:
     """Likewise."""
     recently_dropped: Mapping[str, int]
     """Likewise, by reason."""
+    lost: int
+    """Images that the publisher sent, and that got lost before the node; not among received."""
+    recently_lost: int
+    """As recently_received."""
     input_rate_hz: float
     output_rate_hz: float
     percentiles_ms: Mapping[str, tuple[float, float]]
@@ -112,7 +116,10 @@ class Statistics:
         self._dropped: Counter[str] = Counter()
         self._recent_since_s = time.monotonic()
         self._last_received_s: float | None = None
+        self._lost = 0
         self._received_at: Recent[None] = Recent()
+        self._lost_at: Recent[int] = Recent()
+        """How many at once."""
         self._dropped_at: Recent[str] = Recent()
         """By reason."""
         self._published_at: Recent[Mapping[str, float]] = Recent()
@@ -130,6 +137,12 @@ class Statistics:
         with self._lock:
             self._received += 1
             self._last_received_s = self._received_at.add(None)
+
+    def lost(self, count: int) -> None:
+        """Count images that the middleware missed."""
+        with self._lock:
+            self._lost += count
+            self._lost_at.add(count)
 
     def dropped(self, reason: str, error: str = '') -> None:
         """Count a received frame that stays without an answer."""
@@ -171,6 +184,8 @@ class Statistics:
                 recently_received=len(self._received_at.since(now_s - WINDOW_S)),
                 recently_published=len(published),
                 recently_dropped=Counter(self._dropped_at.since(now_s - WINDOW_S)),
+                lost=self._lost,
+                recently_lost=sum(self._lost_at.since(now_s - WINDOW_S)),
                 input_rate_hz=self._received_at.rate_hz(now_s),
                 output_rate_hz=self._published_at.rate_hz(now_s),
                 percentiles_ms={},
@@ -183,8 +198,10 @@ class Statistics:
 
     def _pause(self) -> None:
         self._recent_since_s = time.monotonic()
-        for recent in (self._received_at, self._dropped_at, self._published_at):
-            recent.clear()
+        self._received_at.clear()
+        self._lost_at.clear()
+        self._dropped_at.clear()
+        self._published_at.clear()
 
     def _record_error(self, error: str) -> None:
         self._last_error, self._last_error_at_s = error, time.monotonic()

@@ -11,10 +11,13 @@ import time
 from depthforge_ros.ros.diagnostics.statistics import NO_FAULTS, RATE_LIMITED, Snapshot, WINDOW_S
 from depthforge_ros.ros.parameters.definitions import NodeConfig
 from depthforge_ros.ros.topics.output_status import OutputStatus
+from depthforge_ros.ros.topics.transport import remedy_for_loss
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 RATE_MARGIN = 0.9
 """Share of max_rate_hz that answers must reach at most."""
+MAX_LOST_SHARE = 0.2
+"""Of the images that a publisher sends; a best-effort subscription may miss some."""
 LONG_TRANSITION_S = 60.0
 """A transition that takes longer is a warning; loading the largest model takes less."""
 
@@ -184,6 +187,12 @@ def _input_warnings(
     if silent_s > limits.stall_after_s:
         reason = state.missing_publisher()
         yield f'no image on {topic} for {silent_s:.1f} s{": " if reason else ""}{reason}'
+    sent = snapshot.recently_received + snapshot.recently_lost
+    if snapshot.recently_lost > MAX_LOST_SHARE * sent:
+        yield (
+            f'{snapshot.recently_lost} of the last {sent} images on {topic} got lost before the '
+            f'node; {remedy_for_loss()}'
+        )
     if state.failure:
         yield state.failure
     yield from state.mismatches
@@ -304,6 +313,7 @@ def _frame_figures(snapshot: Snapshot) -> dict[str, str]:
         'published': str(snapshot.published),
         'dropped': str(sum(snapshot.dropped.values())),
         'in_flight': str(snapshot.in_flight),
+        'lost': str(snapshot.lost),
     }
     for reason, count in sorted(snapshot.dropped.items()):
         figures[f'dropped.{reason}'] = str(count)

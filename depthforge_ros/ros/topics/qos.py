@@ -65,6 +65,8 @@ class Endpoint:
 
 OnMismatch = Callable[[Endpoint], None]
 """Called when an endpoint appears that does not match."""
+OnLost = Callable[[int], None]
+"""Called with the number of messages that got lost on the way."""
 
 
 def create_publisher(
@@ -106,6 +108,7 @@ def create_subscription(
     callback: Callable[[Any], None],
     *,
     on_mismatch: OnMismatch,
+    on_lost: OnLost = lambda count: None,
 ) -> Subscription:
     """Create a best-effort subscription, which takes from any publisher of the type."""
 
@@ -123,7 +126,10 @@ def create_subscription(
         topic,
         callback=callback,
         qos_profile=_profile(QoSReliabilityPolicy.BEST_EFFORT),
-        event_callbacks=SubscriptionEventCallbacks(incompatible_qos=on_event),
+        event_callbacks=SubscriptionEventCallbacks(
+            incompatible_qos=on_event,
+            message_lost=lambda event: on_lost(event.total_count_change),
+        ),
     )
     return subscription
 

@@ -4,15 +4,19 @@
 
 from __future__ import annotations
 
+from importlib import metadata
 import math
 import os
 import resource
 import sys
 
 from depthforge_ros.resources import share_directory
+from rclpy.utilities import get_rmw_implementation_identifier
 
+PROFILES = share_directory() / 'config' / 'fastdds.xml'
 PROFILES_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
-"""Of Jazzy, and of Kilted and later."""
+"""Of Jazzy, and of Kilted and later, which call the former deprecated at each start."""
+LAST_RCLPY_OF_JAZZY = 7
 TRANSPORTS_VARIABLE = 'FASTDDS_BUILTIN_TRANSPORTS'
 SHARED_MEMORY = '/dev/shm'
 SEGMENT_MIB = 64
@@ -49,8 +53,23 @@ def enlarge_shared_memory() -> None:
             'large image gets lost; raise the limit (ulimit -f unlimited)'
         )
         return
-    file = share_directory() / 'config' / 'fastdds.xml'
-    os.environ.update(dict.fromkeys(PROFILES_VARIABLES, str(file)))
+    os.environ[profiles_variable()] = str(PROFILES)
+
+
+def profiles_variable() -> str:
+    """Name the variable that the Fast DDS of this distribution reads."""
+    major = int(metadata.version('rclpy').partition('.')[0])
+    return PROFILES_VARIABLES[major > LAST_RCLPY_OF_JAZZY]
+
+
+def remedy_for_loss() -> str:
+    """Say what keeps large images from getting lost before the node."""
+    if 'fastrtps' not in get_rmw_implementation_identifier():
+        return 'send compressed images, or enlarge the buffers of the middleware'
+    return (
+        f'start the camera with {profiles_variable()}={PROFILES} for a larger shared memory, or '
+        'send compressed images'
+    )
 
 
 def _say(text: str) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from depthforge_ros.ros.diagnostics.statistics import Statistics
 from depthforge_ros.ros.diagnostics.status import camera_status, CameraState, RunningTransition
 from depthforge_ros.ros.parameters.definitions import NodeConfig
+from depthforge_ros.ros.topics.transport import profiles_variable
 from diagnostic_msgs.msg import DiagnosticStatus
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -249,6 +250,19 @@ def test_a_pause_begins_the_recent_figures_anew(clock: Time) -> None:
     snapshot = statistics.snapshot()
     assert snapshot.output_rate_hz == pytest.approx(10.0)
     assert (snapshot.recently_published, snapshot.published) == (3, 43)
+
+
+@pytest.mark.parametrize(('lost', 'is_told'), [(0, False), (2, False), (3, True), (43, True)])
+def test_images_that_get_lost_before_the_node_are_told(
+    healthy: Statistics, lost: int, is_told: bool
+) -> None:
+    healthy.lost(lost)
+    status = status_of(healthy)
+    told = f'{lost} of the last {lost + 10} images on /image got lost before the node; start the'
+    assert (told in status.message) == is_told
+    assert status.level == (WARN if is_told else OK)
+    assert (f'{profiles_variable()}=' in status.message) == is_told
+    assert {one.key: one.value for one in status.values}['lost'] == str(lost)
 
 
 def test_old_latencies_turn_no_level(clock: Time) -> None:

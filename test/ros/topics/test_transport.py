@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from importlib import metadata
 import os
 from pathlib import Path
 import resource
@@ -15,14 +16,16 @@ import xml.etree.ElementTree as ET
 from depthforge_ros.resources import share_directory
 from depthforge_ros.ros.topics.transport import (
     enlarge_shared_memory,
+    profiles_variable,
     PROFILES_VARIABLES,
     SEGMENT_MIB,
     TRANSPORTS_VARIABLE,
 )
+from diagnostic_msgs.msg import DiagnosticArray
 import pytest
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import Image
-from support.node import DEPTH, make_image
+from support.node import DEPTH, latest, make_image
 
 BEST_EFFORT = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT)
 FRAMES = 20
@@ -43,7 +46,17 @@ def test_what_the_user_chose_counts(
     monkeypatch.setattr(os, 'environ', dict(given))
     enlarge_shared_memory()
     ours = str(share_directory() / 'config' / 'fastdds.xml')
-    assert os.environ == (given or dict.fromkeys(PROFILES_VARIABLES, ours))
+    assert os.environ == (given or {profiles_variable(): ours})
+
+
+@pytest.mark.parametrize(('rclpy', 'number'), [('7.1.5', 0), ('9.1.2', 1), ('10.0.9', 1)])
+def test_only_the_variable_of_the_distribution_is_set(
+    rclpy: str, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, 'environ', {})
+    monkeypatch.setattr(metadata, 'version', {'rclpy': rclpy}.__getitem__)
+    enlarge_shared_memory()
+    assert list(os.environ) == [PROFILES_VARIABLES[number]]
 
 
 def test_a_small_shared_memory_is_left_as_it_is(
@@ -111,3 +124,23 @@ def test_large_depth_reaches_a_reader_that_asks_for_nothing_twice(
                 lambda number=number: depths[-1].header.stamp.sec == number, timeout_s=5.0
             )
         assert process.end(signal.SIGTERM)[0] == 0
+
+
+def test_images_that_get_lost_on_the_way_are_counted(
+    peer: Any, start_node: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (*PROFILES_VARIABLES, TRANSPORTS_VARIABLE):
+        monkeypatch.delenv(name, raising=False)
+    with start_node('-p', 'engine:=null'):
+        reports = peer.subscribe(DiagnosticArray, '/diagnostics')
+        # The camera of this process has the default memory, 512 KiB.
+        publisher = peer.publisher(Image, '/image')
+        message = make_image(1, height=600, width=800)
+
+        def is_told() -> bool:
+            publisher.publish(message)
+            peer.spin_for(0.1)
+            return bool(reports) and 'images on /image got' in reports[-1].status[0].message
+
+        peer.spin_until(is_told, timeout_s=60.0)
+        assert int(latest(reports)['lost']) > 0
