@@ -289,7 +289,7 @@ class Bags(ExitStack):
 
     @property
     def damage(self) -> str | None:
-        """What was wrong with the first damaged bag; None if all are complete."""
+        """Return what was wrong with the first damaged bag; None if all are complete."""
         return next((bag.damage for bag in self._opened if bag.damage), None)
 
 

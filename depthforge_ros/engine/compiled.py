@@ -38,7 +38,7 @@ class Compiler(Protocol):
 
     @property
     def precisions(self) -> Sequence[str]:
-        """What it can make programs in."""
+        """Return what it can make programs in."""
 
     @property
     def lowers(self) -> bool:

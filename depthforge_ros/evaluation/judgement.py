@@ -148,7 +148,7 @@ class BagJudgement:
 
     @property
     def warnings(self) -> list[str]:
-        """What makes the figures of its cameras say less than they seem to."""
+        """Return what makes the figures of its cameras say less than they seem to."""
         said = [warning for one in self.cameras.values() for warning in one.warnings]
         return said + tags_without_frames(self.unmatched_tags or [])
 

@@ -51,7 +51,7 @@ class Suite:
 
     @property
     def default_split(self) -> str:
-        """The one that is judged by default."""
+        """Return the one that is judged by default."""
         return list(self.splits)[-1]
 
 

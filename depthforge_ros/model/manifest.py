@@ -33,7 +33,7 @@ class Foundation:
 
     @property
     def terms(self) -> str:
-        """The licence, and in words what it forbids."""
+        """Return the licence, and in words what it forbids."""
         forbids = ', non-commercial use only' if NON_COMMERCIAL in self.licence else ''
         return f'{self.licence}{forbids}'
 

@@ -38,7 +38,7 @@ class ModelEntry:
 
     @property
     def terms(self) -> str:
-        """The licence of the trained weights and of each foundation."""
+        """Return the licence of the trained weights and of each foundation."""
         manifest = read_manifest()
         return '; '.join([self.licence, *(f'{n}: {manifest[n].terms}' for n in self.foundations)])
 

@@ -123,7 +123,7 @@ class Rig:
 
     @property
     def hanging_batch(self) -> str:
-        """What is wrong while a batch from before the last `stop` is in work; else empty."""
+        """Say what is wrong while a batch from before the last `stop` is in work; else empty."""
         return '' if self._is_started else describe_hanging_batch(self.worker)
 
     def start(self) -> None:

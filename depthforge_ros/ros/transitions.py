@@ -25,7 +25,7 @@ class Transitions:
 
     @property
     def running(self) -> RunningTransition | None:
-        """The transition in work."""
+        """Return the transition in work."""
         begun = self._begun
         return None if begun is None else RunningTransition(begun[0], time.monotonic() - begun[1])
 

@@ -65,6 +65,6 @@ class GridParameters:
 
     @property
     def grid(self) -> GridShape:
-        """The grid's cells; UserError for values that do not go together."""
+        """Return the grid's cells; UserError for values that do not go together."""
         names = (one.name for one in fields(GridShape))
         return GridShape(**{name: getattr(self, f'grid_{name}') for name in names})
