@@ -297,7 +297,7 @@ def _is_allowed(one: Field[Any], value: Any) -> bool:
     within, choices = one.metadata['within'], one.metadata['choices']
     if within is not None and not within[0] <= value <= within[1]:
         return False
-    return not choices or value in choices or re.sub(r':\d+$', ':N', value) in choices
+    return not choices or value in choices or re.sub(r':\d+$', ':N', str(value)) in choices
 
 
 def _are_names(values: tuple[Any, ...]) -> bool:
