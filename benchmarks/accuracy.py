@@ -29,6 +29,17 @@ from depthforge_ros.pipeline import Pipeline
 from depthforge_ros.resources import share_directory
 
 RESULTS = Path('benchmarks/results/accuracy.json')
+KEPT = (
+    'miou',
+    'per_class',
+    'pixel_accuracy',
+    'ece',
+    'images',
+    'classes',
+    'confusion',
+    'calibration',
+)
+"""Of the figures of a set; what only `compare` reads is some megabytes."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +96,8 @@ def main() -> int:
                 dataset = SETS[name].open(args.shared, args.limit)
                 figures = evaluate_images(pipeline, dataset, target=target)
                 short_side = engine.preprocess.short_side
-                rows.append({'model': model, 'set': name, 'short_side': short_side, **figures})
+                kept = {key: figures[key] for key in KEPT}
+                rows.append({'model': model, 'set': name, 'short_side': short_side, **kept})
                 _write(args, rows)
     except UserError as error:
         print(f'error: {error}', file=sys.stderr)

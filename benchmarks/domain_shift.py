@@ -3,9 +3,9 @@
 """
 Statistics of a model's training images, and how well they tell other images from them.
 
-The statistics are of CamVid's day drives in train. Judged are CamVid val (day) against the dusk
-drive in train and against val under heavy corruptions, by the area under the ROC curve (AUROC) of
-a single frame: 0.5 is chance, 1 a perfect separation. CamVid test is not used.
+The statistics are of the train images of the domains that the model was trained on. Judged are
+their val images against images of darker drives and against val under heavy corruptions, by the
+area under the ROC curve (AUROC) of a single frame: 0.5 is chance, 1 a perfect separation.
 Run from the repository root: python benchmarks/domain_shift.py --shared ../shared
 """
 
@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 import datetime
+import fnmatch
 import json
 from pathlib import Path
 import sys
@@ -30,9 +32,43 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 RESULTS = Path('benchmarks/results')
-DUSK = '0001TP'
+DUSK = '0001TP*'
+"""CamVid's files of the drive at dusk."""
 SEED = 0
 Rgb = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Domain:
+    """Where a data set's images are, below the shared data; `exclude` is a pattern of names."""
+
+    title: str
+    train: str
+    val: str | None = None
+    exclude: str = ''
+
+    def files(self, shared: Path, folder: str, every: int) -> list[Path]:
+        """List each so many-th image of a folder."""
+        files = sorted((shared / 'data' / folder).glob('*'))
+        files = [path for path in files if not fnmatch.fnmatch(path.name, self.exclude)]
+        if not files:
+            raise UserError(f'{shared / "data" / folder} has no images; say where with --shared')
+        return files[::every]
+
+
+DOMAINS: Mapping[str, Domain] = {
+    'camvid_day': Domain(
+        'CamVid train without its dusk drive', 'camvid/train/images', 'camvid/val/images', DUSK
+    ),
+    'camvid': Domain('CamVid train', 'camvid/train/images', 'camvid/val/images'),
+    'cityscapes': Domain(
+        'Cityscapes train', 'cityscapes512/train/images', 'cityscapes512/val/images'
+    ),
+    'idd_lite': Domain('IDD Lite train', 'idd_lite/train/images', 'idd_lite/val/images'),
+    'road_pool': Domain('road images', 'road_pool/images'),
+}
+NIGHT = Domain('BDD100K by night', 'bdd_pool/images')
+"""Unlabelled; three in four by night, the others at dusk."""
 
 
 def noise(rgb: Rgb) -> Rgb:
@@ -101,25 +137,35 @@ def main() -> int:
 def measure(args: argparse.Namespace) -> dict[str, Any]:
     """Return the AUROC of each kind of image, by each of the monitor's figures."""
     engine = load_engine(args.model, engine=args.engine, device='cpu', threads=args.threads)
-    day, dusk, val = _files(args.shared / 'data' / 'camvid', args.every)
-    outputs = _run(engine, (rgb_from_file(path) for path in day), f'train, {len(day)}')
+    trained_on = [DOMAINS[name] for name in args.domains]
+    train = [path for one in trained_on for path in one.files(args.shared, one.train, args.every)]
+    val = [
+        path
+        for one in trained_on
+        if one.val
+        for path in one.files(args.shared, one.val, args.every)
+    ]
+    if not val:
+        raise UserError(f'{", ".join(args.domains)} came, none has val images; add a domain')
+    night = NIGHT.files(args.shared, NIGHT.train, args.every)
+    outputs = _run(engine, (rgb_from_file(path) for path in train), f'train, {len(train)}')
     statistics = DomainStatistics.of(
         [output.features[0] for output in outputs if output.features is not None],
         fingerprint=engine.fingerprint,
-        source='CamVid train without its dusk drive',
+        source=', '.join(one.title for one in trained_on),
     )
     if args.write:
         print(f'wrote {statistics.save(find_checkpoint(args.model))}', file=sys.stderr)
     images = [rgb_from_file(path) for path in val]
     normal = _figures(_run(engine, images, f'val, {len(val)}'), statistics)
-    unlike = {'dusk': _run(engine, map(rgb_from_file, dusk), f'dusk, {len(dusk)}')}
+    unlike = {'night': _run(engine, map(rgb_from_file, night), f'night, {len(night)}')}
     for corrupt in CORRUPTIONS:
         unlike[corrupt.__name__] = _run(engine, map(corrupt, images), corrupt.__name__)
     return {
         'model': args.model,
         'engine': engine.name,
         'fingerprint': engine.fingerprint,
-        'images': {'train': len(day), 'val': len(val), 'dusk': len(dusk)},
+        'images': {'train': len(train), 'val': len(val), 'night': len(night)},
         'val_domain_shift': _spread(normal['domain_shift']),
         'kinds': {
             name: _against(normal, _figures(outputs, statistics))
@@ -165,16 +211,6 @@ def _run(engine: Engine, images: Iterable[Rgb], name: str) -> list[NetworkOutput
     return [engine(engine.preprocess(rgb)[0][None]) for rgb in tqdm(images, name)]
 
 
-def _files(camvid: Path, every: int) -> tuple[list[Path], list[Path], list[Path]]:
-    train = sorted((camvid / 'train' / 'images').glob('*'))
-    val = sorted((camvid / 'val' / 'images').glob('*'))
-    day = [path for path in train if not path.name.startswith(DUSK)]
-    dusk = [path for path in train if path.name.startswith(DUSK)]
-    if not (day and dusk and val):
-        raise UserError(f'{camvid} lacks the images of train and val; say where with --shared')
-    return day[::every], dusk[::every], val[::every]
-
-
 def _to_uint8(values: npt.NDArray[Any]) -> Rgb:
     return np.clip(values, 0, 255).astype(np.uint8)
 
@@ -185,6 +221,9 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument('--shared', type=Path, default=Path('../shared'), help='real data')
     parser.add_argument('--model', default='depthforge_tiny')
+    parser.add_argument(
+        '--domains', nargs='+', choices=DOMAINS, default=['camvid_day'], help='trained on'
+    )
     parser.add_argument('--every', type=int, default=1, help='take one image of so many')
     parser.add_argument('--engine', default='eager', help='name of an engine')
     parser.add_argument('--threads', type=int, default=2, help='CPU threads')

@@ -228,14 +228,16 @@ def domain() -> str:
     """Return how well distance and entropy tell changed frames."""
     reports = {model: _read(f'domain_shift_{model.split("_")[1]}')['kinds'] for model in SHIPPED}
     head = 'frames|' + '|'.join(f'`{model}`: distance|entropy' for model in SHIPPED)
+    kinds = dict.fromkeys(kind for model in SHIPPED for kind in reports[model])
     rows = []
-    for kind in reports[SHIPPED[0]]:
-        aurocs = [
-            reports[model][kind][f'auroc_{what}']
-            for model in SHIPPED
+    for kind in kinds:
+        figures = [reports[model].get(kind) for model in SHIPPED]
+        cells = [
+            '-' if of_model is None else f'{of_model[f"auroc_{what}"]:.2f}'
+            for of_model in figures
             for what in ('domain_shift', 'mean_entropy')
         ]
-        rows.append([kind.replace('_', ' '), *(f'{auroc:.2f}' for auroc in aurocs)])
+        rows.append([kind.replace('_', ' '), *cells])
     return table(head, rows)
 
 
@@ -257,7 +259,8 @@ def models() -> str:
     for entry in MODELS.values():
         network = outline(entry.name)
         counts = [
-            sum(one.numel() for one in part.parameters()) for part in (network, network.tokens)
+            sum(one.numel() for one in part.parameters()) if part else 0
+            for part in (network, network.tokens)
         ]
         space = plan(entry.name)[1]
         rows.append([

@@ -22,7 +22,9 @@ import pytest
 settings.register_profile('depthforge', deadline=None, max_examples=50)
 settings.load_profile('depthforge')
 # Read once, when the first context is created: before any test module imports rclpy.
-os.environ['ROS_DOMAIN_ID'] = str(random.SystemRandom().randrange(1, 101))
+# The two processes of `-n 2` must not hear each other: one has an even domain, the other an odd.
+PROCESS = int(os.environ.get('PYTEST_XDIST_WORKER', 'gw0').removeprefix('gw'))
+os.environ['ROS_DOMAIN_ID'] = str(2 * random.SystemRandom().randrange(1, 50) + PROCESS % 2)
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
 # No engine that the user compiled: `auto` would choose it.
 os.environ['DEPTHFORGE_ENGINES'] = os.devnull

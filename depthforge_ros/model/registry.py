@@ -56,7 +56,7 @@ MODELS: Mapping[str, ModelEntry] = {
         ModelEntry(
             name='depthforge_small',
             summary='bundled, on the frozen Depth Anything V2 Small encoder, which is fetched',
-            licence='CC BY-NC 4.0 (training images)',
+            licence='research use (training images); see models/depthforge_small.md',
             foundations=('depth_anything_v2_vits',),
         ),
         ModelEntry(
