@@ -3,6 +3,7 @@
 
 # make demo   replay a drive through the node, leaving out/demo/
 # make test   everything that CI checks
+# make check  its quick part: linters, types, and tests without DDS and weights
 # make docs   the documents as a site in out/site/
 # All install into .venv first. PYTHON=python3.12 chooses another interpreter.
 
@@ -25,7 +26,7 @@ ifneq ($(DEPTHFORGE_WEIGHTS),)
 export DEPTHFORGE_WEIGHTS
 endif
 
-.PHONY: demo test lint format docs clean tensorrt-dry-run
+.PHONY: demo test check lint format docs clean tensorrt-dry-run
 
 demo: .venv/.demo
 	$(BIN)/depthforge demo --output out/demo \
@@ -33,6 +34,9 @@ demo: .venv/.demo
 
 test: lint
 	$(BIN)/python -m pytest
+
+check: lint
+	$(BIN)/python -m pytest -n 2 test/bags test/datasets test/geometry test/metrics test/test_*.py
 
 lint: .venv/.test
 	$(BIN)/ruff check .
