@@ -32,8 +32,9 @@ demo: .venv/.demo
 	$(BIN)/depthforge demo --output out/demo \
 		$(if $(DEPTHFORGE_SHARED),--shared "$(DEPTHFORGE_SHARED)")
 
+# Two processes: most tests wait for others half of their time. A file's tests stay together.
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: lint
 	$(BIN)/python -m pytest -n 2 test/bags test/datasets test/geometry test/metrics test/test_*.py
