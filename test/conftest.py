@@ -17,6 +17,7 @@ from typing import Any
 
 from hypothesis import settings
 import pytest
+from support.optional import NEED
 
 # No deadline: how long an example takes says nothing on a busy machine.
 settings.register_profile('depthforge', deadline=None, max_examples=50)
@@ -29,16 +30,6 @@ os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
 # No engine that the user compiled: `auto` would choose it.
 os.environ['DEPTHFORGE_ENGINES'] = os.devnull
 
-NEED = {
-    'rclpy': [
-        'launch_files',
-        'ros',
-        *('benchmarks/test_node_benchmark.py', 'engine/test_sparse_depth.py'),
-        'repository/test_readme.py',
-    ],
-    'depthforge_trainer': ['trainer', 'model/test_patch.py', 'repository/test_readme.py'],
-}
-"""Tests that cannot be imported without a package."""
 MISSING = [package for package in NEED if importlib.util.find_spec(package) is None]
 collect_ignore = [name for package in MISSING for name in NEED[package]]
 

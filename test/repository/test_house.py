@@ -9,8 +9,8 @@ import re
 import subprocess
 from types import ModuleType
 
-from conftest import NEED
 import pytest
+from support.optional import NEED
 from support.paths import ROOT
 
 HEADER = re.compile(

@@ -33,7 +33,7 @@ class LidarParameters:
 
     @property
     def camera_from_lidar(self) -> npt.NDArray[np.float32] | None:
-        """The given matrix (3, 4); None where there is none, UserError where it is wrong."""
+        """Return the matrix (3, 4); None where none is given, UserError where it is wrong."""
         if self.lidar_extrinsic in ('', TF):
             return None
         try:

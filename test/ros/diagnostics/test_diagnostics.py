@@ -17,6 +17,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 import pytest
 from support.paths import ROOT
+from support.statistics import answer, Time
 import yaml
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
@@ -76,26 +77,11 @@ def test_conditions_turn_the_level(
     assert (status.level, words in status.message) == (level, True), status.message
 
 
-class Time:
-    """A monotonic clock that stands still."""
-
-    def __init__(self) -> None:
-        self.now_s = 100.0
-
-    def __call__(self) -> float:
-        return self.now_s
-
-
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Time:
     clock = Time()
     monkeypatch.setattr(time, 'monotonic', clock)
     return clock
-
-
-def answer(statistics: Statistics, *, latency_ms: float = 20.0) -> None:
-    statistics.received()
-    statistics.published({'latency': latency_ms})
 
 
 def test_latency_turns_the_level_within_the_window(clock: Time) -> None:
@@ -137,23 +123,6 @@ def test_a_slow_model_is_not_laid_to_the_clocks(age_ms: float, remedy: str) -> N
     statistics.published({'latency': 70.0, 'age': age_ms})
     status = status_of(statistics, limits=dataclasses.replace(LIMITS, max_age_ms=50.0))
     assert f'is 50; {remedy}' in status.message
-
-
-def test_no_more_is_kept_than_the_window(clock: Time) -> None:
-    statistics = Statistics()
-    for _ in range(500):
-        answer(statistics)
-        clock.now_s += 0.1
-    kept = statistics._published_at._events
-    assert (len(kept), len(statistics._received_at._events)) == (51, 51)
-    assert statistics.snapshot().published == 500
-
-
-def test_latency_of_the_last_frame_stays(clock: Time) -> None:
-    statistics = Statistics()
-    answer(statistics, latency_ms=60.0)
-    clock.now_s += 60.0
-    assert statistics.snapshot().percentiles_ms == {'latency': (60.0, 60.0)}
 
 
 @pytest.mark.parametrize(
@@ -235,21 +204,6 @@ def test_any_rate_is_told(period_s: float, phase: float) -> None:
         clock.now_s += max(5.1, 2.01 * period_s)
         assert statistics.snapshot().output_rate_hz == 0.0
         assert 'min_rate_hz' in status_of(statistics, limits=limits).message
-
-
-def test_a_pause_begins_the_recent_figures_anew(clock: Time) -> None:
-    statistics = Statistics()
-    for _ in range(40):
-        answer(statistics)
-        clock.now_s += 0.1
-    clock.now_s += 4.0
-    statistics.pause()
-    for _ in range(3):
-        answer(statistics)
-        clock.now_s += 0.1
-    snapshot = statistics.snapshot()
-    assert snapshot.output_rate_hz == pytest.approx(10.0)
-    assert (snapshot.recently_published, snapshot.published) == (3, 43)
 
 
 @pytest.mark.parametrize(('lost', 'is_told'), [(0, False), (2, False), (3, True), (43, True)])
@@ -341,24 +295,3 @@ def test_what_stalls_is_told_within_two_periods(name: str, phase: float) -> None
     assert status_of(Statistics(), stalled, limits).level == ERROR
     silent = dataclasses.replace(HEALTHY, active_for_s=stalled_s)
     assert 'no image' in status_of(Statistics(), silent, limits).message
-
-
-def test_rate_falls_once_the_next_answer_is_overdue(clock: Time) -> None:
-    statistics = Statistics()
-    for _ in range(41):
-        answer(statistics)
-        clock.now_s += 0.1
-    for later_s, rate_hz in ((0.0, 10.0), (0.4, 41 / 4.5), (0.5, 41 / 5.0)):
-        clock.now_s += later_s
-        assert statistics.snapshot().output_rate_hz == pytest.approx(rate_hz, rel=0.03)
-
-
-def test_frames_without_a_stamp_have_no_age() -> None:
-    statistics = Statistics()
-    for stages_ms in (
-        {'latency': 5.0, 'age': 7.0},
-        {'latency': 5.0},
-        {'latency': 5.0, 'age': 9.0},
-    ):
-        statistics.published(stages_ms)
-    assert statistics.snapshot().percentiles_ms['age'][0] == 8.0
