@@ -32,7 +32,7 @@ demo: .venv/.demo
 	$(BIN)/depthforge demo --output out/demo \
 		$(if $(DEPTHFORGE_SHARED),--shared "$(DEPTHFORGE_SHARED)")
 
-# Two processes: most tests wait for others half of their time. A file's tests stay together.
+# In two processes, since many tests wait for other processes; a file's tests stay together.
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 

@@ -121,14 +121,6 @@ class DptHead(nn.Module):
 
     def forward(self, maps_BChw: Sequence[Tensor], size: tuple[int, int]) -> DepthMaps:
         """Answer for an image of `size` (H, W)."""
-        out, fused = self.unbounded(maps_BChw, size)
-        max_depth_m = self.config.max_depth_m
-        return DepthMaps(
-            max_depth_m * out.sigmoid() if max_depth_m else functional.relu(out), fused
-        )
-
-    def unbounded(self, maps_BChw: Sequence[Tensor], size: tuple[int, int]) -> DepthMaps:
-        """Answer before the last activation, where a guess below zero has a gradient too."""
         scratch = self.scratch
         layers = []
         for index, x in enumerate(maps_BChw):
@@ -142,8 +134,13 @@ class DptHead(nn.Module):
             fused = _resize(maps, _size(layers[index - 1]) if index else _double(finer))
         x = scratch.output_conv1(fused)
         if self.config.full_size:
-            return DepthMaps(scratch.output_conv2(_resize(x, size)).squeeze(1), maps)
-        return DepthMaps(_resize(scratch.output_conv2(x), size).squeeze(1), maps)
+            out = scratch.output_conv2(_resize(x, size)).squeeze(1)
+        else:
+            out = _resize(scratch.output_conv2(x), size).squeeze(1)
+        max_depth_m = self.config.max_depth_m
+        return DepthMaps(
+            max_depth_m * out.sigmoid() if max_depth_m else functional.relu(out), maps
+        )
 
 
 def _resize(x: Tensor, size: tuple[int, int]) -> Tensor:

@@ -20,7 +20,7 @@ from depthforge_ros.model.eva02 import Eva02
 from depthforge_ros.model.mask2former import HeadOutput, Mask2FormerHead
 from depthforge_ros.model.patch import regrid, to_map
 from depthforge_ros.model.refinement import RefinementDecoder, resize
-from depthforge_ros.model.stem import ConvStem
+from depthforge_ros.model.stem import NormedConv
 from depthforge_ros.model.streams import (
     can_run_in_parallel,
     DepthStream,
@@ -124,8 +124,9 @@ class DepthForge(nn.Module):
         """Turn what training leaves constant into stored constants, in place; returns itself."""
         if isinstance(self.tokens, DepthAwareTokens):
             self.tokens = FoldedTokens(self.tokens)
-        for stem in [one for one in self.modules() if isinstance(one, ConvStem)]:
-            stem.fold()
+        for module in self.modules():
+            if isinstance(module, NormedConv):
+                module.fold()
         return self
 
     def forward(self, image_BHW3: Tensor) -> Prediction:

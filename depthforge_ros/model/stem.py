@@ -10,11 +10,20 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
-def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False),
-        nn.BatchNorm2d(outputs),
-    )
+class NormedConv(nn.Sequential):
+    """A 3x3 convolution and its batch norm."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+        super().__init__(
+            nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False),
+            nn.BatchNorm2d(outputs),
+        )
+
+    def fold(self) -> None:
+        """Put the norm, which is constant once trained, into the convolution, in place."""
+        if isinstance(self[1], nn.BatchNorm2d):
+            self[0] = fuse_conv_bn_eval(self[0].eval(), self[1].eval())
+            self[1] = nn.Identity()
 
 
 class ResidualBlock(nn.Module):
@@ -22,8 +31,8 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.conv1 = _conv(channels, channels)
-        self.conv2 = _conv(channels, channels)
+        self.conv1 = NormedConv(channels, channels)
+        self.conv2 = NormedConv(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
         return functional.relu(x + self.conv2(functional.relu(self.conv1(x))))
@@ -34,7 +43,7 @@ class Stage(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, blocks: int) -> None:
         super().__init__()
-        self.down = _conv(inputs, outputs, stride=2)
+        self.down = NormedConv(inputs, outputs, stride=2)
         self.blocks = nn.Sequential(*(ResidualBlock(outputs) for _ in range(blocks)))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -51,18 +60,10 @@ class ConvStem(nn.Module):
         self.to_2 = Stage(3, half, 0)
         self.to_4 = Stage(half, quarter, config.stem_blocks)
         self.to_8 = Stage(quarter, eighth, config.stem_blocks)
-        self.patches = _conv(eighth, config.width, stride=2)
+        self.patches = NormedConv(eighth, config.width, stride=2)
 
     def forward(self, image_B3HW: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Return the patches (B, N, C) and the maps at strides 4 and 8."""
         quarter = self.to_4(self.to_2(image_B3HW))
         eighth = self.to_8(quarter)
         return self.patches(eighth).flatten(2).transpose(1, 2), (quarter, eighth)
-
-    def fold(self) -> None:
-        """Put each batch norm, which is constant once trained, into its convolution, in place."""
-        for layer in [one for one in self.modules() if isinstance(one, nn.Sequential)]:
-            conv, norm = (*layer, None, None)[:2]
-            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-                layer[0] = fuse_conv_bn_eval(conv.eval(), norm.eval())
-                layer[1] = nn.Identity()

@@ -50,8 +50,6 @@ class Frozen(NamedTuple):
 
     rgb: Rgb
     """uint8 (H, W, 3)."""
-    labels: Labels
-    """uint8 (H, W), train ids of the data set's own classes."""
     tokens_TNC: Tensor
     """(T, 1 + R + N, C), float16."""
     fused_Fhw: Tensor
@@ -79,18 +77,17 @@ class Cache:
 
     def read(self, index: int, *, flip: bool) -> Frozen:
         """Read a view, as it is or mirrored: its features then are those of the mirrored grid."""
-        rgb, labels = (np.asarray(self.arrays[name][index]) for name in PIXELS)
+        rgb = np.asarray(self.arrays['rgb'][index])
         tokens, fused, depth = (
             torch.from_numpy(np.array(self.arrays[name][index])) for name in FEATURES
         )
         if not flip:
-            return Frozen(rgb, labels, tokens, fused, depth)
+            return Frozen(rgb, tokens, fused, depth)
         patches = self.grid[0] * self.grid[1]
         before, on_grid = tokens[:, :-patches], tokens[:, -patches:]
         mirrored = on_grid.unflatten(1, self.grid).flip(2).flatten(1, 2)
         return Frozen(
             rgb[:, ::-1],
-            labels[:, ::-1],
             torch.cat((before, mirrored), 1),
             fused.flip(-1),
             depth.flip(-1),
@@ -260,7 +257,7 @@ def pseudo_labels(cache: Cache, teacher: DepthForge, wanted: Sequence[int]) -> L
         image = teacher.normalize(torch.from_numpy(view.rgb[None].copy()))
         depth = KnownDepth(tokens, maps)
         output = teacher.segment(teacher.visual_taps(image, depth), depth, every_layer=False)
-        size = view.labels.shape[0], view.labels.shape[1]
+        size = view.rgb.shape[0], view.rgb.shape[1]
         ids, confidence, _ = summarise(output.class_scores(), size)
         sure = (confidence[0] >= CONFIDENCE).numpy()
         labels[index][sure] = ids[0].numpy()[sure]
