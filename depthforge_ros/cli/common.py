@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
+import io
 import json
 from pathlib import Path
 import re
@@ -45,6 +46,12 @@ def catch(handler: Any) -> ExitStack:
     for one in caught:
         undo.callback(signal.signal, one, signal.signal(one, once))
     return undo
+
+
+def print_odd_names() -> None:
+    """Let stdout take names of files that hold bytes that are no text."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors='backslashreplace')
 
 
 def add_json_argument(parser: argparse.ArgumentParser) -> None:
@@ -96,6 +103,22 @@ def add_engine_arguments(
         metavar='PIXELS',
         help="short side of the network input, pixels; without it the checkpoint's own",
     )
+
+
+def add_source_arguments(parser: argparse.ArgumentParser, *, output: str) -> None:
+    """Add what `open_source` takes, the engine, and the folder for the results."""
+    parser.add_argument(
+        'inputs',
+        nargs='+',
+        type=Path,
+        metavar='INPUT',
+        help='image, folder of images, video or bag',
+    )
+    parser.add_argument('--output', type=Path, required=True, metavar='DIR', help=output)
+    parser.add_argument('--topic', help='image topic of a bag; without it the only camera topic')
+    add_engine_arguments(parser)
+    add_white_level(parser)
+    add_json_argument(parser)
 
 
 def add_network_arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,6 @@ import argparse
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 import importlib
-import io
 import os
 import signal
 import sys
@@ -17,7 +16,7 @@ from types import FrameType, ModuleType
 from typing import NoReturn
 
 from depthforge_ros.allocator import keep_freed_memory
-from depthforge_ros.cli.common import catch, use_white_level
+from depthforge_ros.cli.common import catch, print_odd_names, use_white_level
 from depthforge_ros.errors import UserError
 
 COMMANDS = {
@@ -93,9 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run_and_flush(arguments: list[str]) -> int:
     """Run the command; that nobody reads stdout, or its disk is full, shows here at the latest."""
-    # Names of files may hold bytes that are no text.
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors='backslashreplace')
+    print_odd_names()
     os.environ.setdefault('OPENCV_LOG_LEVEL', 'ERROR')
     try:
         return _run(arguments)

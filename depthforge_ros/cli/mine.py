@@ -6,13 +6,9 @@ from __future__ import annotations
 
 import argparse
 from contextlib import ExitStack
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from depthforge_ros.cli.common import (
-    add_engine_arguments,
-    add_json_argument,
-    add_white_level,
+    add_source_arguments,
     exit_code,
     open_engine,
     report,
@@ -20,24 +16,15 @@ from depthforge_ros.cli.common import (
 )
 from depthforge_ros.errors import UserError
 
-if TYPE_CHECKING:
-    from depthforge_ros.mining.selection import Survey
-    from depthforge_ros.mining.writing import Chosen
-
 HELP = 'pick the frames worth labelling, with masks to correct in CVAT or Label Studio'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument(
-        'inputs', nargs='+', type=Path, metavar='BAG', help='bag, folder of images, or video'
-    )
-    parser.add_argument(
-        '--output',
-        type=Path,
-        required=True,
-        metavar='DIR',
-        help='gets images, masks, manifest.csv and what annotation tools import',
+    add_source_arguments(
+        parser,
+        output='a new or empty folder: gets images, masks, manifest.csv and what annotation tools '
+        'import',
     )
     parser.add_argument('--budget', type=int, required=True, metavar='N', help='frames to pick')
     parser.add_argument(
@@ -45,16 +32,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='MODEL',
         help='frames on which it disagrees with --model count as worth labelling',
     )
-    parser.add_argument('--topic', help='image topic of a bag; without it the only camera topic')
-    add_engine_arguments(parser)
-    add_white_level(parser)
-    add_json_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Look at every frame, pick some and write them."""
-    from depthforge_ros.evaluation.sources import open_source
-    from depthforge_ros.mining.selection import SIGNALS, Surveyor
+    from depthforge_ros.evaluation.sources import damage_of, open_source
+    from depthforge_ros.mining.selection import select, SIGNALS, Surveyor
     from depthforge_ros.mining.writing import check_output, write_mined
     from depthforge_ros.pipeline import Pipeline
 
@@ -66,12 +49,11 @@ def run(args: argparse.Namespace) -> int:
         pipeline = Pipeline(open_engine(args, args.model))
         second = Pipeline(open_engine(args, args.second_model)) if args.second_model else None
         survey = Surveyor(pipeline, second)(sources, report)
-        damage = '; '.join(one.damage for one in sources if one.damage) or None
+        damage = damage_of(sources)
         _check_budget(args.budget, len(survey.frames))
-        chosen = _chosen(survey, args.budget)
+        signals = survey.signals()
+        chosen = select(survey.frames, signals, args.budget)
         write_mined(args.output, pipeline, sources, chosen)
-    code = exit_code(skipped=survey.skipped, damage=damage)
-    signals = survey.signals()
     means = {
         name: {
             'all': _mean(signals[:, place]),
@@ -81,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     }
     print(f'{len(chosen)} of {len(survey.frames)} frames; mean of the chosen and of all:')
     for name, mean in means.items():
-        print(f'{name:<14} {mean["chosen"]} {mean["all"]}')
+        print(f'{name:<14} {_text(mean["chosen"])} {_text(mean["all"])}')
     print(f'results: {args.output}')
     write_json(
         args.json,
@@ -93,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
             'signals': means,
         },
     )
-    return code
+    return exit_code(skipped=survey.skipped, damage=damage)
 
 
 def _check_budget(budget: int, frames: int | None) -> None:
@@ -105,23 +87,14 @@ def _check_budget(budget: int, frames: int | None) -> None:
         )
 
 
-def _chosen(survey: Survey, budget: int) -> list[Chosen]:
-    from depthforge_ros.mining.selection import choose, values
-    from depthforge_ros.mining.writing import Chosen
-    import numpy as np
-
-    signals = survey.signals()
-    value = values(signals)
-    picked = choose(np.stack([one.features for one in survey.frames]), value, budget)
-    return [
-        Chosen(survey.frames[index], rank, round(float(value[index]), 4), signals[index])
-        for rank, index in enumerate(picked, start=1)
-    ]
-
-
 def _mean(values: object) -> float | None:
+    """Return the mean of what is known, with four decimals."""
     import numpy as np
 
     known = np.asarray(values, np.float64)
     known = known[~np.isnan(known)]
     return round(float(known.mean()), 4) if len(known) else None
+
+
+def _text(mean: float | None) -> str:
+    return '-' if mean is None else f'{mean:.4f}'

@@ -6,12 +6,9 @@ from __future__ import annotations
 
 import argparse
 from contextlib import ExitStack
-from pathlib import Path
 
 from depthforge_ros.cli.common import (
-    add_engine_arguments,
-    add_json_argument,
-    add_white_level,
+    add_source_arguments,
     exit_code,
     open_engine,
     report,
@@ -23,21 +20,11 @@ HELP = 'predict masks, depth and overlays of images, folders, videos or bags'
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument(
-        'inputs', nargs='+', type=Path, metavar='INPUT', help='image, folder, video or bag'
+    add_source_arguments(
+        parser,
+        output='gets masks/*.png (train ids), depth/*.png (16 bits: a value times its depth_scale '
+        'in figures.json is relative inverse depth), overlays/*.jpg and figures.json',
     )
-    parser.add_argument(
-        '--output',
-        type=Path,
-        required=True,
-        metavar='DIR',
-        help='gets masks/*.png (train ids), depth/*.png (16-bit relative inverse depth times '
-        'depth_scale of figures.json), overlays/*.jpg and figures.json',
-    )
-    parser.add_argument('--topic', help='image topic of a bag; without it the only camera topic')
-    add_engine_arguments(parser)
-    add_white_level(parser)
-    add_json_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:

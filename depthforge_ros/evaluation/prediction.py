@@ -13,7 +13,7 @@ from typing import Any
 
 from depthforge_ros.bags.image_files import write_image
 from depthforge_ros.errors import UserError
-from depthforge_ros.evaluation.sources import Source, SourceFrame
+from depthforge_ros.evaluation.sources import damage_of, Source, SourceFrame
 from depthforge_ros.files import write_text
 from depthforge_ros.pipeline import Pipeline
 from depthforge_ros.postprocess import overlay, Result
@@ -100,7 +100,7 @@ def predict(
             raise UserError(
                 f'none of {predicted.skipped} frames could be read; see the lines above'
             )
-        predicted.damage = '; '.join(one.damage for one in sources if one.damage) or None
+        predicted.damage = damage_of(sources)
     finally:
         if predicted.latencies_ms:
             writer.finish()

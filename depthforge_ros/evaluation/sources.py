@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -76,6 +76,11 @@ def open_source(path: Path, copies: ExitStack, topic: str | None = None) -> Sour
         f'input {path} is not known by its suffix; give an image, a folder of images, a video '
         f'({" ".join(VIDEO_SUFFIXES)}) or a bag'
     )
+
+
+def damage_of(sources: Iterable[Source]) -> str | None:
+    """Say why fewer frames were read than promised, once all were read; None where all were."""
+    return _joined(*(one.damage for one in sources))
 
 
 class _Images:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 import math
+import re
 
 from depthforge_ros.domain import DomainStatistics
 from depthforge_ros.errors import UserError
@@ -34,6 +35,8 @@ optical flow; share on which a second model disagrees; -ln of the classes' share
 LEAST_FOLLOWED = 0.2
 """Share of pixels that the flow must follow, so that a frame is the next one of its video."""
 LEAST_SHARE = 1e-6
+NO_TEXT = re.compile('[\\ud800-\\udfff]')
+"""What stands in a file's name for bytes that are no text."""
 Floats = npt.NDArray[np.float64]
 
 
@@ -52,6 +55,23 @@ class Seen:
     """(K,) of the predicted classes."""
     signals: dict[str, float]
     """All but rarity; NaN where a signal is not known."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A frame to label."""
+
+    frame: Seen
+    rank: int
+    """Which pick it was, from 1."""
+    value: float
+    signals: Floats
+    """In the order of `SIGNALS`."""
+
+    @property
+    def name(self) -> str:
+        """Return the stem of its files: text, which all tools read, whatever bytes came."""
+        return f'{self.rank:04d}_{NO_TEXT.sub("_", self.frame.name)}'
 
 
 @dataclass
@@ -99,16 +119,14 @@ class Surveyor:
                         survey.skipped += 1
                         report(f'skipped {frame.name}: {error}')
                         continue
+                    features = self._features(result)
+                    shares = self._shares(result.labels)
+                    signals = self._signals(rgb, result, features, tracker)
                     survey.frames.append(
-                        Seen(
-                            frame.name,
-                            number,
-                            index,
-                            self._features(result),
-                            self._shares(result.labels),
-                            self._signals(rgb, result, tracker),
-                        )
+                        Seen(frame.name, number, index, features, shares, signals)
                     )
+        if not survey.frames:
+            raise UserError(f'none of {survey.skipped} frames could be read; see the lines above')
         return survey
 
     def _features(self, result: Result) -> npt.NDArray[np.float32]:
@@ -125,12 +143,15 @@ class Surveyor:
         return np.asarray(counts / max(counts.sum(), 1))
 
     def _signals(
-        self, rgb: npt.NDArray[np.uint8], result: Result, tracker: Tracker
+        self,
+        rgb: npt.NDArray[np.uint8],
+        result: Result,
+        features: npt.NDArray[np.float32],
+        tracker: Tracker,
     ) -> dict[str, float]:
-        domain, features = self._domain, self._features(result)
         return {
             'uncertainty': float(result.entropy.mean()),
-            'domain_shift': domain.distance(features) if domain else math.nan,
+            'domain_shift': self._domain.distance(features) if self._domain else math.nan,
             'flow': _changed(tracker, rgb, result),
             'models': self._disagreement(rgb, result.labels),
         }
@@ -153,6 +174,16 @@ def _changed(tracker: Tracker, rgb: npt.NDArray[np.uint8], result: Result) -> fl
     if followed < LEAST_FOLLOWED * result.labels[::every, ::every].size:
         return math.nan
     return 1.0 - float(np.trace(change.flow_confusion)) / followed
+
+
+def select(frames: Sequence[Seen], signals: Floats, budget: int) -> list[Chosen]:
+    """Pick `budget` of the frames by their signals (N, S) and features, the best first."""
+    value = values(signals)
+    picked = choose(np.stack([one.features for one in frames]), value, budget)
+    return [
+        Chosen(frames[index], rank, round(float(value[index]), 4), signals[index])
+        for rank, index in enumerate(picked, start=1)
+    ]
 
 
 def values(signals: Floats) -> Floats:

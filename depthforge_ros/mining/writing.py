@@ -5,29 +5,29 @@ Mined frames as annotation tools take them.
 
     images/NAME.png, labels/NAME.png    frames, and masks of train ids: a data set for training,
                                         and FiftyOne's ImageSegmentationDirectory
-    manifest.csv                        the frames in the order of their worth, with all signals
+    manifest.csv                        the frames in the order of the picks, with all signals
     cvat_labels.json, cvat_masks.zip    CVAT's labels, and annotations in Segmentation mask 1.1
     label_studio.xml, label_studio.json Label Studio's interface, and tasks with predictions
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 import csv
-from dataclasses import dataclass
 import io
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 import zipfile
 
 from depthforge_ros.bags.image_files import encoded, write_image
 from depthforge_ros.errors import UserError
-from depthforge_ros.evaluation.sources import Source
+from depthforge_ros.evaluation.sources import Source, SourceFrame
 from depthforge_ros.files import write_text, written
 from depthforge_ros.labels import LabelSpace
-from depthforge_ros.mining.selection import Seen, SIGNALS
+from depthforge_ros.mining.selection import Chosen, SIGNALS
 from depthforge_ros.pipeline import Pipeline
 import numpy as np
 import numpy.typing as npt
@@ -35,52 +35,28 @@ from tqdm import tqdm
 
 RUN_BITS = (3, 4, 8, 16)
 """Of Label Studio's run lengths; only the last is used here."""
-LONGEST_RUN = 2**16
+LONGEST_RUN = 2**14
+"""Pixels, of four values each."""
 SERVED = '/data/local-files/?d='
 """Where Label Studio serves files below LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT."""
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """A frame to write."""
-
-    frame: Seen
-    rank: int
-    value: float
-    signals: npt.NDArray[np.float64]
-    """In the order of `SIGNALS`."""
-
-    @property
-    def name(self) -> str:
-        """Return the stem of its files, which begins with its rank and so is its own."""
-        return f'{self.rank:04d}_{self.frame.name}'
 
 
 def write_mined(
     output: Path, pipeline: Pipeline, sources: Sequence[Source], chosen: Sequence[Chosen]
 ) -> None:
     """Run the model over the chosen frames once more, and write them all."""
-    space = pipeline.engine.label_space
-    wanted = {(one.frame.source, one.frame.index): one for one in chosen}
+    space, names = pipeline.engine.label_space, [one.name for one in chosen]
     tasks: dict[str, dict[str, Any]] = {}
-    with (
-        written(output / 'cvat_masks.zip') as part,
-        zipfile.ZipFile(part, 'w') as masks,
-        tqdm(desc='write', unit='frame', total=len(chosen)) as bar,
-    ):
-        for number, source in enumerate(sources):
-            for index, frame in enumerate(source.frames()):
-                if (one := wanted.get((number, index))) is None:
-                    continue
-                rgb = frame.read()
-                labels = pipeline(rgb)[0].labels
-                write_image(output / 'images' / f'{one.name}.png', rgb[..., ::-1])
-                write_image(output / 'labels' / f'{one.name}.png', labels)
-                painted = encoded('.png', space.palette[labels][..., ::-1])
-                masks.writestr(f'SegmentationClass/{one.name}.png', painted)
-                tasks[one.name] = _task(one, labels, space, pipeline.engine.model)
-                bar.update()
-        names = [one.name for one in chosen]
+    frames = tqdm(_found(sources, chosen), desc='write', unit='frame', total=len(chosen))
+    with written(output / 'cvat_masks.zip') as part, zipfile.ZipFile(part, 'w') as masks:
+        for one, frame in frames:
+            rgb = frame.read()
+            labels = pipeline(rgb)[0].labels
+            write_image(output / 'images' / f'{one.name}.png', rgb[..., ::-1])
+            write_image(output / 'labels' / f'{one.name}.png', labels)
+            painted = encoded('.png', space.palette[labels][..., ::-1])
+            masks.writestr(f'SegmentationClass/{one.name}.png', painted)
+            tasks[one.name] = _task(one, labels, space, pipeline.engine.model)
         masks.writestr('ImageSets/Segmentation/default.txt', '\n'.join(names) + '\n')
         masks.writestr('labelmap.txt', _label_map(space))
     write_text(output / 'label_studio.json', json.dumps([tasks[name] for name in names]))
@@ -93,6 +69,17 @@ def check_output(output: Path) -> None:
     """Refuse a folder that holds something."""
     if output.exists() and not (output.is_dir() and not any(output.iterdir())):
         raise UserError(f'--output {output} exists already; remove it or choose another folder')
+
+
+def _found(
+    sources: Sequence[Source], chosen: Sequence[Chosen]
+) -> Iterator[tuple[Chosen, SourceFrame]]:
+    """Yield the chosen frames with what reads them, in the order of the sources."""
+    wanted = {(one.frame.source, one.frame.index): one for one in chosen}
+    for number, source in enumerate(sources):
+        for index, frame in enumerate(source.frames()):
+            if (number, index) in wanted:
+                yield wanted[number, index], frame
 
 
 def _manifest(sources: Sequence[Source], chosen: Sequence[Chosen]) -> str:
@@ -150,7 +137,7 @@ def _task(
         for number in np.unique(labels[labels < len(space)]).tolist()
     ]  # fmt: skip
     return {
-        'data': {'image': f'{SERVED}images/{one.name}.png'},
+        'data': {'image': SERVED + quote(f'images/{one.name}.png')},
         'predictions': [{'model_version': model, 'score': one.value, 'result': results}],
     }
 
@@ -162,13 +149,11 @@ def brush_runs(mask: npt.NDArray[np.bool_]) -> list[int]:
     A head: bits 32 for the count of values, 5 for their bits less 1, four times 4 for the sizes of
     run lengths less 1. Then for each run: a 1, two bits for the size, the length less 1, a value.
     """
-    flat = np.repeat(mask.ravel(), 4)
-    starts = np.concatenate([[0], np.flatnonzero(np.diff(flat)) + 1])
-    cuts = np.arange(0, len(flat), LONGEST_RUN)
-    starts = np.union1d(starts, cuts)
-    lengths = np.diff(np.append(starts, len(flat)))
+    flat = mask.ravel()
+    starts = np.union1d(np.arange(0, len(flat), LONGEST_RUN), np.flatnonzero(np.diff(flat)) + 1)
+    lengths = 4 * np.diff(np.append(starts, len(flat)))
     runs = (0b111 << 24) | ((lengths - 1) << 8) | np.where(flat[starts], 255, 0)
-    head = len(flat)
+    head = 4 * len(flat)
     for value, bits in ((7, 5), *((size - 1, 4) for size in RUN_BITS)):
         head = head << bits | value
     bits_of_runs = (runs[:, None] >> np.arange(26, -1, -1)) & 1

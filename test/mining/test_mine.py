@@ -6,19 +6,25 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from pathlib import Path
 import shutil
+from urllib.parse import parse_qs, urlsplit
 import xml.etree.ElementTree as ElementTree
 import zipfile
 
 import cv2
+from depthforge_ros.bags.image_files import write_image
+from depthforge_ros.bags.make_bag import START_NS
 from depthforge_ros.cli.main import main
+from depthforge_ros.frame import rgb_from_file
 from depthforge_ros.labels import CAMVID
 from depthforge_ros.mining.selection import choose, values
 from depthforge_ros.mining.writing import brush_runs
 from depthforge_trainer.cli import main as train
 import numpy as np
 import pytest
+from support.bags import PERIOD_NS, scene, write_drive
 from support.networks import mini_checkpoint
 from support.training import configuration
 import yaml
@@ -92,6 +98,44 @@ def mine(drive: Path, *more: str) -> int:
     return main(['mine', str(drive), '--model', model, '--engine', 'eager', *more])
 
 
+def manifest(output: Path) -> list[dict[str, str]]:
+    with (output / 'manifest.csv').open(encoding='utf-8', newline='') as file:
+        return list(csv.DictReader(file))
+
+
+def test_frames_of_a_bag_are_mined(tmp_path: Path) -> None:
+    mini_checkpoint(tmp_path / 'mini.safetensors')
+    bag, output = write_drive(tmp_path / 'bag', frames=4), tmp_path / 'mined'
+    assert mine(bag, '--output', str(output), '--budget', '3') == 0
+    rows = manifest(output)
+    for rank, row in enumerate(rows, start=1):
+        frame = int(row['frame'])
+        assert row['input'] == str(bag)
+        assert row['image'] == f'{rank:04d}_bag_{START_NS + frame * PERIOD_NS}.png'
+        image = rgb_from_file(output / 'images' / row['image'])
+        np.testing.assert_array_equal(image, scene(frame))
+        # The first frame has none before it.
+        assert bool(row['flow']) == (frame > 0)
+    assert len({row['frame'] for row in rows}) == 3
+
+
+def test_names_that_are_no_text_or_no_address_reach_the_tools(tmp_path: Path) -> None:
+    mini_checkpoint(tmp_path / 'mini.safetensors')
+    folder, output = tmp_path / 'odd', tmp_path / 'mined'
+    for name in (b'a\xff.png', b'b&c #1.png'):
+        write_image(folder / os.fsdecode(name), np.zeros((60, 80, 3), np.uint8))
+    assert mine(folder, '--output', str(output), '--budget', '2') == 0
+    images = {row['image'] for row in manifest(output)}
+    assert images == {path.name for path in (output / 'images').iterdir()}
+    with zipfile.ZipFile(output / 'cvat_masks.zip') as masks:
+        assert images < {Path(name).name for name in masks.namelist()}
+    for task in json.loads((output / 'label_studio.json').read_text()):
+        address = urlsplit(task['data']['image'])
+        (place,) = parse_qs(address.query)['d']
+        assert not address.fragment
+        assert (output / place).is_file()
+
+
 def test_mined_frames_go_to_the_tools_and_come_back_for_training(
     drive: Path, tmp_path: Path
 ) -> None:
@@ -104,8 +148,7 @@ def test_mined_frames_go_to_the_tools_and_come_back_for_training(
     found = json.loads(figures.read_text())
     assert (found['frames'], found['skipped'], len(found['chosen'])) == (5, 1, 3)
     assert found['signals']['models'] == {'all': 0.0, 'chosen': 0.0}
-    with (output / 'manifest.csv').open(newline='') as file:
-        rows = list(csv.DictReader(file))
+    rows = manifest(output)
     assert [row['image'] for row in rows] == [f'{name}.png' for name in found['chosen']]
     for row in rows:
         source = cv2.imread(str(drive / row['image'].split('_', 1)[1]))
@@ -188,5 +231,8 @@ def test_no_images_an_output_that_exists_and_an_engine_without_features_are_refu
     assert 'holds no images' in capsys.readouterr().err
     assert mine(drive, '--output', str(drive), '--budget', '1') == 2
     assert 'exists already' in capsys.readouterr().err
+    (empty / 'a.png').write_bytes(b'no image')
+    assert mine(empty, '--output', new, '--budget', '1') == 2
+    assert 'none of 1 frames could be read' in capsys.readouterr().err
     assert mine(drive, '--output', new, '--budget', '1', '--engine', 'null') == 2
     assert 'gives no features' in capsys.readouterr().err
