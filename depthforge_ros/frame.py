@@ -168,9 +168,9 @@ def decode(
 def rgb_from_file(path: Path | str) -> npt.NDArray[np.uint8]:
     """Read an image file of any kind that OpenCV knows, turned upright as its EXIF says."""
     data = read_bytes(path)
-    bgr = _decoded(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    bgr = pixels_of(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     if bgr is None:
-        bgr = _decoded(data, cv2.IMREAD_UNCHANGED)
+        bgr = pixels_of(data, cv2.IMREAD_UNCHANGED)
     if bgr is None:
         raise UserError(
             f'{path} is not an image that OpenCV can read; give a JPEG or PNG file',
@@ -301,7 +301,7 @@ def _mosaic(form: str) -> str | None:
 
 def _require_decoded(data: bytes, flags: int, header: Header, shrunk: int = 1) -> npt.NDArray[Any]:
     """Decode to the header's size over `shrunk`, rounded up; UserError for anything else."""
-    pixels = _decoded(data, flags | cv2.IMREAD_IGNORE_ORIENTATION)
+    pixels = pixels_of(data, flags | cv2.IMREAD_IGNORE_ORIENTATION)
     if pixels is None:
         raise bad_compressed(f'{len(data)} bytes that OpenCV cannot decode')
     height, width = header.height, header.width
@@ -313,7 +313,8 @@ def _require_decoded(data: bytes, flags: int, header: Header, shrunk: int = 1) -
     return pixels
 
 
-def _decoded(data: bytes, flags: int) -> npt.NDArray[Any] | None:
+def pixels_of(data: bytes, flags: int) -> npt.NDArray[Any] | None:
+    """Decode the bytes of an image file with OpenCV's flags; None where it cannot."""
     try:
         return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import cv2
 from depthforge_ros.engine import load_engine
+from depthforge_ros.frame import rgb_from_file
 from depthforge_ros.labels import LabelSpace
 from depthforge_ros.pipeline import Pipeline
 from depthforge_ros.postprocess import colorize_depth, overlay
@@ -39,7 +40,7 @@ def draw(model: str) -> Picture:
     paths = sorted((ROOT / 'drive' / 'images').iterdir())
     columns = []
     for moment in MOMENTS:
-        rgb = cv2.cvtColor(cv2.imread(str(paths[moment])), cv2.COLOR_BGR2RGB)
+        rgb = rgb_from_file(paths[moment])
         result, _ = pipeline(rgb)
         rows = (rgb, overlay(rgb, result.labels, space), colorize_depth(result.inverse_depth))
         columns.append(_joined([cv2.resize(row, TILE_PX) for row in rows], axis=0))

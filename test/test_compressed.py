@@ -126,7 +126,7 @@ def test_a_png_of_more_pixels_than_its_header_says_is_not_decoded(
     def decoded(*_: Any) -> None:
         raise AssertionError('it came to the decoder')
 
-    monkeypatch.setattr(frame, '_decoded', decoded)
+    monkeypatch.setattr(frame, 'pixels_of', decoded)
     begun_s = time.process_time()
     with pytest.raises(UserError, match='more pixels than their header says') as refusal:
         rgb_from_message(compressed(bomb, 'png'))
@@ -209,7 +209,7 @@ def test_a_jpeg_of_more_scans_than_encoders_write_is_not_decoded(
     def decoded(*_: Any) -> None:
         raise AssertionError('it came to the decoder')
 
-    monkeypatch.setattr(frame, '_decoded', decoded)
+    monkeypatch.setattr(frame, 'pixels_of', decoded)
     for count in (MAX_SCANS + 1, 3000):
         with pytest.raises(UserError, match='a JPEG of more than 32 scans came') as refusal:
             rgb_from_message(compressed(of_scans(count)))
@@ -254,7 +254,7 @@ def test_what_decodes_to_another_size_than_its_header_says_is_refused(
     size = {1: (41, 57), 4: (11, 15)}[shrunk]
     assert decode(jpeg, shrink=lambda *_: shrunk).pixels.shape[:2] == size
     other = np.zeros((size[0], size[1] + 1, 3), np.uint8)
-    monkeypatch.setattr(frame, '_decoded', lambda *_: other)
+    monkeypatch.setattr(frame, 'pixels_of', lambda *_: other)
     with pytest.raises(UserError, match='57 x 41 pixels by its header') as refusal:
         decode(jpeg, shrink=lambda *_: shrunk)
     assert refusal.value.reason == 'bad_compressed'

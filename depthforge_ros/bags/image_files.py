@@ -13,6 +13,7 @@ import zlib
 import cv2
 from depthforge_ros.errors import one_line, UserError
 from depthforge_ros.files import is_hidden, natural_key, read_bytes, UNREADABLE, write_bytes
+from depthforge_ros.frame import pixels_of
 from depthforge_ros.labels import LabelSpace, UNLABELLED
 import numpy as np
 import numpy.typing as npt
@@ -101,6 +102,14 @@ def decode_ids(data: bytes, name: str) -> npt.NDArray[np.uint8]:
     return stored.astype(np.uint8)
 
 
+def read_colors(path: Path, flags: int = cv2.IMREAD_UNCHANGED) -> npt.NDArray[Any]:
+    """Read a label file whose values are in its colours: (H, W, 3), BGR."""
+    stored = pixels_of(read_bytes(path), flags)
+    if stored is None:
+        raise UserError(f'{path} cannot be read as an image; replace it', reason=UNREADABLE)
+    return stored
+
+
 def _are_ids(stored: npt.NDArray[Any]) -> bool:
     return stored.dtype.kind in 'ui' and stored.min() >= 0 and stored.max() <= UNLABELLED
 
@@ -112,18 +121,24 @@ def read_depth_m(path: Path, depth_scale: float | None) -> npt.NDArray[np.float3
     Without `depth_scale` the values are metres x 256 and 0, no return, becomes NaN. With it they
     are depth_scale / metres and 0, beyond range, becomes +Inf (REP 118).
     """
-    stored = _stored(read_bytes(path), f'depth {path}')
-    if stored.ndim != 2 or stored.dtype.kind not in 'ui' or stored.dtype.itemsize < 2:
-        raise UserError(
-            f'depth {path} is {stored.dtype} of shape {stored.shape}; a 16-bit image of one '
-            'channel is needed'
-        )
+    stored = read_16_bit(path)
     values = stored.astype(np.float32)
     if depth_scale is None:
         depth_m = np.where(stored > 0, values / KITTI_DEPTH_UNITS_PER_M, np.nan)
     else:
         depth_m = np.where(stored > 0, depth_scale / np.maximum(values, 1.0), np.inf)
     return depth_m.astype(np.float32)
+
+
+def read_16_bit(path: Path) -> npt.NDArray[Any]:
+    """Read the values (H, W) of a depth file, an image of 16 bits and one channel."""
+    stored = _stored(read_bytes(path), f'depth {path}')
+    if stored.ndim != 2 or stored.dtype.kind not in 'ui' or stored.dtype.itemsize < 2:
+        raise UserError(
+            f'depth {path} is {stored.dtype} of shape {stored.shape}; a 16-bit image of one '
+            'channel is needed'
+        )
+    return stored
 
 
 def is_turned(data: bytes) -> bool:

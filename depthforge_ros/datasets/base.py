@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import cv2
 from depthforge_ros.bags import image_files
 from depthforge_ros.bags.image_files import IMAGE_SUFFIXES, read_ids
 from depthforge_ros.errors import UserError
-from depthforge_ros.files import UNREADABLE
 from depthforge_ros.labels import CITYSCAPES, LabelSpace, UNLABELLED
 import numpy as np
 import numpy.typing as npt
@@ -28,14 +26,6 @@ class Pair(NamedTuple):
 
     image: Path
     labels: Path | None
-
-
-def read_colors(path: Path, flags: int = cv2.IMREAD_UNCHANGED) -> npt.NDArray[Any]:
-    """Decode a label file whose values are in its colours: (H, W, 3), BGR."""
-    stored = cv2.imread(str(path), flags)
-    if stored is None:
-        raise UserError(f'{path} cannot be read as an image; replace it', reason=UNREADABLE)
-    return np.asarray(stored)
 
 
 @dataclass(frozen=True)

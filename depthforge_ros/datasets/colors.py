@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-from depthforge_ros.datasets.base import read_colors
+from depthforge_ros.bags.image_files import read_colors
 from depthforge_ros.errors import UserError
 from depthforge_ros.labels import LabelSpace, UNLABELLED
 import numpy as np

@@ -7,7 +7,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from depthforge_ros.datasets.base import DataSet, mapping, Pair, read_colors, side_by_side
+from depthforge_ros.bags.image_files import read_colors
+from depthforge_ros.datasets.base import DataSet, mapping, Pair, side_by_side
 from depthforge_ros.errors import UserError
 from depthforge_ros.labels import CITYSCAPES
 import numpy as np

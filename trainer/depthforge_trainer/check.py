@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import itertools
 from pathlib import Path
 
+from depthforge_ros.bags.image_files import PILLOW_ERRORS
 from depthforge_ros.datasets.base import Pair
-from depthforge_ros.errors import UserError
+from depthforge_ros.errors import one_line, UserError
 from depthforge_ros.labels import UNLABELLED
 from depthforge_trainer.data import Loader
 from depthforge_trainer.datasets import DATASETS
@@ -65,8 +66,8 @@ def check(name: str, root: Path, split: str = '') -> Findings:
     faults = [*_labels_alone(dataset.label_files(root, split), pairs), *_shared_labels(pairs)]
     for pair in tqdm(pairs, desc='check', unit='image', mininterval=5.0):
         try:
-            labels = Loader(pair, dataset)().labels
             _check_whole(pair.image)
+            labels = Loader(pair, dataset)().labels
             if pair.labels is not None:
                 _check_whole(pair.labels)
         except UserError as error:
@@ -105,9 +106,11 @@ def _shared_labels(pairs: Sequence[Pair]) -> Iterator[str]:
 
 
 def _check_whole(path: Path) -> None:
-    """Refuse a file that is cut short, of which OpenCV fills up the rest."""
+    """Refuse a file that is cut short, of which OpenCV may fill up the rest."""
     try:
         with Image.open(path) as image:
             image.load()
-    except (OSError, SyntaxError) as error:
-        raise UserError(f'{path} is cut short or broken ({error}); replace it') from error
+    except PILLOW_ERRORS as error:
+        raise UserError(
+            f'{path} is cut short or broken ({one_line(error)}); replace it'
+        ) from error

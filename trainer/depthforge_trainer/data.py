@@ -9,9 +9,11 @@ import fnmatch
 from pathlib import Path
 
 import cv2
+from depthforge_ros.bags.image_files import read_16_bit, write_image
 from depthforge_ros.datasets.base import DataSet, Labels, Pair
 from depthforge_ros.errors import UserError
 from depthforge_ros.evaluation.corruptions import ALL, Corruption, corruptions
+from depthforge_ros.frame import rgb_from_file
 from depthforge_ros.labels import LabelSpace, UNLABELLED
 from depthforge_trainer import street
 from depthforge_trainer.datasets import DATASETS
@@ -104,10 +106,7 @@ class Loader:
 
     def __call__(self) -> Sample:
         """Read; UserError for files that are missing, broken or do not fit each other."""
-        image = cv2.imread(str(self.image), cv2.IMREAD_COLOR)
-        if image is None:
-            raise UserError(f'{self.image} cannot be decoded as an image; remove or replace it')
-        rgb = np.ascontiguousarray(image[..., ::-1], dtype=np.uint8)
+        rgb = rgb_from_file(self.image)
         if self.corruption is not None:
             rgb = self.corruption(rgb, self.index)
         size = rgb.shape[0], rgb.shape[1]
@@ -128,12 +127,13 @@ class Loader:
         if self.depth is None:
             return None
         path = self.depth / f'{self.image.stem}.png'
-        stored = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-        if stored is None or stored.dtype != np.uint16 or stored.ndim != 2:
+        try:
+            stored = read_16_bit(path)
+        except UserError as error:
             raise UserError(
                 f'{path} is no 16-bit PNG of one channel, which {self.image} needs; add it, or '
                 'leave depth out of the source'
-            )
+            ) from error
         resized = cv2.resize(stored.astype(np.float32), size[::-1])
         return np.asarray(resized / np.float32(UINT16_MAX), np.float32)
 
@@ -188,10 +188,8 @@ def all_loaders(source: Source) -> list[Loader]:
 
 def _render_missing(root: Path, count: int) -> None:
     """Render the views of seeds 0 to count - 1 that are not in the folder yet."""
-    for name in ('images', 'labels'):
-        (root / name).mkdir(parents=True, exist_ok=True)
     missing = [s for s in range(count) if not (root / 'labels' / f'{s:06d}.png').is_file()]
     for seed in tqdm(missing, desc='render streets', unit='view', disable=not missing):
         frame = street.sample(seed, *STREET_SIZE)
-        cv2.imwrite(str(root / 'images' / f'{seed:06d}.jpg'), frame.rgb[..., ::-1])
-        cv2.imwrite(str(root / 'labels' / f'{seed:06d}.png'), frame.labels)
+        write_image(root / 'images' / f'{seed:06d}.jpg', frame.rgb[..., ::-1])
+        write_image(root / 'labels' / f'{seed:06d}.png', frame.labels)

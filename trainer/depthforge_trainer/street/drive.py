@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import cv2
+from depthforge_ros.bags.image_files import write_image
+from depthforge_ros.files import write_text
 from depthforge_ros.labels import CAMVID
 from depthforge_trainer.street.camera import Camera, check_range, Float32Array, Frame
 from depthforge_trainer.street.layout import random_scene
@@ -136,26 +138,19 @@ def camera_yaml(camera: Camera) -> str:
     )
 
 
-def _write_image(path: Path, image: npt.NDArray[np.integer], options: list[int]) -> None:
-    if not cv2.imwrite(str(path), image, options):
-        raise OSError(f'{path} could not be written; check that the folder is writable')
-
-
 def write_drive(output: Path, seed: int, frames: int, height: int, width: int) -> None:
     """Render a clip of so many frames of (height, width) into the folder output."""
     check_range('drive', 'frames', frames, 1, 10000)
     scene = drive_scene(seed)
-    for name in ('images', 'labels', 'depth'):
-        (output / name).mkdir(parents=True, exist_ok=True)
-    (output / 'camera.yaml').write_text(camera_yaml(_camera(height, width)), encoding='utf-8')
-    jpeg = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY, cv2.IMWRITE_JPEG_OPTIMIZE, 1]
-    png = [cv2.IMWRITE_PNG_COMPRESSION, 9]
+    write_text(output / 'camera.yaml', camera_yaml(_camera(height, width)))
+    jpeg = cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY, cv2.IMWRITE_JPEG_OPTIMIZE, 1
+    png = cv2.IMWRITE_PNG_COMPRESSION, 9
     for index in tqdm(range(frames), desc='drive'):
         frame = drive_frame(scene, seed, index, frames, height, width)
         name = f'{index:06d}'
-        _write_image(output / 'images' / f'{name}.jpg', frame.rgb[..., ::-1], jpeg)
-        _write_image(output / 'labels' / f'{name}.png', frame.labels, png)
-        _write_image(output / 'depth' / f'{name}.png', encode_depth(frame.depth_m), png)
+        write_image(output / 'images' / f'{name}.jpg', frame.rgb[..., ::-1], jpeg)
+        write_image(output / 'labels' / f'{name}.png', frame.labels, png)
+        write_image(output / 'depth' / f'{name}.png', encode_depth(frame.depth_m), png)
 
 
 def main() -> None:
