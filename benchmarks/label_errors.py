@@ -22,6 +22,7 @@ from typing import Any
 
 import cv2
 from depthforge_ros.cli.common import DEFAULT_MODEL
+from depthforge_ros.engine.torch_engine import load, Loaded
 from depthforge_ros.labels import CAMVID
 from depthforge_ros.metrics.slices import parted
 from depthforge_trainer.data import Source
@@ -44,7 +45,8 @@ def main() -> int:
     parser.add_argument('--seeds', type=int, default=3)
     parser.add_argument('--json', type=Path, default=RESULTS)
     args = parser.parse_args()
-    rows = [found_share(args.root / args.split, args.model, seed) for seed in range(args.seeds)]
+    loaded = load(args.model, device='auto')
+    rows = [found_share(args.root / args.split, loaded, seed) for seed in range(args.seeds)]
     figures = {
         'command': f'benchmarks/label_errors.py --split {args.split} --model {args.model} '
         f'--seeds {args.seeds}',
@@ -57,13 +59,13 @@ def main() -> int:
     return 0
 
 
-def found_share(data: Path, model: str, seed: int) -> dict[str, Any]:
+def found_share(data: Path, loaded: Loaded, seed: int) -> dict[str, Any]:
     """Falsify a copy of the labels and look for them."""
     with TemporaryDirectory() as folder:
         root = Path(folder) / 'data'
         shutil.copytree(data, root)
         false, count = falsify(root / 'labels', seed)
-        ranking = rank_labels(Source('camvid', str(root)), CAMVID, model)
+        ranking = rank_labels(Source('camvid', str(root)), loaded)
     top = ranking.suspects[: round(TOP_SHARE * len(ranking.suspects))]
     found = {hit for one in top if (hit := _hit(one, false)) is not None}
     return {

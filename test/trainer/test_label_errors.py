@@ -71,4 +71,6 @@ def test_check_ranks_by_a_model(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert 'regions that the model contradicts' in capsys.readouterr().out
     assert main([*command, '--json', str(path)]) == 2
     assert '--with-model' in capsys.readouterr().err
+    # The model is asked for before the files are read.
     assert main([*command, '--with-model', 'nobody']) == 2
+    assert capsys.readouterr().out == ''

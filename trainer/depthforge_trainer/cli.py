@@ -8,8 +8,12 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 import sys
+from typing import TYPE_CHECKING
 
 from depthforge_ros.errors import UserError
+
+if TYPE_CHECKING:
+    from depthforge_ros.engine.torch_engine import Loaded
 
 PROCESSES = (1, 8)
 """That `estimate` tells the hours of."""
@@ -42,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     command.add_argument('--split', default='', help='e.g. train, or night/val of acdc')
     command.add_argument(
         '--with-model', metavar='MODEL',
-        help='rank the labels that this model contradicts with confidence, too',
+        help='also rank the labels that this model contradicts, the surest contradiction first',
     )  # fmt: skip
     command.add_argument('--json', type=Path, metavar='FILE', help='write the ranking there')
     text = 'memory and hours of a run, from counted operations and steps measured small'
@@ -69,27 +73,36 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _check(args: argparse.Namespace) -> int:
+    from depthforge_ros.cli.common import print_odd_names
     from depthforge_trainer.check import check
 
+    print_odd_names()
+    if args.json and not args.with_model:
+        raise UserError('--json came, which takes the ranking of --with-model; name a model')
+    # Before every file is read, which takes its time.
+    loaded = _load(args.with_model) if args.with_model else None
     findings = check(args.dataset, args.root, args.split)
     print('\n'.join(findings.lines()))
     if findings.faults:
         return 2
-    if args.with_model:
-        _rank_labels(args)
-    elif args.json:
-        raise UserError('--json came, which takes the ranking of --with-model; name a model')
+    if loaded:
+        _rank_labels(args, loaded)
     return 0
 
 
-def _rank_labels(args: argparse.Namespace) -> None:
+def _load(model: str) -> Loaded:
+    from depthforge_ros.engine.torch_engine import load
+
+    return load(model, device='auto')
+
+
+def _rank_labels(args: argparse.Namespace, loaded: Loaded) -> None:
     from depthforge_ros.cli.common import write_json
     from depthforge_trainer.data import Source
-    from depthforge_trainer.datasets import DATASETS
     from depthforge_trainer.label_errors import rank_labels
 
     source = Source(kind=args.dataset, root=str(args.root), split=args.split)
-    ranking = rank_labels(source, DATASETS[args.dataset].space, args.with_model)
+    ranking = rank_labels(source, loaded)
     print('\n'.join(ranking.lines()))
     write_json(args.json, ranking.to_json())
 

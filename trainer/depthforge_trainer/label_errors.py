@@ -17,11 +17,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import cv2
-from depthforge_ros.engine.torch_engine import load, Loaded
-from depthforge_ros.labels import LabelSpace
+from depthforge_ros.engine.torch_engine import Loaded
+from depthforge_ros.labels import Group, groups, LabelSpace
 from depthforge_ros.metrics.segmentation import common_space, mapping
 from depthforge_ros.metrics.slices import parted
-from depthforge_trainer.data import loaders, Sample, Source
+from depthforge_ros.model.answer import sum_groups
+from depthforge_ros.model.refinement import resize
+from depthforge_trainer.data import loaders, Rgb, Source
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -77,16 +79,17 @@ class Ranking:
         }
 
 
-def rank_labels(source: Source, space: LabelSpace, model: str) -> Ranking:
-    """Rank the labels of a data set of that label space; UserError where classes do not map."""
-    loaded = load(model, device='auto')
+def rank_labels(source: Source, loaded: Loaded) -> Ranking:
+    """Rank the labels of a data set by a model; UserError where their classes do not map."""
+    samples = loaders(source)
+    space = samples[0].space
     target = common_space(space, loaded.label_space)
-    shares = _Shares(loaded, target)
+    members, to_target = groups(loaded.label_space, target), mapping(space, target)
     suspects: list[Suspect] = []
-    for read in tqdm(loaders(source), desc='rank labels', unit='image'):
-        sample = read()
-        labels = mapping(space, target)[sample.labels]
-        suspects += suspects_of(str(read.image), labels, shares(sample), target)
+    for load in tqdm(samples, desc='rank labels', unit='image'):
+        sample = load()
+        shares_KHW = _shares(loaded, sample.rgb, members)
+        suspects += suspects_of(str(load.image), to_target[sample.labels], shares_KHW, target)
     suspects.sort(key=lambda one: -one.score)
     return Ranking(tuple(suspects), tuple(_worst_images(suspects)))
 
@@ -127,27 +130,17 @@ def suspects_of(
     return found
 
 
-class _Shares:
-    """Runs a model for the shares of the classes of a coarser label space."""
-
-    def __init__(self, loaded: Loaded, target: LabelSpace) -> None:
-        self._loaded = loaded
-        table = mapping(loaded.label_space, target)[: len(loaded.label_space)]
-        self._merge = np.eye(256, dtype=np.float32)[table].T[: len(target)]
-
-    def __call__(self, sample: Sample) -> npt.NDArray[np.float32]:
-        """Return (K, H, W) of an image."""
-        image, geometry = self._loaded.preprocess(sample.rgb)
-        network = self._loaded.answering.network
-        with torch.inference_mode():
-            batch = torch.from_numpy(image[None]).to(network.mean.device)
-            scores = network.decode(batch).scores_BKhw[0].float().cpu().numpy()
-        shares = np.tensordot(self._merge, scores / scores.sum(0).clip(1e-9), 1)
-        size = geometry.width, geometry.height
-        content = (slice(geometry.content_height), slice(geometry.content_width))
-        camera = geometry.camera_width, geometry.camera_height
-        planes = [cv2.resize(cv2.resize(one, size)[content], camera) for one in shares]
-        return np.asarray(np.stack(planes), np.float32)
+@torch.inference_mode()
+def _shares(loaded: Loaded, rgb: Rgb, members: Sequence[Group]) -> npt.NDArray[np.float32]:
+    """Return a model's shares (K, H, W) of groups of its classes, at the image's own size."""
+    image, geometry = loaded.preprocess(rgb)
+    batch = torch.from_numpy(image[None]).to(loaded.device)
+    scores_BKhw = loaded.answering.network.decode(batch).scores_BKhw.float()
+    shares_BKhw = scores_BKhw / scores_BKhw.sum(1, keepdim=True).clamp_min(1e-9)
+    planes = resize(sum_groups(shares_BKhw, members), (geometry.height, geometry.width))
+    content = planes[..., : geometry.content_height, : geometry.content_width]
+    camera = resize(content, (geometry.camera_height, geometry.camera_width))
+    return np.asarray(camera[0].cpu().numpy(), np.float32)
 
 
 def _worst_images(suspects: Sequence[Suspect]) -> list[tuple[str, float]]:
