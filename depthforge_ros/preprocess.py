@@ -61,12 +61,13 @@ class Preprocess:
                 f'short_side {self.short_side} is smaller than one patch of {self.patch} pixels; '
                 'choose a multiple of the patch'
             )
-        for side in self.fixed_size or ():
-            if side < self.patch or side % self.patch:
-                raise UserError(
-                    f'fixed_size {self.fixed_size} must be multiples of the patch, {self.patch}; '
-                    f'the nearest is {max(1, round(side / self.patch)) * self.patch}'
-                )
+        sides = self.fixed_size or ()
+        if any(side < self.patch or side % self.patch for side in sides):
+            near = (max(1, round(side / self.patch)) * self.patch for side in sides)
+            raise UserError(
+                f'height x width {" x ".join(map(str, sides))} must be multiples of the patch, '
+                f'{self.patch}; the nearest is {" x ".join(map(str, near))}'
+            )
 
     def geometry(self, height: int, width: int) -> Geometry:
         """Place a camera image of height x width pixels."""
