@@ -15,6 +15,7 @@ from depthforge_ros.frame import (
     decode,
     LAYOUTS,
     rgb_from_bgr,
+    rgb_from_decoded,
     rgb_from_file,
     rgb_from_message,
 )
@@ -29,6 +30,7 @@ SEEDS = st.integers(0, 2**32 - 1)
 SIDES = st.integers(1, 9)
 PADDINGS = st.integers(0, 7)
 PACKED = {'rgb8': 'rgb', 'bgr8': 'bgr', 'rgba8': 'rgba', 'bgra8': 'bgra'}
+WIDE = {'rgb16': 'rgb', 'bgr16': 'bgr', 'rgba16': 'rgba', 'bgra16': 'bgra'}
 BAYER = [name for name in LAYOUTS if name.startswith('bayer')]
 PAIRS = {'uyvy': 'uyvy', 'yuv422': 'uyvy', 'yuyv': 'yuyv', 'yuv422_yuy2': 'yuyv'}
 YUV_TOLERANCE = 2
@@ -82,6 +84,37 @@ def test_mono16_is_scaled_from_either_byte_order(
     message = make_message(stored, 'mono16', padding=padding, is_bigendian=int(bigendian))
     expected = np.rint(grey.astype(float) * 255.0 / 65535.0)
     np.testing.assert_array_equal(rgb_from_message(message)[..., 0], expected)
+
+
+@pytest.mark.parametrize('encoding', WIDE)
+@given(
+    seed=SEEDS, height=SIDES, width=SIDES, padding=PADDINGS, bigendian=st.booleans(),
+    white_level=st.sampled_from([1, 1023, 4095, 65535]) | st.integers(1, 65535),
+)  # fmt: skip
+def test_wide_colours_are_scaled_from_either_byte_order(
+    encoding: str, seed: int, height: int, width: int, padding: int, bigendian: bool,
+    white_level: int,
+) -> None:  # fmt: skip
+    order = WIDE[encoding]
+    values = np.random.default_rng(seed).integers(0, 65536, (height, width, len(order)), np.uint16)
+    stored = values.astype('>u2' if bigendian else '<u2')
+    message = make_message(stored, encoding, padding=padding, is_bigendian=int(bigendian))
+    rgb = rgb_from_decoded(decode(message, white_level=white_level))
+    scaled = np.minimum(values * (255.0 / white_level), 255.0)
+    expected = np.stack([scaled[..., order.index(channel)] for channel in 'rgb'], -1)
+    np.testing.assert_allclose(rgb, expected, atol=0.51)
+
+
+@given(bits=st.integers(1, 14), encoding=st.sampled_from(['mono16', 'bayer_rggb16', 'rgb16']))
+def test_a_message_of_fewer_bits_is_told_with_its_range(bits: int, encoding: str) -> None:
+    peak = 2**bits - 1
+    values = np.full((4, 6, 3) if encoding == 'rgb16' else (4, 6), peak, np.uint16)
+    dark = decode(make_message(values, encoding))
+    assert f'up to {peak}, and 65535 is white' in dark.warning
+    assert dark.warning.endswith(f'(--white-level) to {peak}')
+    bright = decode(make_message(values, encoding), white_level=peak)
+    assert bright.warning == ''
+    assert bright.pixels.min() == 255
 
 
 @pytest.mark.parametrize('encoding', BAYER)

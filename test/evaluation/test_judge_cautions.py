@@ -145,6 +145,17 @@ def test_ids_of_no_class_are_counted(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert 'ids (77, 78) that camvid does not have: 0 to 10' in line
 
 
+@pytest.mark.parametrize(('road', 'warnings'), [(7, 1), (0, 0)])
+def test_label_ids_that_pass_as_train_ids_are_told(
+    tmp_path: Path, road: int, warnings: int
+) -> None:
+    bag = write_labels(tmp_path / 'bag', [all_of(road)])
+    options = ('--truth-labels', 'cityscapes', '--label-space', 'camvid', '--engine', 'null')
+    told = judge(tmp_path, bag, *options)['warnings']
+    assert len(told) == warnings
+    assert all('/camera/image: the labels (ids 7) look like' in one for one in told)
+
+
 def test_frames_whose_truth_is_of_another_size_are_left_out(tmp_path: Path) -> None:
     bag = write_labels(tmp_path / 'bag', [all_of(ROAD), all_of(ROAD, WIDTH + 2), all_of(ROAD)])
     figures = judge(tmp_path, bag, *NULL)

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 import numpy as np
 from PIL import Image
 import pytest
-from support.drives import HEIGHT, make_bag_arguments, WIDTH, write_drive
+from support.drives import HEIGHT, make_bag_arguments, WIDTH, write_drive, write_video
 from support.paths import ROOT
 
 STEMS = st.binary(min_size=1, max_size=30).filter(
@@ -73,15 +73,6 @@ def test_names_that_are_not_ascii_do_in_a_c_locale(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert (tmp_path / 'ä' / 'masks' / 'Straße_日.png').is_file()
-
-
-def write_video(path: Path, frames: int = 3, rate_hz: float = 10.0) -> Path:
-    fourcc = cv2.VideoWriter_fourcc(*('MJPG' if path.suffix == '.avi' else 'mp4v'))
-    writer = cv2.VideoWriter(str(path.absolute()), fourcc, rate_hz, (WIDTH, HEIGHT))
-    for level in range(frames):
-        writer.write(np.full((HEIGHT, WIDTH, 3), 40 * level, np.uint8))
-    writer.release()
-    return path
 
 
 def test_a_video_whose_name_is_not_utf_8_is_refused_in_one_line(

@@ -23,6 +23,7 @@ import numpy as np
 import pytest
 from support.bags import cut, recording, scene, write_drive
 from support.drives import write_drive as write_images
+from support.drives import write_video
 
 NULL = ('--engine', 'null')
 FRAMES = 12
@@ -66,6 +67,29 @@ def test_fewer_messages_than_metadata_promises_are_counted(
     assert code == 3
     assert frames(figures) == 7
     assert '7 of the 12 messages of /camera/image' in capsys.readouterr().err
+
+
+def write_broken_video(path: Path) -> Path:
+    """Write a video whose head is whole and whose second half is not."""
+    data = write_video(path, FRAMES).read_bytes()
+    if path.suffix == '.avi':
+        return cut(path, 0.8)
+    index = data.index(b'moov') - 4
+    path.write_bytes(data[: index // 2] + bytes(index - index // 2) + data[index:])
+    return path
+
+
+@pytest.mark.parametrize(
+    ('command', 'name'), [('predict', 'a.avi'), ('predict', 'a.mp4'), ('view', 'a.avi')]
+)
+def test_a_video_that_breaks_off_is_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, name: str
+) -> None:
+    code, figures = run(command, write_broken_video(tmp_path / name), tmp_path / 'out')
+    assert code == 3
+    assert not figures['complete']
+    assert 0 < frames(figures) < FRAMES
+    assert f'{frames(figures)} of {FRAMES} frames read' in capsys.readouterr().err
 
 
 def write_split(folder: Path, parts: int) -> Path:

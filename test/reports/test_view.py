@@ -25,7 +25,15 @@ from mcap.reader import make_reader
 from mcap_ros2.decoder import DecoderFactory
 import numpy as np
 import pytest
-from support.drives import add_answers, HEIGHT, make_bag_arguments, WIDTH, write_drive
+from support.bags import bag_path, INFO, recording, scene
+from support.drives import (
+    add_answers,
+    HEIGHT,
+    make_bag_arguments,
+    WIDTH,
+    write_drive,
+    write_video,
+)
 from support.paths import ROOT
 
 PERIOD_NS = 100_000_000
@@ -69,6 +77,59 @@ def test_a_folder_is_on_one_time_line(tmp_path: Path) -> None:
     _, image = topics[IMAGES[0]][1]
     shown = cv2.imdecode(np.frombuffer(image.data, np.uint8), cv2.IMREAD_COLOR)
     assert shown.shape == (HEIGHT, WIDTH, 3)
+
+
+@pytest.mark.parametrize(('more', 'rate_hz'), [((), 30.0), (('--rate-hz', '5'), 5.0)])
+def test_a_video_keeps_its_own_rate(tmp_path: Path, more: tuple[str, ...], rate_hz: float) -> None:
+    video, output = write_video(tmp_path / 'a.avi', rate_hz=30.0), tmp_path / 'view.mcap'
+    assert main(['view', str(video), '--engine', 'null', '--output', str(output), *more]) == 0
+    expected = [START_NS + round(n * 1e9 / rate_hz) for n in range(3)]
+    assert stamps(read(output)[IMAGES[0]]) == expected
+
+
+def view_with_info(
+    folder: Path, storage: str, fields: dict[str, Any] | None, *more: str
+) -> tuple[int, list[Any]]:
+    """View a bag with such a camera_info, None for a topic without a message; its CameraInfos."""
+    with recording(folder / 'bag', storage) as bag:
+        bag.image('/camera/image', 0, scene(0), 'rgb8')
+        if fields is None:
+            bag.empty('/camera/camera_info', INFO)
+        else:
+            bag.camera_info('/camera/camera_info', 0, **fields)
+    output = folder / 'view.mcap'
+    path = bag_path(folder / 'bag', storage)
+    code = main(['view', str(path), '--engine', 'null', '--output', str(output), *more])
+    return code, read(output).get('/camera/camera_info', []) if output.exists() else []
+
+
+@pytest.mark.parametrize(
+    ('storage', 'fields', 'focal_length'),
+    [
+        ('mcap', {}, 50.0),
+        ('rosbag1', {}, 50.0),
+        ('mcap', {'d': [0.1, 0, 0, 0, 0, 0, 0, 0]}, 50.0),
+        ('mcap', {'distortion_model': 'none', 'd': []}, 50.0),
+        ('mcap', {'width': 2 * WIDTH, 'height': 2 * HEIGHT, 'binning_x': 2, 'binning_y': 2}, 25.0),
+        ('mcap', None, None),
+    ],
+)
+def test_a_calibration_is_read_as_the_node_reads_it(
+    tmp_path: Path, storage: str, fields: dict[str, Any] | None, focal_length: float | None
+) -> None:
+    code, infos = view_with_info(tmp_path, storage, fields, '--camera-height-m', '1.5')
+    assert code == 0
+    assert [info.k[0] for _, info in infos] == ([focal_length] if focal_length else [])
+
+
+def test_a_bad_calibration_matters_only_to_points(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for more, code in (((), 0), (('--camera-height-m', '1.5'), 2)):
+        folder = tmp_path / str(code)
+        folder.mkdir()
+        assert view_with_info(folder, 'mcap', {'k': [0.0] * 9}, *more)[0] == code
+    assert 'focal lengths 0.0 and 0.0' in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_recorded_masks_are_shown_as_they_are(tmp_path: Path) -> None:

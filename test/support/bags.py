@@ -21,6 +21,7 @@ HEIGHT, WIDTH = 48, 64
 PERIOD_NS = 100_000_000
 DIAGNOSTICS = 'diagnostic_msgs/msg/DiagnosticArray'
 IMAGE, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
+INFO = 'sensor_msgs/msg/CameraInfo'
 SUFFIXES = {'mcap': '', 'sqlite3': '', 'rosbag1': '.bag'}
 
 
@@ -61,6 +62,27 @@ class Recording:
             level=0, name=f'depthforge: {topic}', message='', hardware_id='', values=pairs
         )
         self._write('/diagnostics', DIAGNOSTICS, frame, {'status': [status]}, 50.0)
+
+    def camera_info(self, topic: str, frame: int, **fields: Any) -> None:
+        """Write a CameraInfo of focal lengths of 50 pixels, but for what `fields` say."""
+        window = self._store.types['sensor_msgs/msg/RegionOfInterest'](0, 0, 0, 0, False)
+        plain = {
+            'width': WIDTH, 'height': HEIGHT, 'distortion_model': 'plumb_bob', 'd': [0.0] * 5,
+            'k': [50.0, 0, 32, 0, 50, 24, 0, 0, 1], 'r': [1.0, 0, 0, 0, 1, 0, 0, 0, 1],
+            'p': [50.0, 0, 32, 0, 0, 50, 24, 0, 0, 0, 1, 0], 'binning_x': 0, 'binning_y': 0,
+            'roi': window,
+        }  # fmt: skip
+        named = {
+            key.upper() if self._is_ros1 and len(key) == 1 else key: (
+                np.array(value, np.float64) if isinstance(value, list) else value
+            )
+            for key, value in {**plain, **fields}.items()
+        }
+        self._write(topic, INFO, frame, named)
+
+    def empty(self, topic: str, kind: str) -> None:
+        """Declare a topic without a message."""
+        self._writer.add_connection(topic, kind, typestore=self._store)
 
     def end_chunk(self) -> None:
         """End a chunk of mcap, which would otherwise hold a whole small drive."""

@@ -45,6 +45,16 @@ def write_drive(folder: Path, count: int = 3, extra: str = 'label_space: camvid\
     return folder
 
 
+def write_video(path: Path, frames: int = 3, rate_hz: float = 10.0) -> Path:
+    """Write a video of grey frames, one lighter than the other."""
+    fourcc = cv2.VideoWriter_fourcc(*('MJPG' if path.suffix == '.avi' else 'mp4v'))
+    writer = cv2.VideoWriter(str(path.absolute()), fourcc, rate_hz, (WIDTH, HEIGHT))
+    for level in range(frames):
+        writer.write(np.full((HEIGHT, WIDTH, 3), 20 * level, np.uint8))
+    writer.release()
+    return path
+
+
 def make_bag_arguments(drive: Path, bag: Path, *more: str) -> list[str]:
     """Arguments of a command that makes a bag of all there is."""
     return [
