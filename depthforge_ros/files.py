@@ -15,6 +15,8 @@ from depthforge_ros.errors import UserError
 
 NUMBER = re.compile('([0-9]+)')
 UNIQUE = count()
+LONGEST_STEM = 255 - len('.json')
+"""Bytes of a file's name before its suffix."""
 UNREADABLE = 'unreadable'
 """Reason of the UserError of a file that is broken, which a command leaves out."""
 
@@ -29,6 +31,22 @@ def natural_key(name: str) -> tuple[tuple[str | int, ...], str]:
 def is_hidden(path: Path) -> bool:
     """Tell names that begin with a dot, such as `._x.jpg` that macOS leaves on other disks."""
     return path.name.startswith('.')
+
+
+def fitting(stem: str, room: int = 0) -> str:
+    """Cut the stem of a new file's name so that `room` bytes and a suffix fit behind it."""
+    return os.fsdecode(os.fsencode(stem)[: LONGEST_STEM - room])
+
+
+def require_utf_8(path: Path, reader: str) -> None:
+    """Refuse a name that is not UTF-8; `reader` is what cannot open it, and may crash."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise UserError(
+            f'{str(path)!a} has a name that is not UTF-8 here, which {reader} cannot open; rename '
+            'it, or set the locale to C.UTF-8'
+        ) from error
 
 
 def read_bytes(path: Path | str) -> bytes:

@@ -19,9 +19,12 @@ from depthforge_ros.bags.storage_files import (
     METADATA,
     promised_messages,
     read_metadata,
+    SQLITE,
+    storage_suffix,
     SUFFIXES,
 )
 from depthforge_ros.errors import one_line, UserError
+from depthforge_ros.files import require_utf_8
 from depthforge_ros.headers import JPEG_START, PNG_START
 from depthforge_ros.labels import LABEL_SPACES, LabelSpace
 from rosbags.highlevel import AnyReader
@@ -71,6 +74,9 @@ class Bag:
                 f'folder {path} holds neither metadata.yaml nor files of {", ".join(SUFFIXES)}; '
                 'give a rosbag2 folder or a file of a bag'
             )
+        for one in bag_files(path):
+            if storage_suffix(one) == SQLITE:
+                require_utf_8(one, 'SQLite')
         self.path = path
         self.damage: str | None = None
         self._lenient = lenient
@@ -143,11 +149,21 @@ class Bag:
                 )
         if wanted or cameras:
             return list(wanted) or cameras
-        kinds = [f'{name} ({kind})' for name, kind in sorted(self.topics.items())]
+        kinds = [f'{name} ({self._content(name)})' for name in sorted(self.topics)]
         raise UserError(
             f'{self.path} has no topic of camera images, that is sensor_msgs/msg/Image or '
             f'CompressedImage of JPEG or PNG; it has {_listing(kinds)}'
         )
+
+    def _content(self, topic: str) -> str:
+        """Say the type of a topic and, of its first image, the encoding."""
+        kind = self.topics[topic]
+        if kind in IMAGE_TYPES:
+            with suppress(UserError):
+                for raw in islice(self.raw_messages(topic), 1):
+                    image = self.decode(raw)
+                    return f'{kind} of {getattr(image, "encoding", "") or image.format}'
+        return kind
 
     def _found_cameras(self) -> list[str]:
         filled = [name for name in self.image_topics if self._is_of_camera(name)]

@@ -25,6 +25,7 @@ from depthforge_ros.bags.storage_files import (
     ABOUT,
     advice,
     bag_files,
+    is_compressed,
     METADATA,
     read_metadata,
     storage_suffix,
@@ -80,7 +81,7 @@ def _repair_if_broken(path: Path, folder: Path) -> tuple[Path, str | None]:
         if any(map(_is_unfinished, files)):
             raise UserError(f'{path} was not closed by its recorder; {advice(path, "")}')
         if not path.is_dir() and files and path.name != plain_name(path):
-            return _renamed(path, folder), None
+            return _plain(path, folder), None
         with Bag(path):
             is_known = not path.is_dir() or (path / METADATA).is_file()
             return path, None if is_known else f'{path.name} has no {METADATA}'
@@ -96,12 +97,19 @@ def plain_name(path: Path) -> str:
     return path.name[: path.name.lower().rindex(suffix)] + suffix
 
 
-def _renamed(path: Path, folder: Path) -> Path:
-    """Give a file that can be read another name."""
-    link = folder / plain_name(path)
-    link.symlink_to(path.absolute())
-    with Bag(link):
-        return link
+def _plain(path: Path, folder: Path) -> Path:
+    """Give a file that can be read the name that readers expect, decompressed."""
+    plain = folder / 'plain' / plain_name(path)
+    plain.parent.mkdir()
+    if not is_compressed(path):
+        plain.symlink_to(path.absolute())
+    elif not _decompress(path, plain):
+        raise UserError(f'{path} is no whole zstd file; copy it again')
+    try:
+        with Bag(plain):
+            return plain
+    except UserError as error:
+        raise UserError(str(error).replace(str(plain), str(path))) from error
 
 
 def _is_unfinished(path: Path) -> bool:
@@ -115,8 +123,8 @@ def _repaired_copy(
     path: Path, files: list[Path], folder: Path, error: UserError
 ) -> tuple[Path, str | None]:
     """Make a copy of all that can be read; UserError, the given one, where that is nothing."""
-    copy = folder / f'{path.stem}_repaired'
-    copy.mkdir()
+    copy = folder / 'repaired' / path.name
+    copy.mkdir(parents=True)
     lost = [one.name for one in files if not _repair_file(one, copy, folder)]
     metadata = (path if path.is_dir() else path.parent) / METADATA
     if metadata.is_file():
@@ -140,8 +148,10 @@ def _repair_file(source: Path, copy: Path, folder: Path) -> bool:
     """Put a file, or what can be read of it, into the copy; returns whether there is any."""
     target = copy / plain_name(source)
     try:
-        if source.name.lower().endswith('.zstd'):
-            source = _decompressed(source, folder / target.name)
+        if is_compressed(source):
+            unpacked = folder / f'unpacked_{target.name}'
+            _decompress(source, unpacked)
+            source = unpacked
         if not _is_unfinished(source):
             target.symlink_to(source.absolute())
             with suppress(UserError), Bag(target):
@@ -155,12 +165,16 @@ def _repair_file(source: Path, copy: Path, folder: Path) -> bool:
         return False
 
 
-def _decompressed(source: Path, target: Path) -> Path:
-    """Decompress a file as far as it goes."""
-    with target.open('wb') as plain, suppress(EOFError, ZstdError), zstd_open(source) as stream:
-        while block := stream.read(BLOCK):
-            plain.write(block)
-    return target
+def _decompress(source: Path, target: Path) -> bool:
+    """Decompress a file into a new one as far as it goes; returns whether it is whole."""
+    # Never through a link: it would lead to the bag itself.
+    with target.open('xb') as plain, zstd_open(source) as stream:
+        try:
+            while block := stream.read(BLOCK):
+                plain.write(block)
+        except (EOFError, ZstdError):
+            return False
+    return True
 
 
 def _repair_mcap(source: Path, target: Path) -> None:

@@ -15,10 +15,12 @@ import yaml
 METADATA = 'metadata.yaml'
 ABOUT = 'about.yaml'
 """Metadata of a bag beside a repaired copy of it, which may lack some of its files."""
-SUFFIXES = ('.mcap', '.db3', '.bag')
+SQLITE = '.db3'
+SUFFIXES = ('.mcap', SQLITE, '.bag')
+ZSTD = '.zstd'
 ADVICE = {
     '.mcap': '`mcap recover` repairs an mcap that was cut short',
-    '.db3': '`ros2 bag reindex` restores metadata, `sqlite3 FILE .recover` repairs a db3',
+    SQLITE: '`ros2 bag reindex` restores metadata, `sqlite3 FILE .recover` repairs a db3',
     '.bag': '`rosbag reindex` repairs a bag that was cut short',
 }
 OF_ROS_1 = 'Profile is not ros2'
@@ -43,8 +45,13 @@ def bag_files(path: Path) -> list[Path]:
 
 def storage_suffix(path: Path) -> str | None:
     """Return the suffix that says the storage, also of compressed and unfinished files."""
-    name = path.name.lower().removesuffix('.zstd').removesuffix('.active')
+    name = path.name.lower().removesuffix(ZSTD).removesuffix('.active')
     return next((one for one in SUFFIXES if name.endswith(one)), None)
+
+
+def is_compressed(path: Path) -> bool:
+    """Tell a file that ros2 bag has compressed as a whole."""
+    return path.name.lower().endswith(ZSTD)
 
 
 def advice(path: Path, reason: str) -> str:

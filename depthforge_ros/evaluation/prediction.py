@@ -14,7 +14,7 @@ from typing import Any
 from depthforge_ros.bags.image_files import write_image
 from depthforge_ros.errors import UserError
 from depthforge_ros.evaluation.sources import damage_of, Source, SourceFrame
-from depthforge_ros.files import write_text
+from depthforge_ros.files import fitting, write_text
 from depthforge_ros.pipeline import Pipeline
 from depthforge_ros.postprocess import overlay, Result
 import numpy as np
@@ -189,7 +189,8 @@ class _Writer:
         candidate, number = name, 1
         while candidate in self._depth_scales:
             number += 1
-            candidate = f'{name}_{number}'
+            ending = f'_{number}'
+            candidate = fitting(name, len(ending)) + ending
         return candidate
 
 
@@ -199,7 +200,9 @@ def _earlier(path: Path) -> Mapping[str, Any]:
         stored = json.loads(path.read_text(encoding='utf-8'))
     except (OSError, ValueError):
         return {}
-    maps = {key: stored.get(key) for key in ('depth_scale', 'inputs')} if stored else {}
+    if not isinstance(stored, dict):
+        return {}
+    maps = {key: stored.get(key) for key in ('depth_scale', 'inputs')}
     return {key: value for key, value in maps.items() if isinstance(value, dict)}
 
 

@@ -81,3 +81,15 @@ def test_a_bag_without_images_names_topics_and_types(tmp_path: Path) -> None:
     with Bag(tmp_path / 'bag') as read, pytest.raises(UserError) as refusal:
         read.camera_topic()
     assert '/diagnostics (diagnostic_msgs/msg/DiagnosticArray)' in str(refusal.value)
+
+
+def test_images_that_are_no_pictures_are_named_with_their_encoding(tmp_path: Path) -> None:
+    with recording(tmp_path / 'bag') as bag:
+        bag.image('/raw', 0, DEEP, '16UC1')
+        bag.compressed('/packed', 0, DEEP, '.png')
+        bag.empty('/silent', IMAGE)
+    with Bag(tmp_path / 'bag') as read, pytest.raises(UserError) as refusal:
+        read.camera_topic()
+    assert str(refusal.value).endswith(
+        f'/packed ({COMPRESSED} of png), /raw ({IMAGE} of 16UC1), /silent ({IMAGE})'
+    )

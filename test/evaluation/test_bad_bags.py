@@ -74,6 +74,7 @@ def test_a_damaged_place_ends_the_judgement(tmp_path: Path, storage: str) -> Non
     file.write_bytes(data)
     figures = judge(tmp_path, bag, *NULL, code=3)
     assert bag.name in figures['damage']
+    assert 'repaired' not in figures['damage']
     assert 0 < figures['received'] < 20
 
 

@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 import shutil
 import sqlite3
+import sys
 import tempfile
 from typing import Any
 
@@ -24,6 +25,11 @@ import pytest
 from support.bags import cut, recording, scene, write_drive
 from support.drives import write_drive as write_images
 from support.drives import write_video
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 NULL = ('--engine', 'null')
 FRAMES = 12
@@ -170,6 +176,28 @@ def test_the_case_of_a_suffix_does_not_matter(tmp_path: Path, storage: str, suff
     assert frames(figures) == 3
 
 
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+def test_a_compressed_file_is_read_and_stays_as_it_is(tmp_path: Path, storage: str) -> None:
+    bag = write_drive(tmp_path / 'bag', storage, frames=3)
+    file = next(one for one in bag.iterdir() if one.suffix != '.yaml')
+    packed = zstd.compress(file.read_bytes())
+    path = tmp_path / f'{file.name}.zstd'
+    for number, (data, expected) in enumerate([(packed, 0), (packed[:-99], 2), (b'none', 2)]):
+        path.write_bytes(data)
+        code, figures = run('predict', path, tmp_path / f'out{number}')
+        assert code == expected
+        assert path.read_bytes() == data
+        assert code or frames(figures) == 3
+
+
+def test_a_name_that_sqlite_cannot_open_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bag = write_drive(tmp_path / os.fsdecode(b'b\xff'), 'sqlite3', frames=1)
+    assert run('predict', bag, tmp_path / 'out')[0] == 2
+    assert 'not UTF-8 here, which SQLite cannot open; rename it' in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ('name', 'data', 'words'),
     [
@@ -257,6 +285,15 @@ def test_a_disk_that_fills_up_leaves_no_depth_without_its_scale(
     if written:
         assert set(json.loads((output / 'figures.json').read_text())['depth_scale']) == written
     assert not list(output.rglob('.depthforge*'))
+
+
+@pytest.mark.parametrize('stored', ['[1]', '"a"', '{"inputs": 3}', '{', '\xff'])
+def test_another_figures_json_is_written_over(tmp_path: Path, stored: str) -> None:
+    drive, figures = write_images(tmp_path / 'drive', 1), tmp_path / 'out' / 'figures.json'
+    figures.parent.mkdir()
+    figures.write_text(stored, encoding='latin-1')
+    assert main(['predict', str(drive / 'images'), *NULL, '--output', str(figures.parent)]) == 0
+    assert list(json.loads(figures.read_text())['depth_scale']) == ['000']
 
 
 def test_the_scales_of_an_earlier_run_are_kept(tmp_path: Path) -> None:
