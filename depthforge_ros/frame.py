@@ -22,6 +22,7 @@ from depthforge_ros.files import read_bytes, UNREADABLE
 from depthforge_ros.headers import bad_compressed, Header, read_header
 import numpy as np
 import numpy.typing as npt
+from tqdm import tqdm
 
 MAX_PIXELS = 4096 * 4096
 """Largest image that is taken unless the caller says otherwise, height x width."""
@@ -107,10 +108,10 @@ class Reading:
     has_warned: bool = False
 
     def warn(self, warning: str) -> None:
-        """Print the first warning."""
+        """Print the first warning, above a progress bar."""
         if warning and not self.has_warned:
             self.has_warned = True
-            print(f'depthforge: warning: {warning}', file=sys.stderr)
+            tqdm.write(f'depthforge: warning: {warning}', file=sys.stderr)
 
 
 reading = Reading()

@@ -25,6 +25,7 @@ from depthforge_ros.engine.build import exported
 from depthforge_ros.engine.proof import answered_alone, preprocess_for, prove, proving_frames
 from depthforge_ros.engine.torch_engine import Loaded, Run
 from depthforge_ros.errors import one_line, UserError
+from depthforge_ros.files import require_utf_8
 from depthforge_ros.labels import unlabelled
 from depthforge_ros.model.registry import MODELS
 import torch
@@ -69,6 +70,7 @@ def export_onnx(
     preprocess_for(loaded, request)
     if path.suffix != SUFFIX:
         raise UserError(f'--output {path} has not the suffix {SUFFIX}; name a file such as a.onnx')
+    require_utf_8(path, 'onnxruntime')
     for module in ('onnx', 'onnxscript', 'onnxruntime'):
         _import(module)
     with _folder_beside(path) as folder:

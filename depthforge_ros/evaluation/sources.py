@@ -17,6 +17,7 @@ from depthforge_ros.bags.image_files import IMAGE_SUFFIXES, images_in, list_imag
 from depthforge_ros.bags.repair import repaired
 from depthforge_ros.bags.storage_files import is_bag, METADATA
 from depthforge_ros.errors import UserError
+from depthforge_ros.files import fitting, require_utf_8
 from depthforge_ros.frame import rgb_from_bgr, rgb_from_file, rgb_from_message
 import numpy as np
 import numpy.typing as npt
@@ -114,7 +115,7 @@ class _Video:
         try:
             while (read := capture.read())[0]:
                 rgb = partial(rgb_from_bgr, np.asarray(read[1], np.uint8))
-                yield SourceFrame(f'{self.path.stem}_{index:06d}', rgb, self.path)
+                yield SourceFrame(_numbered(self.path, f'_{index:06d}'), rgb, self.path)
                 index += 1
         finally:
             capture.release()
@@ -139,9 +140,14 @@ class BagSource:
         """Yield the frames, as far as the bag goes."""
         with Bag(self.copy, lenient=True) as bag:
             for recorded in bag.raw_messages(self.topic):
-                name = f'{self.path.stem}_{recorded.received_ns}'
+                name = _numbered(self.path, f'_{recorded.received_ns}')
                 yield SourceFrame(name, partial(_rgb_from_recorded, bag, recorded), self.path)
             self.damage = _joined(self.damage, bag.damage)
+
+
+def _numbered(path: Path, number: str) -> str:
+    """Name a frame of a file."""
+    return fitting(path.stem, len(number)) + number
 
 
 def _joined(*reasons: str | None) -> str | None:
@@ -154,12 +160,6 @@ def _rgb_from_recorded(bag: Bag, recorded: RawMessage) -> npt.NDArray[np.uint8]:
 
 def _opened(path: Path) -> cv2.VideoCapture:
     """Open a video; absolute, for OpenCV takes `2026-11-30T10:` for a protocol."""
-    name = str(path.absolute())
-    try:
-        name.encode()
-    except UnicodeEncodeError as error:
-        raise UserError(
-            f'video {name!a} has a name that is not UTF-8 here, which OpenCV cannot open; rename '
-            'it, or set the locale to C.UTF-8'
-        ) from error
-    return cv2.VideoCapture(name)
+    whole = path.absolute()
+    require_utf_8(whole, 'OpenCV')
+    return cv2.VideoCapture(str(whole))

@@ -19,6 +19,7 @@ import re
 from depthforge_ros.domain import DomainStatistics
 from depthforge_ros.errors import UserError
 from depthforge_ros.evaluation.sources import Source
+from depthforge_ros.files import fitting
 from depthforge_ros.metrics.segmentation import common_space, mapping
 from depthforge_ros.metrics.temporal import LONGEST_SIDE, Tracker
 from depthforge_ros.pipeline import Pipeline
@@ -71,7 +72,8 @@ class Chosen:
     @property
     def name(self) -> str:
         """Return the stem of its files: text, which all tools read, whatever bytes came."""
-        return f'{self.rank:04d}_{NO_TEXT.sub("_", self.frame.name)}'
+        rank = f'{self.rank:04d}_'
+        return rank + NO_TEXT.sub('_', fitting(self.frame.name, len(rank)))
 
 
 @dataclass

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from depthforge_ros.errors import UserError
+from depthforge_ros.files import require_utf_8
 from depthforge_ros.model.config import Eva02Config, VitConfig
 from safetensors import safe_open, SafetensorError
 from safetensors.torch import save_file
@@ -55,6 +56,7 @@ def write_safetensors(
     path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]
 ) -> None:
     """Write a file under another name and rename it when it is complete."""
+    require_utf_8(path, 'safetensors')
     partial = path.with_name(path.name + '.partial')
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -91,6 +93,7 @@ def read_metadata(path: Path) -> dict[str, str]:
 def _opened(path: Path) -> Iterator[Any]:
     if not path.is_file():
         raise UserError(f'{path} does not exist; give the path of a .safetensors file')
+    require_utf_8(path, 'safetensors')
     try:
         with safe_open(path, framework='pt') as file:
             yield file

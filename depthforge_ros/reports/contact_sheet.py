@@ -114,4 +114,6 @@ def _paper(height: int) -> Canvas:
 
 
 def _write(canvas: Canvas, text: str, *, x: int, y: int, scale: float) -> None:
-    cv2.putText(canvas, text, (x, y), FONT, scale, INK, 1, cv2.LINE_AA)
+    # The font has ASCII only, and OpenCV ends the process on bytes that are no text.
+    drawn = text.encode('ascii', 'replace').decode()
+    cv2.putText(canvas, drawn, (x, y), FONT, scale, INK, 1, cv2.LINE_AA)

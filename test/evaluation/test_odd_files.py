@@ -22,6 +22,7 @@ import numpy as np
 from PIL import Image
 import pytest
 from support.drives import HEIGHT, make_bag_arguments, WIDTH, write_drive, write_video
+from support.networks import mini_checkpoint
 from support.paths import ROOT
 
 STEMS = st.binary(min_size=1, max_size=30).filter(
@@ -81,6 +82,32 @@ def test_a_video_whose_name_is_not_utf_8_is_refused_in_one_line(
     video = write_video(tmp_path / 'a.avi').rename(tmp_path / os.fsdecode(b'a\xff.avi'))
     told = refusal(capsys, 'predict', video, *NULL, '--output', tmp_path / 'out')
     assert 'not UTF-8' in told
+
+
+def test_a_checkpoint_whose_name_is_not_utf_8_is_refused_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drive, odd = write_drive(tmp_path / 'drive', 1), tmp_path / os.fsdecode(b'a\xff.safetensors')
+    plain = tmp_path / 'a.safetensors'
+    mini_checkpoint(plain)
+    shutil.copy(plain, odd)
+    for arguments in (
+        ('predict', drive / 'images', '--model', odd, '--output', tmp_path / 'out'),
+        ('convert', odd, '--output', tmp_path / 'b.safetensors'),
+        ('export', '--model', plain, '--height', '28', '--width', '28', '--output',
+         tmp_path / os.fsdecode(b'a\xff.onnx')),
+    ):  # fmt: skip
+        assert 'not UTF-8' in refusal(capsys, *arguments)
+
+
+def test_names_of_the_longest_length_leave_room_for_numbers(tmp_path: Path) -> None:
+    video = write_video(tmp_path / 'a.avi').rename(tmp_path / f'{"x" * 251}.avi')
+    output = tmp_path / 'out'
+    assert main(['predict', str(video), str(video), *NULL, '--output', str(output)]) == 0
+    names = {path.stem for path in (output / 'masks').iterdir()}
+    assert len(names) == 6
+    assert max(map(len, names)) == 250
+    assert set(json.loads((output / 'figures.json').read_text())['depth_scale']) == names
 
 
 @pytest.mark.parametrize('name', ['2026-11-30T10:15:00.mp4', 'file:a.avi', 'concat:b.avi'])
@@ -220,6 +247,8 @@ def test_fewer_bits_than_sixteen_are_told_once_and_can_be_scaled(
     assert main(arguments) == 0
     said = capsys.readouterr().err
     assert said.count('warning') == 1
+    # Not behind a progress bar, which would be drawn over it.
+    assert '\rdepthforge: warning' in said
     assert f'up to {2**bits - 1}' in said
     assert f'to {2**bits - 1}' in said.rpartition('--white-level')[2]
     shutil.rmtree(tmp_path / 'bag')

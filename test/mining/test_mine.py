@@ -122,9 +122,9 @@ def test_frames_of_a_bag_are_mined(tmp_path: Path) -> None:
 def test_names_that_are_no_text_or_no_address_reach_the_tools(tmp_path: Path) -> None:
     mini_checkpoint(tmp_path / 'mini.safetensors')
     folder, output = tmp_path / 'odd', tmp_path / 'mined'
-    for name in (b'a\xff.png', b'b&c #1.png'):
+    for name in (b'a\xff.png', b'b&c #1.png', b'x' * 251 + b'.png'):
         write_image(folder / os.fsdecode(name), np.zeros((60, 80, 3), np.uint8))
-    assert mine(folder, '--output', str(output), '--budget', '2') == 0
+    assert mine(folder, '--output', str(output), '--budget', '3') == 0
     images = {row['image'] for row in manifest(output)}
     assert images == {path.name for path in (output / 'images').iterdir()}
     with zipfile.ZipFile(output / 'cvat_masks.zip') as masks:

@@ -11,6 +11,8 @@ import shutil
 import subprocess
 
 from depthforge_ros.cli.main import main
+from depthforge_ros.labels import CAMVID
+from depthforge_ros.reports.contact_sheet import contact_sheet
 import numpy as np
 import pytest
 from support import bags
@@ -82,6 +84,12 @@ def test_markdown_and_json_have_the_figures_of_both(report: Path) -> None:
     lines = report.with_suffix('.md').read_text(encoding='utf-8').splitlines()
     assert f'| miou | {figures["miou"]:g} | {figures["miou"]:g} |' in lines
     assert any(line.startswith('| road |') for line in lines)
+
+
+def test_a_title_may_be_no_text() -> None:
+    # OpenCV would end the process.
+    sheets = [contact_sheet(title, '', [], CAMVID) for title in ('b\udcff', 'b?')]
+    np.testing.assert_array_equal(*sheets)
 
 
 def test_one_slow_frame_does_not_squash_the_others(tmp_path: Path) -> None:

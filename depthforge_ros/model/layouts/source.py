@@ -10,6 +10,7 @@ from typing import Any
 import warnings
 
 from depthforge_ros.errors import UserError
+from depthforge_ros.files import require_utf_8
 from depthforge_ros.model.layouts.pickles import load_tensors, module_tensors
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -70,6 +71,7 @@ def read_source(path: Path) -> dict[str, Tensor]:
 
 
 def _safetensors(path: Path) -> dict[str, Tensor]:
+    require_utf_8(path, 'safetensors')
     try:
         return load_file(path)
     except SafetensorError as error:
