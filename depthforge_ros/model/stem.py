@@ -21,8 +21,9 @@ class NormedConv(nn.Sequential):
 
     def fold(self) -> None:
         """Put the norm, which is constant once trained, into the convolution, in place."""
-        if isinstance(self[1], nn.BatchNorm2d):
-            self[0] = fuse_conv_bn_eval(self[0].eval(), self[1].eval())
+        convolution, norm = self
+        if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+            self[0] = fuse_conv_bn_eval(convolution.eval(), norm.eval())
             self[1] = nn.Identity()
 
 
