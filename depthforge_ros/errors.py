@@ -4,6 +4,7 @@
 
 from collections.abc import Iterable
 import difflib
+import math
 
 OF_MEMORY = (
     *('not enough memory', "can't allocate memory", 'out of memory', 'outofmemory'),
@@ -38,6 +39,12 @@ def one_line(error: BaseException) -> str:
     text = str(error) if isinstance(error, UserError) else f'{type(error).__name__}: {error}'
     line = ' '.join(text.split())
     return line if len(line) <= MAX_CHARACTERS else f'{line[:MAX_CHARACTERS]} ...'
+
+
+def require_above_0(value: float, words: str) -> None:
+    """Refuse a number that is not above 0 and finite, in words such as `rate 0 Hz`."""
+    if not 0.0 < value < math.inf:
+        raise UserError(f'{words} came, it must be a number above 0')
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

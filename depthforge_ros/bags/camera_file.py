@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from depthforge_ros.errors import UserError
+from depthforge_ros.errors import require_above_0, UserError
 from depthforge_ros.geometry.camera import Camera, fitted_coefficients, IDENTITY, MODEL_ALIASES
 from depthforge_ros.labels import LABEL_SPACES
 import yaml
@@ -29,8 +29,8 @@ class DriveFile:
     def __post_init__(self) -> None:
         for name in ('rate_hz', 'camera_height_m', 'depth_scale'):
             value = getattr(self, name)
-            if value is not None and not value > 0.0:
-                raise UserError(f'camera file: {name} {value} came, it must be above 0')
+            if value is not None:
+                require_above_0(value, f'camera file: {name} {value}')
         if self.label_space is not None and self.label_space not in LABEL_SPACES:
             raise UserError(
                 f'camera file: label_space {self.label_space!r} is not known; choose one of '

@@ -46,11 +46,15 @@ def list_images(folder: Path) -> list[Path]:
 
 
 def images_in(folder: Path, pattern: str = '*') -> list[Path]:
-    """Return the image files below a folder that match a glob, hidden ones left out."""
-    found = [path for path in folder.glob(pattern) if path.suffix.lower() in IMAGE_SUFFIXES]
-    return sorted(
-        (path for path in found if not is_hidden(path)), key=lambda path: natural_key(str(path))
-    )
+    """
+    Return the image files below a folder that match a glob, hidden ones left out.
+
+    Links that lead nowhere stay, so that they are named; folders and pipes are no files.
+    """
+    named = [path for path in folder.glob(pattern) if path.suffix.lower() in IMAGE_SUFFIXES]
+    found = [path for path in named if not is_hidden(path)]
+    files = [path for path in found if path.is_file() or not path.exists()]
+    return sorted(files, key=lambda path: natural_key(str(path)))
 
 
 def write_image(path: Path, pixels: npt.NDArray[Any], options: tuple[int, ...] = ()) -> None:

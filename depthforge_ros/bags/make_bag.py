@@ -28,7 +28,7 @@ from depthforge_ros.bags.messages import (
     write_to,
 )
 from depthforge_ros.bags.storage_files import remove_bag
-from depthforge_ros.errors import UserError
+from depthforge_ros.errors import require_above_0, UserError
 from depthforge_ros.files import read_bytes, UNREADABLE
 from depthforge_ros.frame import rgb_from_file
 from depthforge_ros.geometry.camera import Camera
@@ -62,8 +62,7 @@ class BagPlan:
     """Keep the bytes of the image files, as CompressedImage on `topic`/compressed, upright."""
 
     def __post_init__(self) -> None:
-        if not self.rate_hz > 0.0:
-            raise UserError(f'rate {self.rate_hz} Hz came, it must be above 0')
+        require_above_0(self.rate_hz, f'rate {self.rate_hz} Hz')
         if not self.topic.startswith('/') or self.topic.endswith('/'):
             raise UserError(
                 f"topic {self.topic!r} came, an absolute name like '/camera/image' is needed"

@@ -20,7 +20,7 @@ from depthforge_ros.cli.common import (
     warn,
     write_json,
 )
-from depthforge_ros.errors import UserError
+from depthforge_ros.errors import require_above_0, UserError
 from depthforge_ros.labels import LABEL_SPACES
 
 if TYPE_CHECKING:
@@ -125,10 +125,10 @@ def _check(args: argparse.Namespace) -> None:
         raise UserError(f'output {args.output} came, a name that ends in .mcap is needed')
     if args.output.exists():
         raise UserError(f'{args.output} exists already; remove it or choose another --output')
-    if args.rate_hz is not None and not args.rate_hz > 0.0:
-        raise UserError(f'rate {args.rate_hz} Hz came, it must be above 0')
-    if args.camera_height_m is not None and not args.camera_height_m > 0.0:
-        raise UserError(f'camera height {args.camera_height_m} m came, it must be above 0')
+    if args.rate_hz is not None:
+        require_above_0(args.rate_hz, f'rate {args.rate_hz} Hz')
+    if args.camera_height_m is not None:
+        require_above_0(args.camera_height_m, f'camera height {args.camera_height_m} m')
 
 
 def _pipeline(args: argparse.Namespace) -> Pipeline:

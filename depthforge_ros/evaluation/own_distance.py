@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from depthforge_ros.bags.bag import Bag
@@ -24,17 +26,28 @@ MAX_RANGE_M = 80.0
 
 
 def recorded_camera(path: Path, topic: str) -> Camera | None:
-    """Return the calibration that a bag has beside a camera topic; None where there is none."""
+    """
+    Return the calibration that a bag has beside a camera topic; None where there is none.
+
+    It is that of the first image that can be read.
+    """
     wanted = f'{topic.removesuffix("/compressed").rsplit("/", 1)[0]}/camera_info'
     with Bag(path, lenient=True) as bag:
         if bag.topics.get(wanted) != INFO_TYPE:
             return None
         info = next((message for _, message in decoded(bag, wanted)), None)
-        image = next((message for _, message in decoded(bag, topic)), None)
-    if info is None or image is None:
+        size = next(_sizes(bag, topic), None)
+    if info is None or size is None:
         return None
-    height, width = rgb_from_message(image).shape[:2]
-    return camera_from_message(info, width=width, height=height)
+    return camera_from_message(info, height=size[0], width=size[1])
+
+
+def _sizes(bag: Bag, topic: str) -> Iterator[tuple[int, int]]:
+    """Yield height and width of the images that can be read."""
+    for _, message in decoded(bag, topic):
+        with suppress(UserError):
+            rgb = rgb_from_message(message)
+            yield rgb.shape[0], rgb.shape[1]
 
 
 class OwnDistance:
@@ -55,6 +68,7 @@ class OwnDistance:
         self._max_range_m = max_range_m
         self._ids = {name: number for number, name in enumerate(space.classes)}
         self._filter = ScaleFilter()
+        self._has_fitted = False
 
     def __call__(
         self,
@@ -62,12 +76,19 @@ class OwnDistance:
         inverse_depth: npt.NDArray[np.float32],
         stamp_ns: int,
     ) -> npt.NDArray[np.float32] | None:
-        """Return metres (H, W), NaN and inf as in `metric_depth`; None without a scale."""
+        """
+        Return metres (H, W), NaN and inf as in `metric_depth`; None without a scale.
+
+        Also None for a frame of another size after one that fits; UserError for one before.
+        """
         if inverse_depth.shape != (self._camera.height, self._camera.width):
+            if self._has_fitted:
+                return None
             raise UserError(
                 f'the calibration is for {self._camera.width} x {self._camera.height} pixels, the '
                 f'image has {inverse_depth.shape[1]} x {inverse_depth.shape[0]}; give its own'
             )
+        self._has_fitted = True
         road = fit_road(
             inverse_depth,
             labels == self._ids.get('road', -1),

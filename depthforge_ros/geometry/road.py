@@ -30,7 +30,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import cv2
-from depthforge_ros.errors import UserError
+from depthforge_ros.errors import require_above_0, UserError
 import numpy as np
 import numpy.typing as npt
 
@@ -107,8 +107,7 @@ def fit_road(
             f'a mask of {is_road.shape} and rays of {rays.shape[:2]} came for inverse depth of '
             f'{inverse_depth.shape}; all must be of one camera image'
         )
-    if not (np.isfinite(height_m) and height_m > 0.0):
-        raise UserError(f'camera height {height_m} m came, it must be above 0')
+    require_above_0(height_m, f'camera height {height_m} m')
     step = max(1, round(float(np.sqrt(inverse_depth.size / SAMPLES))))
     d, y = inverse_depth[::step, ::step], rays[::step, ::step, 1]
     # The network blurs depth over the edges of what stands on the road.

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from io import BytesIO
+import os
 from pathlib import Path
 import struct
 import zlib
@@ -132,6 +133,13 @@ def test_images_labels_and_depth_are_upright(tmp_path: Path, kind: str, orientat
         depth = Image.fromarray(ids.astype(np.uint16) * 256)
         path.write_bytes(saved(depth, kind, **options))
         np.testing.assert_array_equal(np.nan_to_num(read_depth_m(path, None)), turned)
+
+
+def test_folders_and_pipes_are_no_image_files(tmp_path: Path) -> None:
+    (tmp_path / 'folder.png').mkdir()
+    os.mkfifo(tmp_path / 'pipe.png')
+    (tmp_path / 'nowhere.png').symlink_to('lost')
+    assert [path.name for path in list_images(tmp_path)] == ['nowhere.png']
 
 
 def test_files_are_listed_by_number_without_hidden_ones(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from mcap.reader import make_reader
 from mcap_ros2.decoder import DecoderFactory
 import numpy as np
 import pytest
-from support.bags import bag_path, INFO, recording, scene
+from support.bags import bag_path, COMPRESSED, INFO, recording, scene
 from support.drives import (
     add_answers,
     HEIGHT,
@@ -122,6 +122,25 @@ def test_a_calibration_is_read_as_the_node_reads_it(
     assert [info.k[0] for _, info in infos] == ([focal_length] if focal_length else [])
 
 
+def test_frames_that_do_not_fit_their_calibration_have_no_points(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with recording(tmp_path / 'bag') as bag:
+        cut_short = {'format': 'jpeg', 'data': np.frombuffer(b'\xff\xd8\xff\xe0cut', np.uint8)}
+        bag._write('/camera/image/compressed', COMPRESSED, 0, cut_short)
+        for frame, size in ((1, (64, 48)), (2, (32, 24))):
+            pixels = cv2.resize(scene(frame), size)
+            bag.compressed('/camera/image/compressed', frame, pixels, '.jpg')
+        bag.camera_info('/camera/camera_info', 1)
+    output = tmp_path / 'view.mcap'
+    assert main(['view', str(tmp_path / 'bag'), '--engine', 'null', '--output', str(output),
+                 '--camera-height-m', '1.5']) == 3  # fmt: skip
+    assert len(read(output)['/depthforge/segmentation/mask']) == 2
+    said = capsys.readouterr().err
+    assert 'points for 0 of 2 frames' in said
+    assert '1 frames could not be read' in said
+
+
 def test_a_bad_calibration_matters_only_to_points(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -197,6 +216,7 @@ def test_frames_whose_road_gives_no_scale_are_counted(
     [
         (['--output', 'view.bag'], 'ends in .mcap'),
         (['--output', 'view.mcap', '--rate-hz', '0'], 'above 0'),
+        (['--output', 'view.mcap', '--rate-hz', 'inf'], 'above 0'),
         (['--output', 'view.mcap', '--camera-height-m', '-1'], 'above 0'),
     ],
 )
