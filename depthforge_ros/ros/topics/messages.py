@@ -112,5 +112,5 @@ def confidence_message(header: Header, confidence: npt.NDArray[np.float32]) -> I
 def _octets(pixels: npt.NDArray[Any]) -> array.array[int]:
     """Copy into an array.array: rclpy checks bytes and lists value by value."""
     octets = array.array('B')
-    octets.frombytes(np.ascontiguousarray(pixels).view(np.uint8).data.cast('B'))
+    octets.frombytes(np.ascontiguousarray(pixels).view(np.uint8).reshape(-1).data)
     return octets

@@ -103,6 +103,14 @@ def test_points_have_the_class_of_their_pixel(kind: str) -> None:
     assert made.status.unavailable == ''
 
 
+def test_points_out_of_view_leave_an_empty_message() -> None:
+    made = painter()
+    made.take(cloud([(-5.0, 0.0, 0.0)]))
+    message = paint(made)
+    assert (message.height, message.width, message.row_step, len(message.data)) == (1, 0, 0, 0)
+    assert identity(message) == identity(cloud(PLACES))
+
+
 def test_the_nearest_points_are_painted_once() -> None:
     made = painter()
     for stamp_ms in (-120, -20, 40):
