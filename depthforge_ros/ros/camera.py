@@ -38,6 +38,7 @@ from depthforge_ros.ros.topics.qos import (
     Endpoint,
 )
 from depthforge_ros.ros.topics.serialized import publish
+from depthforge_ros.ros.topics.transforms import Transforms
 import numpy as np
 import numpy.typing as npt
 from rclpy.publisher import Publisher
@@ -77,7 +78,12 @@ class Camera:
     """Created at configure, subscribed while active; counts from configure to cleanup."""
 
     def __init__(
-        self, node: CameraNode, name: str, config: NodeConfig, model: CameraModel
+        self,
+        node: CameraNode,
+        name: str,
+        config: NodeConfig,
+        model: CameraModel,
+        transforms: Transforms | None,
     ) -> None:
         if config.pixel_aligned:
             model.label_space.require_mono8()
@@ -89,7 +95,12 @@ class Camera:
         # The node owns its cameras: a frame that hangs must not keep the node.
         self._node: CameraNode = weakref.proxy(node)
         self.spatial = Spatial(
-            self._node, name, config, model.label_space, is_metric=model.is_metric
+            self._node,
+            name,
+            config,
+            model.label_space,
+            is_metric=model.is_metric,
+            transforms=transforms,
         )
         self.metric, self.lidar = self.spatial.metric, self.spatial.lidar
         self.buffers = ImageBuffers()
@@ -181,7 +192,6 @@ class Camera:
         if self._label_info is not None:
             self._node.destroy_lifecycle_publisher(self._label_info)
             self._label_info = None
-        self.spatial.destroy()
         self._mismatched.clear()
 
     def publish(

@@ -16,6 +16,7 @@ import os
 from threading import Barrier
 import time
 from typing import TypeVar
+import weakref
 
 from depthforge_ros.domain import DomainStatistics
 from depthforge_ros.engine.sparse_depth import SparseDepthEngine
@@ -28,6 +29,8 @@ from depthforge_ros.ros.camera import Camera, CameraModel, Frame
 from depthforge_ros.ros.diagnostics.statistics import DEACTIVATED
 from depthforge_ros.ros.node_protocol import CameraNode
 from depthforge_ros.ros.parameters.definitions import NodeConfig
+from depthforge_ros.ros.parameters.lidar import TF
+from depthforge_ros.ros.topics.transforms import Transforms
 from depthforge_ros.ros.worker import Worker
 import numpy as np
 import numpy.typing as npt
@@ -89,13 +92,18 @@ class Rig:
         self._pipeline = pipeline
         self._configs = configs
         self._is_started = False
+        self._transforms: Transforms | None = None
+        """Of all cameras whose lidar_extrinsic is tf."""
         self._threads = _start_threads(min(len(configs), len(os.sched_getaffinity(0))))
         """The threads end with the rig."""
         engine = pipeline.engine
         model = CameraModel(engine.label_space, domain, engine.is_metric)
         try:
+            if any(config.lidar_extrinsic == TF for config in configs.values()):
+                # As in `Camera`: a frame that hangs must not keep the node.
+                self._transforms = Transforms(weakref.proxy(node))
             for name, config in configs.items():
-                self.cameras.append(Camera(node, name, config, model))
+                self.cameras.append(Camera(node, name, config, model, self._transforms))
         except Exception:
             self.destroy()
             raise
@@ -160,9 +168,12 @@ class Rig:
         return f'a frame has been in work for {self.busy_s:.0f} s and was left behind'
 
     def destroy(self) -> None:
-        """Free the publishers; nothing can be started again."""
+        """Free the publishers and tf; nothing can be started again."""
         for camera in self.cameras:
             camera.destroy()
+        if self._transforms is not None:
+            self._transforms.destroy()
+            self._transforms = None
 
     def _answer(self, frames: Mapping[Camera, Frame]) -> None:
         """Answer each frame, or count why not; frames of one network size are one batch."""

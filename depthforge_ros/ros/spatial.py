@@ -1,6 +1,6 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What one camera needs beside its images for metres: calibration, scale, LiDAR and tf."""
+"""What one camera needs beside its images for metres: calibration, scale and LiDAR."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import Any
 from depthforge_ros.labels import LabelSpace
 from depthforge_ros.ros.node_protocol import TopicNode
 from depthforge_ros.ros.parameters.definitions import NodeConfig
-from depthforge_ros.ros.parameters.lidar import TF
 from depthforge_ros.ros.topics.calibration import Calibration
 from depthforge_ros.ros.topics.graph import missing_publisher
 from depthforge_ros.ros.topics.lidar import LidarPainter
@@ -26,7 +25,14 @@ class Spatial:
     """Created with its camera."""
 
     def __init__(
-        self, node: TopicNode, name: str, config: NodeConfig, space: LabelSpace, *, is_metric: bool
+        self,
+        node: TopicNode,
+        name: str,
+        config: NodeConfig,
+        space: LabelSpace,
+        *,
+        is_metric: bool,
+        transforms: Transforms | None,
     ) -> None:
         """`is_metric` says that the model's inverse depth is in 1/m already."""
         self._node, self._name = node, name
@@ -35,12 +41,11 @@ class Spatial:
             is_rectified=config.image_rectified,
         )
         self.metric = MetricDepth(config, space, is_metric=is_metric, calibration=self.calibration)
-        self._transforms = Transforms(node) if config.lidar_extrinsic == TF else None
         self.lidar = LidarPainter(
             config,
             calibration=self.calibration,
             topic=node.resolve_topic_name(camera_topic('lidar', name)),
-            lookup=self._transforms,
+            lookup=transforms,
         )
 
     def inputs(self) -> Iterator[tuple[type, str, Callable[[Any], None]]]:
@@ -59,12 +64,6 @@ class Spatial:
         """Return the status of painted points, with the reason where none can come."""
         is_missing = not self.lidar.has_points
         return self._with_reason(self.lidar.status, 'lidar', PointCloud2, is_missing)
-
-    def destroy(self) -> None:
-        """Listen to tf no more."""
-        if self._transforms is not None:
-            self._transforms.destroy()
-            self._transforms = None
 
     def _with_reason(
         self, status: OutputStatus, topic: str, kind: type, is_missing: bool

@@ -16,7 +16,7 @@ from std_msgs.msg import Header
 
 
 class Transforms:
-    """Listens to tf from its creation to `destroy`."""
+    """Listens to tf from its creation to `destroy`, for all cameras of a node."""
 
     def __init__(self, node: TopicNode) -> None:
         """Raise UserError where tf2_ros is missing."""

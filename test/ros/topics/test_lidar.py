@@ -240,6 +240,13 @@ def test_tf_says_where_the_lidar_is(tf: FakeTf) -> None:
     assert tf.listening == 0
 
 
+def test_all_cameras_listen_to_tf_together(tf: FakeTf) -> None:
+    given = {'left.lidar_extrinsic': AHEAD, 'lidar_extrinsic': 'tf'}
+    with node_in_process(cameras=['front', 'rear', 'left'], **given):
+        assert tf.listening == 1
+    assert tf.listening == 0
+
+
 def test_without_tf2_ros_the_node_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, 'tf2_ros', None)  # type: ignore[arg-type]
     node: Any = None
