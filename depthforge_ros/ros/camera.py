@@ -29,7 +29,8 @@ from depthforge_ros.ros.spatial import Spatial
 from depthforge_ros.ros.topics.graph import missing_publisher
 from depthforge_ros.ros.topics.label_info import create_label_info, label_info_message
 from depthforge_ros.ros.topics.messages import ImageBuffers
-from depthforge_ros.ros.topics.names import camera_topic, DEPTH_OUTPUTS, METRIC_OUTPUTS, OUTPUTS
+from depthforge_ros.ros.topics.names import camera_topic, DEPTH_OUTPUTS, OUTPUTS
+from depthforge_ros.ros.topics.output_status import OutputStatus
 from depthforge_ros.ros.topics.outputs import Answer, BUILDERS
 from depthforge_ros.ros.topics.qos import (
     create_publisher,
@@ -103,6 +104,7 @@ class Camera:
             transforms=transforms,
         )
         self.metric, self.lidar = self.spatial.metric, self.spatial.lidar
+        self._disabled_outputs = self.spatial.disabled_outputs
         self.buffers = ImageBuffers()
         self._label_space = model.label_space
         self._logged_s: dict[str, float] = {}
@@ -155,6 +157,10 @@ class Camera:
             self.statistics.pause()  # its rate so far is that of another limit
         if self._subscriptions and before.confidence_floor != config.confidence_floor:
             self._publish_label_info()
+
+    def output_statuses(self) -> dict[str, OutputStatus]:
+        """Return the status of each output that needs more than the image, by its key."""
+        return self.spatial.statuses(subscribed=self._subscribed_outputs())
 
     def subscribe(self, put: Put) -> None:
         """Publish the names of the ids, and hand frames to `put` from now on."""
@@ -209,7 +215,10 @@ class Camera:
         publishers = dict(self._publishers)
         metric = self.metric.measure(header, rgb, result)
         if self.metric.status.unavailable:
-            self._warn('metric', self._metric_depth_warning)
+            reason = self.spatial.metric_status
+            self._warn(
+                'metric', lambda: f'no metric depth for {self.topic}: {reason().unavailable}'
+            )
         measured_s = time.perf_counter()
         answer = Answer(
             header, rgb, result, self._label_space, overlay_alpha, self.buffers, metric,
@@ -224,8 +233,6 @@ class Camera:
         if not publishers or not all(one.is_activated for one in publishers.values()):
             self.statistics.dropped(DEACTIVATED)
             return
-        if metric is not None and metric.build_grid is None and self._is_wanted('grid'):
-            self._warn('grid', lambda: f'no grid for {self.topic}: set camera_height_m')
         for publisher, message in messages:
             if message is not None:
                 publish(publisher, message)
@@ -297,22 +304,14 @@ class Camera:
         """Tell whether an output or the diagnostics have a subscriber."""
         return self._is_monitored() or bool(self._subscribed_outputs())
 
-    def _is_wanted(self, output: str) -> bool:
-        publisher = self._publishers.get(output)
-        return publisher is not None and bool(publisher.get_subscription_count())
-
     def _is_monitored(self) -> bool:
         return self._node.has_diagnostics_subscriber()
 
     def _subscribed_outputs(self) -> set[str]:
         """Return the outputs that have subscribers and can be computed."""
-        return {
-            output
-            for output, publisher in self._publishers.items()
-            if publisher.get_subscription_count()
-            and (self.metric.is_enabled or output not in METRIC_OUTPUTS)
-            and (self.lidar.is_enabled or output != 'lidar_points')
-        }
+        publishers = dict(self._publishers)
+        wanted = {name for name, one in publishers.items() if one.get_subscription_count()}
+        return wanted - self._disabled_outputs
 
     def _passes_rate_limit(self, now_s: float) -> bool:
         """Tell whether the rate limit lets a frame pass; on average it is met exactly."""
@@ -332,9 +331,6 @@ class Camera:
         stamp_ns = stamp.sec * 1_000_000_000 + stamp.nanosec
         now_ns = self._node.get_clock().now().nanoseconds
         return {'age': (now_ns - stamp_ns) / 1e6} if stamp_ns and now_ns else {}
-
-    def _metric_depth_warning(self) -> str:
-        return f'no metric depth for {self.topic}: {self.spatial.metric_status().unavailable}'
 
     def _warn(self, what: str, text: Callable[[], str]) -> None:
         """Log a warning, at most once in LOG_PERIOD_S for the same reason."""

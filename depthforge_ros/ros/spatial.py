@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from depthforge_ros.ros.topics.calibration import Calibration
 from depthforge_ros.ros.topics.graph import missing_publisher
 from depthforge_ros.ros.topics.lidar import LidarPainter
 from depthforge_ros.ros.topics.metric_depth import MetricDepth
-from depthforge_ros.ros.topics.names import camera_topic
+from depthforge_ros.ros.topics.names import camera_topic, METRIC_OUTPUTS
 from depthforge_ros.ros.topics.output_status import OutputStatus
 from depthforge_ros.ros.topics.transforms import Transforms
 from sensor_msgs.msg import CameraInfo, PointCloud2
@@ -48,6 +48,29 @@ class Spatial:
             lookup=transforms,
         )
 
+    @property
+    def disabled_outputs(self) -> frozenset[str]:
+        """Return the outputs that are off by the parameters, whose subscribers get nothing."""
+        disabled: set[str] = set()
+        if not self.metric.is_enabled:
+            disabled |= {*METRIC_OUTPUTS}
+        if not self.metric.has_grid:
+            disabled.add('grid')
+        if not self.lidar.is_enabled:
+            disabled.add('lidar_points')
+        return frozenset(disabled)
+
+    def statuses(self, *, subscribed: Set[str]) -> dict[str, OutputStatus]:
+        """Return the status of each output by its key on /diagnostics."""
+        lidar = self._lidar_status()
+        if self.lidar.is_enabled and 'lidar_points' not in subscribed:
+            lidar = OutputStatus()  # the last one may be of long ago
+        return {
+            'metric_depth': self.metric_status(),
+            'grid': self.metric.grid_status,
+            'lidar': lidar,
+        }
+
     def inputs(self) -> Iterator[tuple[type, str, Callable[[Any], None]]]:
         """Give type, topic and callback of what is to be read, before the camera's name."""
         if self.metric.is_enabled or self.lidar.is_enabled:
@@ -60,7 +83,7 @@ class Spatial:
         is_missing = not self.calibration.has_info
         return self._with_reason(self.metric.status, 'camera_info', CameraInfo, is_missing)
 
-    def lidar_status(self) -> OutputStatus:
+    def _lidar_status(self) -> OutputStatus:
         """Return the status of painted points, with the reason where none can come."""
         is_missing = not self.lidar.has_points
         return self._with_reason(self.lidar.status, 'lidar', PointCloud2, is_missing)

@@ -52,14 +52,14 @@ def buffered(mask: Any, confidence: Any, cloud: Any) -> list[tuple[int, int, flo
 def test_the_layer_reads_what_belongs_together(peer: Any) -> None:
     given = {**read_file('nav2.yaml')['/**']['ros__parameters'], 'engine': 'null'}
     with node_in_process(**given) as node:
-        metric = node._rig.cameras[0].metric
+        calibration = node._rig.cameras[0].spatial.calibration
         masks = peer.subscribe(Image, MASK, seen_by=node)
         shares = peer.subscribe(Image, CONFIDENCE, seen_by=node)
         clouds = peer.subscribe(PointCloud2, POINTS, seen_by=node)
         image = peer.publisher(Image, '/image', seen_by=node)
         info = peer.publisher(CameraInfo, '/camera_info', seen_by=node)
         info.publish(camera_info_message(Header(), CAMERA))
-        peer.spin_until(lambda: metric.has_info)
+        peer.spin_until(lambda: calibration.has_info)
         image.publish(make_image(7))
         peer.spin_until(lambda: masks and shares and clouds)
     mask, confidence, cloud = masks[0], shares[0], clouds[0]

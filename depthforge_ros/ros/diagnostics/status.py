@@ -18,6 +18,12 @@ RATE_MARGIN = 0.9
 """Share of max_rate_hz that answers must reach at most."""
 MAX_LOST_SHARE = 0.2
 """Of the images that a publisher sends; a best-effort subscription may miss some."""
+OUTPUT_NAMES = {
+    'metric_depth': 'metric depth',
+    'grid': 'grid',
+    'lidar': 'painted points of the LiDAR',
+}
+"""What messages call an output, by the key of its figure."""
 LONG_TRANSITION_S = 60.0
 """A transition that takes longer is a warning; loading the largest model takes less."""
 
@@ -51,8 +57,8 @@ class CameraState:
     """Returns a line for each input that several nodes publish."""
     duplicate_node: str = ''
     """A line if another node has the name of this one; else empty."""
-    metric: OutputStatus = field(default_factory=OutputStatus)
-    lidar: OutputStatus = field(default_factory=OutputStatus)
+    outputs: Mapping[str, OutputStatus] = field(default_factory=dict)
+    """Of what needs more than the image, by the keys of OUTPUT_NAMES."""
     max_batch: int | None = None
     """Frames at once since the memory ran out; None while that did not happen."""
     engine_refusal: str = ''
@@ -81,8 +87,7 @@ def camera_status(
         **_engine_figures(state),
         **_frame_figures(snapshot),
         **_domain_figures(state),
-        **_output_figures('metric_depth', state.metric),
-        **_output_figures('lidar', state.lidar),
+        **_output_figures(state),
     }
     return _status(level, message, figures, name=name, hardware_id=identity['fingerprint'])
 
@@ -228,11 +233,10 @@ def _engine_warnings(state: CameraState) -> Iterator[str]:
 
 
 def _model_warnings(state: CameraState, limits: NodeConfig) -> Iterator[str]:
-    """Say why there is no metric depth and no painted LiDAR, and that masks may be wrong."""
-    if state.metric.unavailable:
-        yield f'no metric depth: {state.metric.unavailable}'
-    if state.lidar.unavailable:
-        yield f'no painted points of the LiDAR: {state.lidar.unavailable}'
+    """Say why outputs are missing that are enabled, and that masks may be wrong."""
+    for key, status in state.outputs.items():
+        if status.unavailable:
+            yield f'no {OUTPUT_NAMES[key]}: {status.unavailable}'
     shift = state.domain.get('domain_shift', 0.0)
     if 0.0 < limits.max_domain_shift < shift:
         yield (
@@ -302,9 +306,13 @@ def _domain_figures(state: CameraState) -> dict[str, str]:
     return {key: f'{value:.3f}' for key, value in state.domain.items()}
 
 
-def _output_figures(name: str, status: OutputStatus) -> dict[str, str]:
-    figures = {key: f'{value:.4g}' for key, value in status.figures.items()}
-    return figures | ({name: status.disabled} if status.disabled else {})
+def _output_figures(state: CameraState) -> dict[str, str]:
+    figures: dict[str, str] = {}
+    for key, status in state.outputs.items():
+        figures |= {name: f'{value:.4g}' for name, value in status.figures.items()}
+        if status.disabled:
+            figures[key] = status.disabled
+    return figures
 
 
 def _frame_figures(snapshot: Snapshot) -> dict[str, str]:

@@ -32,6 +32,7 @@ import numpy.typing as npt
 from std_msgs.msg import Header
 
 OFF = 'off: the scale is not known; set camera_height_m or metric_scale'
+GRID_OFF = 'off: set camera_height_m'
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,8 @@ class MetricDepth:
         self.config = config
         self._fixed_scale = config.metric_scale or (1.0 if is_metric else 0.0)
         self.status = OutputStatus(disabled='' if self.is_enabled else OFF)
+        self.grid_status = OutputStatus(disabled='' if self.has_grid else GRID_OFF)
+        """Of the grid alone; it needs all that metric depth needs, too."""
         self._ids = {name: number for number, name in enumerate(space.classes)}
         self._filter = ScaleFilter()
         self._calibration = calibration
@@ -115,9 +118,9 @@ class MetricDepth:
         return self._fixed_scale > 0.0 or self.config.camera_height_m > 0.0
 
     @property
-    def has_info(self) -> bool:
-        """Whether a camera_info has come."""
-        return self._calibration.has_info
+    def has_grid(self) -> bool:
+        """Whether the parameters give the road's plane, on which the grid lies."""
+        return self.config.camera_height_m > 0.0
 
     def measure(
         self, header: Header, rgb: Callable[[], npt.NDArray[np.uint8]], result: Result

@@ -14,24 +14,26 @@ from depthforge_ros.labels import CAMVID
 from depthforge_ros.ros.parameters.definitions import NodeConfig
 from depthforge_ros.ros.topics.camera_info import camera_info_message
 from depthforge_ros.ros.topics.grid import grid_classes, grid_message
+from diagnostic_msgs.msg import DiagnosticArray
 from nav_msgs.msg import OccupancyGrid
 import numpy as np
 import pytest
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
-from support.node import identity, make_image, node_in_process
+from support.node import identity, latest, make_image, node_in_process
 
+DEPTH_IMAGE = '/depthforge/depth/image'
 CAMERA = Camera.pinhole(width=64, height=48, fx=50.0, fy=50.0, cx=31.5, cy=0.0)
 
 
 def test_grid_of_one_frame(peer: Any) -> None:
     with node_in_process(camera_height_m=1.5, grid_length_m=10.0, grid_width_m=6.0) as node:
-        metric = node._rig.cameras[0].metric
+        calibration = node._rig.cameras[0].spatial.calibration
         grids = peer.subscribe(OccupancyGrid, '/depthforge/grid', seen_by=node)
         image = peer.publisher(Image, '/image', seen_by=node)
         info = peer.publisher(CameraInfo, '/camera_info', seen_by=node)
         info.publish(camera_info_message(Header(), CAMERA))
-        peer.spin_until(lambda: metric.has_info)
+        peer.spin_until(lambda: calibration.has_info)
         image.publish(make_image(7))
         peer.spin_until(lambda: grids)
     (grid,) = grids
@@ -39,6 +41,22 @@ def test_grid_of_one_frame(peer: Any) -> None:
     assert (grid.info.width, grid.info.height) == (50, 30)
     assert set(grid.data) <= {UNKNOWN, FREE, OCCUPIED}
     assert FREE in set(grid.data)
+
+
+def test_a_grid_without_the_camera_s_height_is_told(peer: Any) -> None:
+    with node_in_process(metric_scale=5.0, watched=False) as node:
+        reports = peer.subscribe(DiagnosticArray, '/diagnostics', seen_by=node)
+        peer.spin_until(lambda: 'grid' in latest(reports))
+        (camera,) = node._rig.cameras
+        assert latest(reports)['grid'] == 'off: set camera_height_m'
+        assert 'metric_depth' not in latest(reports)
+        peer.subscribe(OccupancyGrid, '/depthforge/grid', seen_by=node)
+        assert camera._subscribed_outputs() == set()
+        peer.subscribe(Image, DEPTH_IMAGE, seen_by=node)
+        assert camera._subscribed_outputs() == {'metric_depth'}
+    with node_in_process(camera_height_m=1.5) as node:
+        (camera,) = node._rig.cameras
+        assert camera.output_statuses()['grid'].disabled == ''
 
 
 @pytest.mark.parametrize('pitch_deg', [0.0, 8.0, -5.0])

@@ -282,10 +282,22 @@ def test_painted_points_over_dds(peer: Any) -> None:
     assert labels_of(message) == [mask[24, 31], mask[19, 21]]
 
 
+def test_points_that_nobody_wants_lack_nothing(peer: Any) -> None:
+    with node_in_process(lidar_extrinsic=AHEAD) as node:
+        (camera,) = node._rig.cameras
+        watcher = peer.node.create_subscription(PointCloud2, OUT, print, 1)
+        peer.spin_until(lambda: node.count_subscribers(OUT))
+        image = peer.publisher(Image, '/image', seen_by=node)
+        image.publish(make_image(7))
+        peer.spin_until(lambda: camera.output_statuses()['lidar'].unavailable)
+        peer.node.destroy_subscription(watcher)
+        peer.spin_until(lambda: not camera.output_statuses()['lidar'].unavailable)
+
+
 def test_lidar_is_unread_by_default(peer: Any) -> None:
     with node_in_process() as node:
         names = {one.topic_name for one in node.subscriptions}
-        status = node._rig.cameras[0].spatial.lidar_status()
+        status = node._rig.cameras[0].output_statuses()['lidar']
     assert '/lidar' not in names
     assert status.disabled == 'off: set lidar_extrinsic'
     assert not Calibration(info_topic='', is_rectified=True).has_info

@@ -191,7 +191,7 @@ def test_cameras_have_heights_of_their_own(peer: Any) -> None:
         for camera in node._rig.cameras:
             info = peer.publisher(CameraInfo, f'/{camera.name}/camera_info', seen_by=node)
             info.publish(info_message())
-            peer.spin_until(lambda: camera.metric.has_info)  # noqa: B023
+            peer.spin_until(lambda: camera.spatial.calibration.has_info)  # noqa: B023
             peer.publisher(Image, f'/{camera.name}/image', seen_by=node).publish(make_image(1))
 
         def scales() -> list[float]:

@@ -137,15 +137,15 @@ def test_planes_are_made_only_for_subscribers(peer: Any, made: list[str]) -> Non
 def test_metres_are_made_only_for_subscribers(peer: Any, made: list[str]) -> None:
     with node_in_process(camera_height_m=1.5) as node:
         made.clear()  # of the warm-up
-        metric = node._rig.cameras[0].metric
+        spatial = node._rig.cameras[0].spatial
         camera = Camera.pinhole(width=64, height=48, fx=50.0, fy=50.0, cx=31.5, cy=0.0)
         info = peer.publisher(CameraInfo, '/camera_info', seen_by=node)
         info.publish(camera_info_message(Header(), camera))
-        peer.spin_until(lambda: metric.has_info)
+        peer.spin_until(lambda: spatial.calibration.has_info)
         publisher = peer.publisher(Image, '/image', seen_by=node)
         publisher.publish(make_image(1))
         peer.spin_until(lambda: count(node).published == 1)
-        assert metric.status.figures['metric_scale'] > 0.0
+        assert spatial.metric.status.figures['metric_scale'] > 0.0
         assert made == []
         peer.subscribe(Image, '/depthforge/depth/image', seen_by=node)
         publisher.publish(make_image(2))
