@@ -1,7 +1,7 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
 """
-From relative to metric depth, for one camera: its camera_info, the scale, or why there is none.
+From relative to metric depth, for one camera: the scale, or why there is none.
 
 The scale is found at the network's own size, so that it costs little where nobody subscribes to
 metric depth.
@@ -13,11 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 import math
-from typing import Any
 
 from depthforge_ros.errors import one_line, UserError
+from depthforge_ros.geometry.camera import Camera
 from depthforge_ros.geometry.edges import edge_agreement
-from depthforge_ros.geometry.grid import GridBuilder
+from depthforge_ros.geometry.grid import GridBuilder, GridClasses
 from depthforge_ros.geometry.points import CloudBuilder, finite_points, metric_depth
 from depthforge_ros.geometry.road import fit_road, RoadScale
 from depthforge_ros.geometry.scale_filter import MetricScale, ScaleFilter
@@ -36,34 +36,55 @@ GRID_OFF = 'off: set camera_height_m'
 
 
 @dataclass(frozen=True)
+class Builders:
+    """What makes points and cells of one camera's frames, each from the first that needs it."""
+
+    view: View
+    config: NodeConfig
+    sky_id: int
+    """Train id of the sky; -1 where the model has none."""
+    grid_classes: GridClasses
+
+    @cached_property
+    def points(self) -> CloudBuilder:
+        """Of planes of the result's size."""
+        return CloudBuilder(self.view.rays, stride=self.config.points_stride)
+
+    @cached_property
+    def grid(self) -> GridBuilder:
+        """Of planes of the network's size."""
+        view = self.view
+        return grid_builder(self.config, self.grid_classes, view.network_camera, view.network_rays)
+
+
+@dataclass(frozen=True)
 class MetricFrame:
     """A frame in metres; a plane is made when it is first read."""
 
-    view: View
-    build: CloudBuilder
+    builders: Builders
     scale: float
-    sky_id: int
-    """Train id of the sky; -1 where the model has none."""
+    stamp_s: float
     rgb: Callable[[], npt.NDArray[np.uint8]]
     result: Result
-    config: NodeConfig
-    build_grid: GridBuilder | None
-    """Of the network's size; None where the camera's height is not known."""
+
+    @property
+    def camera(self) -> Camera:
+        """Return the camera of the planes."""
+        return self.builders.view.camera
+
+    @property
+    def config(self) -> NodeConfig:
+        """Return the configuration of the camera."""
+        return self.builders.config
 
     @cached_property
     def depth_m(self) -> npt.NDArray[np.float32]:
         """(H, W), metres along the optical axis; +Inf for the sky and beyond range."""
-        return metric_depth(
-            self.result.inverse_depth,
-            self.result.without_floor().labels == self.sky_id,
-            rays=self.view.rays,
-            scale=self.scale,
-            max_range_m=self.config.max_range_m,
-        )
+        return self._metres(self.result, self.builders.view.rays)
 
     def points(self) -> npt.NDArray[np.void]:
         """Return points as asked for, (rows, columns); those of the next frame replace them."""
-        points = self.build(
+        points = self.builders.points(
             self.depth_m,
             rgb=self.rgb(),
             labels=self.result.labels,
@@ -71,24 +92,24 @@ class MetricFrame:
         )
         return points if self.config.points_organised else finite_points(points)
 
-    def grid(self, header: Any) -> npt.NDArray[np.int8] | None:
-        """Return cells (rows, columns); None where the camera's height is not known."""
-        if self.build_grid is None:
-            return None
+    def grid(self) -> npt.NDArray[np.int8]:
+        """Return cells (rows, columns); only where the camera's height is known."""
         small = replace(self.result, at_network=True)
-        depth_m = metric_depth(
-            small.inverse_depth,
-            small.without_floor().labels == self.sky_id,
-            rays=self.view.network_rays,
+        depth_m = self._metres(small, self.builders.view.network_rays)
+        return self.builders.grid(depth_m, small.labels, stamp_s=self.stamp_s)
+
+    def _metres(self, result: Result, rays: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        return metric_depth(
+            result.inverse_depth,
+            result.without_floor().labels == self.builders.sky_id,
+            rays=rays,
             scale=self.scale,
             max_range_m=self.config.max_range_m,
         )
-        stamp_s = header.stamp.sec + header.stamp.nanosec * 1e-9
-        return self.build_grid(depth_m, small.labels, stamp_s=stamp_s)
 
 
 class MetricDepth:
-    """Takes the camera_info of one camera and the answers to its frames, from two threads."""
+    """Finds the scale of one camera's frames, in the worker's thread."""
 
     def __init__(
         self,
@@ -107,10 +128,8 @@ class MetricDepth:
         self._ids = {name: number for number, name in enumerate(space.classes)}
         self._filter = ScaleFilter()
         self._calibration = calibration
-        self._view: View | None = None
-        self._build: CloudBuilder
         self._grid_classes = grid_classes(config, space)
-        self._build_grid: GridBuilder | None = None
+        self._builders: Builders | None = None
 
     @property
     def is_enabled(self) -> bool:
@@ -129,38 +148,29 @@ class MetricDepth:
         if not self.is_enabled or result.depth_age:
             return None
         small = replace(result.without_floor(), at_network=True)
+        stamp_s = header.stamp.sec + header.stamp.nanosec * 1e-9
         try:
             view = self._calibration.view(result)
-            self._prepare(view)
             road = self._road(small, view)
-            scale = self._scale(road, header.stamp.sec + header.stamp.nanosec * 1e-9)
+            scale = self._scale(road, stamp_s)
         except UserError as error:
             self.status = OutputStatus(one_line(error))
             return None
         self.status = OutputStatus(scale.refusal, figures=self._figures(road, scale, small))
         if scale.refusal:
             return None
-        sky_id = self._ids.get('sky', -1)
-        return MetricFrame(
-            view, self._build, scale.scale, sky_id, rgb, result, self.config, self._build_grid
-        )
-
-    def _prepare(self, view: View) -> None:
-        """Make what builds points and cells, once for a calibration."""
-        if view is self._view:
-            return
-        if self.config.camera_height_m:
-            self._build_grid = grid_builder(
-                self.config, self._grid_classes, view.network_camera, view.network_rays
-            )
-        self._build = CloudBuilder(view.rays, stride=self.config.points_stride)
-        self._view = view
+        if self._builders is None:
+            sky_id = self._ids.get('sky', -1)
+            self._builders = Builders(view, self.config, sky_id, self._grid_classes)
+        return MetricFrame(self._builders, scale.scale, stamp_s, rgb, result)
 
     def _road(self, small: Result, view: View) -> RoadScale | None:
-        """Fit the road, if the camera's height is known."""
+        """Fit the road, if there is one and the camera's height is known."""
         if not self.config.camera_height_m:
             return None
         if 'road' not in self._ids:
+            if self._fixed_scale:
+                return None
             raise UserError('the model has no class named road; set metric_scale')
         return fit_road(
             small.inverse_depth,

@@ -99,7 +99,7 @@ def _metric_depth(answer: Answer) -> Image | None:
 
 
 def _metric_camera_info(answer: Answer) -> CameraInfo | None:
-    return answer.metric and camera_info_message(answer.header, answer.metric.view.camera)
+    return answer.metric and camera_info_message(answer.header, answer.metric.camera)
 
 
 def _points(answer: Answer) -> PointCloud2 | None:
@@ -107,9 +107,10 @@ def _points(answer: Answer) -> PointCloud2 | None:
 
 
 def _grid(answer: Answer) -> OccupancyGrid | None:
-    if answer.metric is None or (cells := answer.metric.grid(answer.header)) is None:
+    metric = answer.metric
+    if metric is None or not metric.config.camera_height_m:
         return None
-    return grid_message(answer.header, cells, answer.metric.config)
+    return grid_message(answer.header, metric.grid(), metric.config)
 
 
 BUILDERS: Mapping[str, tuple[type, Callable[[Answer], Any]]] = {

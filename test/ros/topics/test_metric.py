@@ -10,10 +10,17 @@ import math
 from pathlib import Path
 from typing import Any
 
+from depthforge_ros.engine.base import NetworkOutput
 from depthforge_ros.errors import UserError
 from depthforge_ros.geometry.camera import Camera
-from depthforge_ros.labels import CAMVID
+from depthforge_ros.geometry.grid import FREE
+from depthforge_ros.labels import CAMVID, IDD_LITE
+from depthforge_ros.postprocess import to_camera
+from depthforge_ros.preprocess import Geometry
+from depthforge_ros.ros.parameters.definitions import NodeConfig
+from depthforge_ros.ros.topics.calibration import Calibration
 from depthforge_ros.ros.topics.camera_info import camera_info_message
+from depthforge_ros.ros.topics.metric_depth import MetricDepth
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 import numpy as np
 import pytest
@@ -203,6 +210,23 @@ def test_cameras_have_heights_of_their_own(peer: Any) -> None:
         assert left / front == pytest.approx(3.0 / HEIGHT_M, rel=1e-3)
         outcome = node.set_parameters([Parameter('left.camera_height_m', value=2.0)])[0]
         assert 'read at configure' in outcome.reason
+
+
+@pytest.mark.parametrize('scale', [0.0, 5.0])
+def test_a_known_scale_needs_no_class_named_road(scale: float) -> None:
+    calibration = Calibration(info_topic='/camera_info', is_rectified=False)
+    calibration.take_info(info_message())
+    config = NodeConfig(camera_height_m=HEIGHT_M, metric_scale=scale)
+    metric = MetricDepth(config, IDD_LITE, is_metric=False, calibration=calibration)
+    half = np.full((1, 48, 64), 0.5, np.float32)
+    output = NetworkOutput(half.astype(np.uint8), half, half, half)
+    result = to_camera(output, Geometry(48, 64, 48, 64, 48, 64))
+    frame = metric.measure(Header(), lambda: np.zeros((48, 64, 3), np.uint8), result)
+    assert (frame is None) == (scale == 0.0)
+    assert ('no class named road' in metric.status.unavailable) == (scale == 0.0)
+    if frame is not None:
+        assert (frame.depth_m == 10.0).all()
+        assert (frame.grid() == FREE).any()
 
 
 def test_height_of_a_camera_is_checked() -> None:
