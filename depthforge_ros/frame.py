@@ -118,6 +118,11 @@ reading = Reading()
 """That of the command that runs; the node has a parameter."""
 
 
+def stamp_ns(header: Any) -> int:
+    """Return the stamp of a message's header, nanoseconds."""
+    return int(header.stamp.sec) * 10**9 + int(header.stamp.nanosec)
+
+
 def rgb_from_message(message: Any, *, max_pixels: int = MAX_PIXELS) -> npt.NDArray[np.uint8]:
     """Read a message as `decode` does, at its full size and in RGB, for a command."""
     decoded = decode(message, max_pixels=max_pixels, white_level=reading.white_level)

@@ -309,11 +309,6 @@ class Bags(ExitStack):
         return next((bag.damage for bag in self._opened if bag.damage), None)
 
 
-def stamp_ns(message: Any) -> int:
-    """Header stamp in nanoseconds."""
-    return int(message.header.stamp.sec) * 10**9 + int(message.header.stamp.nanosec)
-
-
 def namespace(topic: str) -> str:
     """Camera name in a topic: `front` in `/car/front/image_raw/compressed`."""
     parts = topic.removesuffix(COMPRESSED).split('/')

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import Any
 
-from depthforge_ros.bags.bag import Bag, RawMessage, stamp_ns
+from depthforge_ros.bags.bag import Bag, RawMessage
 from depthforge_ros.errors import UserError
+from depthforge_ros.frame import stamp_ns
 
 LOOK_AHEAD = 2
 STAMP_AHEAD = 'stamp_ahead'
@@ -111,4 +112,4 @@ def _stamped(bag: Bag, recorded: RawMessage) -> Stamped:
         message = bag.decode(recorded)
     except UserError as error:
         return Stamped(recorded.received_ns, recorded.received_ns, error)
-    return Stamped(recorded.received_ns, stamp_ns(message), message)
+    return Stamped(recorded.received_ns, stamp_ns(message.header), message)

@@ -152,6 +152,20 @@ class Camera:
             p=_transformed(self.p, scale_x, scale_y, shift_x, shift_y),
         )
 
+    @property
+    def is_fisheye(self) -> bool:
+        """Whether its distortion is the fisheye's, which OpenCV has apart."""
+        return self.distortion_model == 'equidistant'
+
+    def is_pinhole(self, *, rectified: bool) -> bool:
+        """Tell whether pixels are linear in the slopes of rays: no lens bends the image."""
+        return rectified or not (self.is_fisheye or any(self.d))
+
+    def matrix(self, *, rectified: bool) -> npt.NDArray[np.float64]:
+        """Return the matrix (3, 3) of slopes to pixels: of P for a rectified image, else K."""
+        full = np.reshape(self.p, (3, 4))[:, :3] if rectified else np.reshape(self.k, (3, 3))
+        return np.asarray(full, np.float64)
+
     def rays(self, *, rectified: bool) -> npt.NDArray[np.float32]:
         """
         Find x / z and y / z of every pixel's ray, (height, width, 2), in the optical frame.
@@ -179,14 +193,13 @@ class Camera:
                 f'camera: focal lengths {self.p[0]} and {self.p[5]} came in P, both must be above '
                 '0 pixels for a rectified image; calibrate the camera'
             )
-        matrix = np.reshape(self.p, (3, 4))[:, :3] if rectified else np.reshape(self.k, (3, 3))
-        is_fisheye = self.distortion_model == 'equidistant'
-        if rectified or not (is_fisheye or any(self.d)):
+        matrix = self.matrix(rectified=rectified)
+        if self.is_pinhole(rectified=rectified):
             x = (columns - matrix[0, 2]) / matrix[0, 0]
             y = (rows - matrix[1, 2]) / matrix[1, 1]
             return np.stack(np.meshgrid(x, y), axis=-1)
         pixels = np.stack(np.meshgrid(columns, rows), axis=-1).reshape(-1, 1, 2)
-        if is_fisheye:
+        if self.is_fisheye:
             rays = cv2.fisheye.undistortPoints(pixels, matrix, np.asarray(self.d))
             seen = cv2.fisheye.distortPoints(rays, matrix, np.asarray(self.d))
         else:

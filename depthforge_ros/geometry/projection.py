@@ -54,10 +54,9 @@ class Projector:
         A lens model maps points far outside its field of view back into the image, so no point
         beyond all rays has a pixel.
         """
-        matrix = np.reshape(camera.p, (3, 4))[:, :3] if rectified else np.reshape(camera.k, (3, 3))
-        self._camera, self._matrix = camera, matrix
-        self._is_fisheye = camera.distortion_model == 'equidistant'
-        self._is_pinhole = rectified or not (self._is_fisheye or any(camera.d))
+        self._camera = camera
+        self._matrix = camera.matrix(rectified=rectified)
+        self._is_pinhole = camera.is_pinhole(rectified=rectified)
         self._low = np.nanmin(rays, axis=(0, 1)) - np.float32(MARGIN)
         self._high = np.nanmax(rays, axis=(0, 1)) + np.float32(MARGIN)
 
@@ -94,7 +93,7 @@ class Projector:
         """Return slopes (2, N) as the lens bends them."""
         d = np.asarray(self._camera.d)
         pairs = slopes.T.astype(np.float64)
-        if self._is_fisheye:
+        if self._camera.is_fisheye:
             seen = cv2.fisheye.distortPoints(pairs[:, None], np.eye(3), d)
             return np.asarray(seen, np.float64)[:, 0].T
         if len(d) > 8:

@@ -14,7 +14,7 @@ import weakref
 
 from depthforge_ros.domain import DomainMonitor, DomainStatistics
 from depthforge_ros.errors import is_of_memory, one_line, UserError
-from depthforge_ros.frame import Decoded
+from depthforge_ros.frame import Decoded, stamp_ns
 from depthforge_ros.labels import LabelSpace
 from depthforge_ros.postprocess import Result
 from depthforge_ros.ros.diagnostics.statistics import (
@@ -243,7 +243,7 @@ class Camera:
                 **({'metric': (measured_s - begun_s) * 1e3} if self.metric.is_enabled else {}),
                 'publish': (done_s - measured_s) * 1e3,
                 'latency': (done_s - frame.received_s) * 1e3,
-                **self._age_ms(header.stamp),
+                **self._age_ms(header),
             }
         )
 
@@ -326,11 +326,10 @@ class Camera:
         self._taken_s = now_s if is_late else due_s
         return True
 
-    def _age_ms(self, stamp: Any) -> dict[str, float]:
+    def _age_ms(self, header: Any) -> dict[str, float]:
         """Return the age of a frame; empty without a stamp, or before /clock has come."""
-        stamp_ns = stamp.sec * 1_000_000_000 + stamp.nanosec
-        now_ns = self._node.get_clock().now().nanoseconds
-        return {'age': (now_ns - stamp_ns) / 1e6} if stamp_ns and now_ns else {}
+        taken_ns, now_ns = stamp_ns(header), self._node.get_clock().now().nanoseconds
+        return {'age': (now_ns - taken_ns) / 1e6} if taken_ns and now_ns else {}
 
     def _warn(self, what: str, text: Callable[[], str]) -> None:
         """Log a warning, at most once in LOG_PERIOD_S for the same reason."""

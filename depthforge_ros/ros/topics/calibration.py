@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from depthforge_ros.errors import UserError
 from depthforge_ros.geometry.camera import Camera, DISTORTION_LENGTHS
 from depthforge_ros.geometry.camera_info import camera_from_message
+from depthforge_ros.geometry.projection import Projector
 from depthforge_ros.postprocess import Result
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +30,12 @@ class View:
     network_camera: Camera
     """That of the network's own size."""
     network_rays: npt.NDArray[np.float32]
+    is_rectified: bool
+
+    @cached_property
+    def project(self) -> Projector:
+        """Finds the pixels of points in the result's planes."""
+        return Projector(self.camera, self.rays, rectified=self.is_rectified)
 
 
 class Calibration:
@@ -35,7 +43,7 @@ class Calibration:
 
     def __init__(self, *, info_topic: str, is_rectified: bool) -> None:
         """`info_topic` is where camera_info is awaited, after remapping."""
-        self.is_rectified = is_rectified
+        self._is_rectified = is_rectified
         self._info_topic = info_topic
         self._info: CameraInfo | None = None
         self._known: tuple[Any, ...] = ()
@@ -79,6 +87,7 @@ class Calibration:
             self._view = View(
                 *self._resized(camera, result),
                 *self._resized(camera, replace(result, at_network=True)),
+                self._is_rectified,
             )
             self._camera, self._known = camera, known
         if known != self._known:
@@ -98,4 +107,4 @@ class Calibration:
         """Return the camera of a result's planes, and its rays."""
         height, width = result.size
         seen = camera.resized(width=width, height=height)
-        return seen, seen.rays(rectified=self.is_rectified)
+        return seen, seen.rays(rectified=self._is_rectified)

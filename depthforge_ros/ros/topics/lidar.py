@@ -8,11 +8,11 @@ from collections import deque
 from collections.abc import Callable
 
 from depthforge_ros.errors import one_line, UserError
+from depthforge_ros.frame import stamp_ns
 from depthforge_ros.geometry.painting import painted_points
-from depthforge_ros.geometry.projection import Projector
 from depthforge_ros.postprocess import Result
 from depthforge_ros.ros.parameters.definitions import NodeConfig
-from depthforge_ros.ros.topics.calibration import Calibration, View
+from depthforge_ros.ros.topics.calibration import Calibration
 from depthforge_ros.ros.topics.messages import cloud_message
 from depthforge_ros.ros.topics.output_status import OutputStatus
 import numpy as np
@@ -47,8 +47,6 @@ class LidarPainter:
         self._topic = topic
         self._clouds: deque[PointCloud2] = deque(maxlen=KEPT)
         self._painted: PointCloud2 | None = None
-        self._view: View | None = None
-        self._project: Projector
 
     @property
     def has_points(self) -> bool:
@@ -72,14 +70,9 @@ class LidarPainter:
             cloud, offset_ms = self._nearest(header)
             if cloud is None:
                 return None
-            view = self._calibration.view(result)
-            if view is not self._view:
-                rectified = self._calibration.is_rectified
-                self._project = Projector(view.camera, view.rays, rectified=rectified)
-                self._view = view
             painted = painted_points(
                 xyz_of(cloud),
-                self._project,
+                self._calibration.view(result).project,
                 camera_from_lidar=self._camera_from_lidar(header.frame_id, cloud.header),
                 rgb=rgb(),
                 labels=result.labels,
@@ -97,7 +90,7 @@ class LidarPainter:
         clouds = list(self._clouds)
         if not clouds:
             raise UserError(f'no points have come on {self._topic}')
-        offsets_ms = [(_stamp_ns(one.header) - _stamp_ns(header)) / 1e6 for one in clouds]
+        offsets_ms = [(stamp_ns(one.header) - stamp_ns(header)) / 1e6 for one in clouds]
         best = int(np.argmin(np.abs(offsets_ms)))
         cloud, offset_ms = clouds[best], offsets_ms[best]
         limit_ms = SILENT_S * 1e3 if cloud is self._painted else self._limit_ms
@@ -146,7 +139,3 @@ def xyz_of(message: PointCloud2) -> npt.NDArray[np.float32]:
     octets = np.ascontiguousarray(octets.reshape(message.height, row)[:, : message.width * step])
     points: npt.NDArray[np.void] = octets.view(layout)
     return np.stack([points[name].ravel().astype(np.float32) for name in 'xyz'])
-
-
-def _stamp_ns(header: Header) -> int:
-    return int(header.stamp.sec) * 1_000_000_000 + int(header.stamp.nanosec)

@@ -15,6 +15,7 @@ from functools import cached_property
 import math
 
 from depthforge_ros.errors import one_line, UserError
+from depthforge_ros.frame import stamp_ns
 from depthforge_ros.geometry.camera import Camera
 from depthforge_ros.geometry.edges import edge_agreement
 from depthforge_ros.geometry.grid import GridBuilder, GridClasses
@@ -148,7 +149,7 @@ class MetricDepth:
         if not self.is_enabled or result.depth_age:
             return None
         small = replace(result.without_floor(), at_network=True)
-        stamp_s = header.stamp.sec + header.stamp.nanosec * 1e-9
+        stamp_s = stamp_ns(header) * 1e-9
         try:
             view = self._calibration.view(result)
             road = self._road(small, view)

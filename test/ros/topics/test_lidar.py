@@ -12,7 +12,7 @@ from depthforge_ros.errors import UserError
 from depthforge_ros.geometry.camera import Camera
 from depthforge_ros.geometry.points import point
 from depthforge_ros.ros.parameters.definitions import NodeConfig
-from depthforge_ros.ros.topics.calibration import Calibration
+from depthforge_ros.ros.topics.calibration import Calibration, View
 from depthforge_ros.ros.topics.camera_info import camera_info_message
 from depthforge_ros.ros.topics.lidar import LidarPainter, xyz_of
 from depthforge_ros.ros.topics.transforms import Transforms
@@ -70,10 +70,9 @@ def result() -> Any:
 
 
 def painter(lookup: Any = None, **given: Any) -> LidarPainter:
-    calibration: Any = SimpleNamespace(
-        is_rectified=True,
-        view=lambda _: SimpleNamespace(camera=CAMERA, rays=CAMERA.rays(rectified=True)),
-    )
+    rays = CAMERA.rays(rectified=True)
+    view = View(CAMERA, rays, CAMERA, rays, is_rectified=True)
+    calibration: Any = SimpleNamespace(view=lambda _: view)
     config = NodeConfig(**{'lidar_extrinsic': AHEAD, **given})
     return LidarPainter(config, calibration=calibration, topic='/lidar', lookup=lookup)
 
