@@ -77,13 +77,6 @@ def test_conditions_turn_the_level(
     assert (status.level, words in status.message) == (level, True), status.message
 
 
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Time:
-    clock = Time()
-    monkeypatch.setattr(time, 'monotonic', clock)
-    return clock
-
-
 def test_latency_turns_the_level_within_the_window(clock: Time) -> None:
     statistics = Statistics()
     for _ in range(100):

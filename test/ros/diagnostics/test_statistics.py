@@ -4,18 +4,9 @@
 
 from __future__ import annotations
 
-import time
-
 from depthforge_ros.ros.diagnostics.statistics import Statistics
 import pytest
 from support.statistics import answer, Time
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Time:
-    clock = Time()
-    monkeypatch.setattr(time, 'monotonic', clock)
-    return clock
 
 
 def test_no_more_is_kept_than_the_window(clock: Time) -> None:
