@@ -40,9 +40,11 @@ def start(context):
     launching.require_one_camera(given)
     use_sim_time = launching.sim_time(given)
     overrides = {**launching.given_sim_time(given), 'autostart': False}
+    node = launching.node(given, overrides, launching.inputs(given))
     actions = [
-        launching.node(given, overrides, launching.inputs(given)),
+        node,
         *launching.rviz(given, use_sim_time=use_sim_time),
+        launching.fail_with(node),
     ]
     if given['lifecycle_manager'] == 'true':
         actions.append(manager(given, use_sim_time=use_sim_time))

@@ -107,10 +107,11 @@ def test_every_class_has_one_cost() -> None:
 
 def test_a_lifecycle_manager_has_the_node() -> None:
     _, start = load('nav2.launch.py')
-    node, manager = start(namespace='car', use_sim_time='true')
+    node, failing, manager = start(namespace='car', use_sim_time='true')
     assert node.named['parameters'][1] == {'use_sim_time': True, 'autostart': False}
     assert manager.named['namespace'] == node.named['namespace'] == 'car'
     (told,) = manager.named['parameters']
     assert told['node_names'] == [node.named['name']]
     assert (told['autostart'], told['bond_timeout'], told['use_sim_time']) == (True, 0.0, True)
-    assert len(start(lifecycle_manager='false')) == 1
+    assert failing.positional[0].named['target_action'] is node
+    assert len(start(lifecycle_manager='false')) == 2
