@@ -56,23 +56,23 @@ def grid_message(header: Header, cells: npt.NDArray[np.int8], config: NodeConfig
     then turned so that the cells lie on the road.
     """
     rows, columns = cells.shape
-    frame = config.grid_frame
     message = OccupancyGrid(
-        header=Header(stamp=header.stamp, frame_id=frame or header.frame_id),
+        header=Header(stamp=header.stamp, frame_id=config.grid_frame or header.frame_id),
         info=MapMetaData(
             map_load_time=header.stamp,
             resolution=config.grid_resolution_m,
             width=columns,
             height=rows,
-            origin=_origin(rows * config.grid_resolution_m / 2, config, is_in_image=not frame),
+            origin=_origin(rows * config.grid_resolution_m / 2, config),
         ),
     )
     message.data = array('b', cells.tobytes())
     return message
 
 
-def _origin(right_m: float, config: NodeConfig, *, is_in_image: bool) -> Pose:
-    if not is_in_image:
+def _origin(right_m: float, config: NodeConfig) -> Pose:
+    """Place the corner that is `right_m` to the right of the point below the camera."""
+    if config.grid_frame:
         return Pose(position=Point(y=-right_m))
     pitch_rad = math.radians(config.camera_pitch_deg)
     transform = optical_from_ground(height_m=config.camera_height_m, pitch_rad=pitch_rad)
