@@ -212,7 +212,7 @@ class Camera:
         """Publish to the topics that have subscribers, and count the frame with its times."""
         begun_s = time.perf_counter()
         header = frame.message.header
-        publishers = dict(self._publishers)
+        publishers, wanted = dict(self._publishers), self._subscribed_outputs()
         metric = self.metric.measure(header, rgb, result)
         if self.metric.status.unavailable:
             reason = self.spatial.metric_status
@@ -228,7 +228,7 @@ class Camera:
         messages = [
             (publisher, BUILDERS[name][1](answer))
             for name, publisher in publishers.items()
-            if publisher.get_subscription_count()
+            if name in wanted
         ]
         if not publishers or not all(one.is_activated for one in publishers.values()):
             self.statistics.dropped(DEACTIVATED)

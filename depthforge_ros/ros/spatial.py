@@ -51,9 +51,7 @@ class Spatial:
     @property
     def disabled_outputs(self) -> frozenset[str]:
         """Return the outputs that are off by the parameters, whose subscribers get nothing."""
-        disabled: set[str] = set()
-        if not self.metric.is_enabled:
-            disabled |= {*METRIC_OUTPUTS}
+        disabled = set() if self.metric.is_enabled else {*METRIC_OUTPUTS}
         if not self.metric.has_grid:
             disabled.add('grid')
         if not self.lidar.is_enabled:
@@ -62,13 +60,12 @@ class Spatial:
 
     def statuses(self, *, subscribed: Set[str]) -> dict[str, OutputStatus]:
         """Return the status of each output by its key on /diagnostics."""
-        lidar = self._lidar_status()
-        if self.lidar.is_enabled and 'lidar_points' not in subscribed:
-            lidar = OutputStatus()  # the last one may be of long ago
+        is_idle = self.lidar.is_enabled and 'lidar_points' not in subscribed
         return {
             'metric_depth': self.metric_status(),
             'grid': self.metric.grid_status,
-            'lidar': lidar,
+            # What was told while there was a subscriber may be of long ago.
+            'lidar': OutputStatus() if is_idle else self._lidar_status(),
         }
 
     def inputs(self) -> Iterator[tuple[type, str, Callable[[Any], None]]]:

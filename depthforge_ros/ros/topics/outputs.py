@@ -108,9 +108,7 @@ def _points(answer: Answer) -> PointCloud2 | None:
 
 def _grid(answer: Answer) -> OccupancyGrid | None:
     metric = answer.metric
-    if metric is None or not metric.config.camera_height_m:
-        return None
-    return grid_message(answer.header, metric.grid(), metric.config)
+    return metric and grid_message(answer.header, metric.grid(), metric.config)
 
 
 BUILDERS: Mapping[str, tuple[type, Callable[[Answer], Any]]] = {

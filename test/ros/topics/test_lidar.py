@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
 from std_msgs.msg import Header
-from support.node import identity, make_image, MASK, node_in_process
+from support.node import count, identity, make_image, MASK, node_in_process
 
 CAMERA = Camera.pinhole(width=64, height=48, fx=50.0, fy=50.0, cx=31.5, cy=23.5)
 AHEAD = '0 -1 0 0, 0 0 -1 -0.1, 1 0 0 -0.2'
@@ -296,7 +296,10 @@ def test_points_that_nobody_wants_lack_nothing(peer: Any) -> None:
 def test_lidar_is_unread_by_default(peer: Any) -> None:
     with node_in_process() as node:
         names = {one.topic_name for one in node.subscriptions}
+        peer.subscribe(PointCloud2, OUT, seen_by=node)  # as RViz does
+        peer.publisher(Image, '/image', seen_by=node).publish(make_image(7))
+        peer.spin_until(lambda: count(node).published == 1)
         status = node._rig.cameras[0].output_statuses()['lidar']
     assert '/lidar' not in names
-    assert status.disabled == 'off: set lidar_extrinsic'
+    assert (status.disabled, status.unavailable) == ('off: set lidar_extrinsic', '')
     assert not Calibration(info_topic='', is_rectified=True).has_info
