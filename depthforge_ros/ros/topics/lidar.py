@@ -133,9 +133,6 @@ def xyz_of(message: PointCloud2) -> npt.NDArray[np.float32]:
     layout = np.dtype(
         {'names': ['x', 'y', 'z'], 'formats': formats, 'offsets': offsets, 'itemsize': step}
     )
-    if not message.height * message.width:
-        return np.empty((3, 0), np.float32)
-    octets = np.frombuffer(message.data, np.uint8, row * message.height)
-    octets = np.ascontiguousarray(octets.reshape(message.height, row)[:, : message.width * step])
-    points: npt.NDArray[np.void] = octets.view(layout)
-    return np.stack([points[name].ravel().astype(np.float32) for name in 'xyz'])
+    shape = message.height, message.width
+    points: npt.NDArray[np.void] = np.ndarray(shape, layout, message.data, strides=(row, step))
+    return np.stack([points[name].astype(np.float32).ravel() for name in 'xyz'])
