@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +42,10 @@ class LabelSpace:
 
     def __len__(self) -> int:
         return len(self.classes)
+
+    def ids(self, names: Collection[str]) -> tuple[int, ...]:
+        """Return the train ids of the classes that are among `names`."""
+        return tuple(index for index, name in enumerate(self.classes) if name in names)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -145,6 +149,15 @@ IDD_LITE = LabelSpace(
     ),
 )  # fmt: skip
 
+DRIVABLE = ('road', 'Road', 'LaneMkgsDriv', 'drivable')
+"""Classes of these label spaces that a vehicle drives on."""
+OTHER_GROUND = (
+    'sidewalk', 'pavement', 'terrain', 'Sidewalk', 'RoadShoulder', 'LaneMkgsNonDriv',
+    'non-drivable',
+)  # fmt: skip
+"""Others that lie flat."""
+SKY = ('sky', 'Sky')
+
 LABEL_SPACES: Mapping[str, LabelSpace] = {
     space.name: space for space in (CAMVID, CAMVID_32, CITYSCAPES, IDD_LITE)
 }
@@ -203,6 +216,16 @@ CITYSCAPES_OF_CAMVID_32: tuple[Group, ...] = (
 def unlabelled(dtype: npt.DTypeLike) -> int:
     """Return the train id of pixels without a class: the highest, 255 or 65535."""
     return int(np.iinfo(np.dtype(dtype)).max)
+
+
+def pixels_of(
+    labels: npt.NDArray[np.unsignedinteger[Any]], ids: Iterable[int]
+) -> npt.NDArray[np.bool_]:
+    """Mark the pixels of some train ids, in the shape of `labels`."""
+    marked = np.zeros(labels.shape, np.bool_)
+    for one in ids:
+        marked |= labels == one
+    return marked
 
 
 def colorize(

@@ -17,7 +17,7 @@ from depthforge_ros.geometry.camera_info import camera_from_message
 from depthforge_ros.geometry.points import metric_depth
 from depthforge_ros.geometry.road import fit_road
 from depthforge_ros.geometry.scale_filter import ScaleFilter
-from depthforge_ros.labels import LabelSpace
+from depthforge_ros.labels import DRIVABLE, LabelSpace, pixels_of, SKY
 import numpy as np
 import numpy.typing as npt
 
@@ -66,7 +66,7 @@ class OwnDistance:
         self._camera = camera
         self._height_m = height_m
         self._max_range_m = max_range_m
-        self._ids = {name: number for number, name in enumerate(space.classes)}
+        self._road_ids, self._sky_ids = space.ids(DRIVABLE), space.ids(SKY)
         self._filter = ScaleFilter()
         self._has_fitted = False
 
@@ -91,7 +91,7 @@ class OwnDistance:
         self._has_fitted = True
         road = fit_road(
             inverse_depth,
-            labels == self._ids.get('road', -1),
+            pixels_of(labels, self._road_ids),
             self.rays,
             height_m=self._height_m,
             pitch_rad=0.0,
@@ -101,7 +101,7 @@ class OwnDistance:
             return None
         return metric_depth(
             inverse_depth,
-            labels == self._ids.get('sky', -1),
+            pixels_of(labels, self._sky_ids),
             rays=self.rays,
             scale=scale.scale,
             max_range_m=self._max_range_m,

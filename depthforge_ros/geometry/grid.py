@@ -25,7 +25,7 @@ from depthforge_ros.errors import UserError
 from depthforge_ros.geometry.camera import Camera
 from depthforge_ros.geometry.contact import GroundContact
 from depthforge_ros.geometry.projection import Projector
-from depthforge_ros.labels import LabelSpace
+from depthforge_ros.labels import DRIVABLE, LabelSpace, OTHER_GROUND, SKY
 import numpy as np
 import numpy.typing as npt
 
@@ -34,14 +34,6 @@ UNKNOWN, FREE, OCCUPIED = -1, 0, 100
 MIN_PIXELS = 2
 """Fewer pixels do not make a cell occupied: at edges depth is blurred."""
 MAX_CELLS = 4_000_000
-DRIVABLE = ('road', 'Road', 'LaneMkgsDriv', 'drivable')
-"""Free classes of the known label spaces, by name."""
-GROUND = (
-    'sidewalk', 'pavement', 'terrain', 'Sidewalk', 'RoadShoulder', 'LaneMkgsNonDriv',
-    'non-drivable',
-)  # fmt: skip
-"""Other classes that lie flat, by name: neither free nor occupied."""
-WITHOUT_PLACE = ('sky', 'Sky')
 
 
 @dataclass(frozen=True)
@@ -104,15 +96,15 @@ def free_classes(space: LabelSpace) -> tuple[str, ...]:
 
 def occupied_classes(space: LabelSpace, free: Iterable[str]) -> tuple[str, ...]:
     """Return all classes that stand above the road."""
-    flat = {*free, *GROUND, *WITHOUT_PLACE}
-    return tuple(name for name in space.classes if name not in flat)
+    others = {*free, *OTHER_GROUND, *SKY}
+    return tuple(name for name in space.classes if name not in others)
 
 
 def ground_classes(
     space: LabelSpace, free: Iterable[str], occupied: Iterable[str]
 ) -> tuple[str, ...]:
     """Return all classes that lie flat, on which others stand."""
-    flat = {*free, *GROUND} - {*occupied}
+    flat = {*free, *OTHER_GROUND} - {*occupied}
     return tuple(name for name in space.classes if name in flat)
 
 
@@ -226,10 +218,11 @@ class GridBuilder:
         self, depth_m: npt.NDArray[np.float32], labels: npt.NDArray[np.unsignedinteger[Any]]
     ) -> npt.NDArray[np.bool_]:
         shape = self.shape
+        # Depth that is not finite fails one of the comparisons.
         with np.errstate(invalid='ignore'):
             above_m = self._height_m - depth_m * self._below
             stands = (above_m > shape.min_height_m) & (above_m < shape.max_height_m)
-        taken = np.flatnonzero(stands & self._is_occupied_id[labels] & np.isfinite(depth_m))
+        taken = np.flatnonzero(stands & self._is_occupied_id[labels])
         z = depth_m[taken] / np.float32(shape.resolution_m)
         column = np.floor(z * self._ahead[taken]).astype(np.int64)
         row = np.floor(z * self._left[taken] + np.float32(shape.rows / 2)).astype(np.int64)

@@ -22,7 +22,7 @@ from depthforge_ros.geometry.grid import GridBuilder, GridClasses
 from depthforge_ros.geometry.points import CloudBuilder, finite_points, metric_depth
 from depthforge_ros.geometry.road import fit_road, RoadScale
 from depthforge_ros.geometry.scale_filter import MetricScale, ScaleFilter
-from depthforge_ros.labels import LabelSpace
+from depthforge_ros.labels import DRIVABLE, LabelSpace, pixels_of, SKY
 from depthforge_ros.postprocess import Result
 from depthforge_ros.ros.parameters.definitions import NodeConfig
 from depthforge_ros.ros.topics.calibration import Calibration, View
@@ -42,8 +42,7 @@ class Builders:
 
     view: View
     config: NodeConfig
-    sky_id: int
-    """Train id of the sky; -1 where the model has none."""
+    sky_ids: tuple[int, ...]
     grid_classes: GridClasses
 
     @cached_property
@@ -102,7 +101,7 @@ class MetricFrame:
     def _metres(self, result: Result, rays: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         return metric_depth(
             result.inverse_depth,
-            result.without_floor().labels == self.builders.sky_id,
+            pixels_of(result.without_floor().labels, self.builders.sky_ids),
             rays=rays,
             scale=self.scale,
             max_range_m=self.config.max_range_m,
@@ -126,7 +125,7 @@ class MetricDepth:
         self.status = OutputStatus(disabled='' if self.is_enabled else OFF)
         self.grid_status = OutputStatus(disabled='' if self.has_grid else GRID_OFF)
         """Of the grid alone; it needs all that metric depth needs, too."""
-        self._ids = {name: number for number, name in enumerate(space.classes)}
+        self._road_ids, self._sky_ids = space.ids(DRIVABLE), space.ids(SKY)
         self._filter = ScaleFilter()
         self._calibration = calibration
         self._grid_classes = grid_classes(config, space)
@@ -161,21 +160,21 @@ class MetricDepth:
         if scale.refusal:
             return None
         if self._builders is None:
-            sky_id = self._ids.get('sky', -1)
-            self._builders = Builders(view, self.config, sky_id, self._grid_classes)
+            self._builders = Builders(view, self.config, self._sky_ids, self._grid_classes)
         return MetricFrame(self._builders, scale.scale, stamp_s, rgb, result)
 
     def _road(self, small: Result, view: View) -> RoadScale | None:
         """Fit the road, if there is one and the camera's height is known."""
         if not self.config.camera_height_m:
             return None
-        if 'road' not in self._ids:
+        if not self._road_ids:
             if self._fixed_scale:
                 return None
-            raise UserError('the model has no class named road; set metric_scale')
+            names = ', '.join(DRIVABLE)
+            raise UserError(f'the model has no class named {names}; set metric_scale')
         return fit_road(
             small.inverse_depth,
-            small.labels == self._ids['road'],
+            pixels_of(small.labels, self._road_ids),
             view.network_rays,
             height_m=self.config.camera_height_m,
             pitch_rad=None
