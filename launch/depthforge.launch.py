@@ -15,6 +15,7 @@ ARGUMENTS = (
         'whole name, such as /camera/image_raw/compressed.',
     ),
     launching.CAMERA_INFO_TOPIC,
+    launching.LIDAR_TOPIC,
     launching.params_file('depthforge.yaml'),
     launching.SIM_TIME,
     *launching.BUILD,

@@ -16,6 +16,7 @@ ARGUMENTS = (
         'whole name, such as /camera/image_raw/compressed.',
     ),
     launching.CAMERA_INFO_TOPIC,
+    launching.LIDAR_TOPIC,
     launching.params_file('nav2.yaml'),
     launching.SIM_TIME,
     launching.argument(
@@ -29,7 +30,7 @@ ARGUMENTS = (
 MANAGER = {
     'autostart': True,
     'node_names': ['depthforge'],
-    # The node has no bond: a manager that waits for one would take it down.
+    # The node has no bond: a manager that waits for one gives up the bringup.
     'bond_timeout': 0.0,
 }
 

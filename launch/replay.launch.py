@@ -34,6 +34,7 @@ ARGUMENTS = (
         'Image topic in the bag, a CompressedImage with image_transport:=compressed.',
     ),
     launching.CAMERA_INFO_TOPIC,
+    launching.LIDAR_TOPIC,
     launching.argument('rate', '1.0', '1 is the recorded pace.'),
     launching.params_file('depthforge.yaml'),
 )

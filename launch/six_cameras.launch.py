@@ -24,6 +24,7 @@ ARGUMENTS = (
         '',
         'Topic of the CameraInfo, {camera} likewise; empty: beside the images.',
     ),
+    launching.LIDAR_TOPIC,
     launching.params_file('six_cameras.yaml'),
     launching.SIM_TIME,
     *launching.BUILD,

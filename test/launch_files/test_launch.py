@@ -51,9 +51,9 @@ def test_every_argument_is_described(name: str) -> None:
 def test_node_is_started_with_what_was_given() -> None:
     declared, start = load('depthforge.launch.py')
     assert set(declared) == {
-        *('namespace', 'image_topic', 'camera_info_topic', 'params_file', 'model', 'engine'),
+        *('namespace', 'image_topic', 'camera_info_topic', 'lidar_topic', 'params_file'),
         *('build_only', 'build_size', 'use_sim_time', 'rviz', 'rviz_frame', 'log_level'),
-        'image_transport',
+        *('model', 'engine', 'image_transport'),
     }
     node, _ = start(namespace='front', image_topic='/front/image_raw', engine='null')
     assert node.named['executable'] == 'depthforge_node'
@@ -65,6 +65,22 @@ def test_node_is_started_with_what_was_given() -> None:
     file, overrides = node.named['parameters']
     assert parameters_of(file)['model'] == NodeConfig().model
     assert overrides == {'engine': 'null'}
+
+
+@pytest.mark.parametrize('name', FILES)
+@pytest.mark.parametrize('topic', ['', '/velodyne_points', '/{camera}/points'])
+def test_lidar_is_remapped_where_it_was_given(name: str, topic: str) -> None:
+    declared, start = load(name)
+    given = {'bag': 'in', 'output': 'out', 'cameras': 'front,rear', 'lidar_topic': topic}
+    several = 'cameras' in declared
+    if '{' in topic and not several:
+        return
+    node = start(**{key: value for key, value in given.items() if key in declared})[0]
+    remapped = {source: to for source, to in node.named['remappings'] if source.endswith('lidar')}
+    cameras = {'front/lidar': 'front', 'rear/lidar': 'rear'} if several else {'lidar': ''}
+    assert remapped == {
+        source: topic.replace('{camera}', camera) for source, camera in cameras.items() if topic
+    }
 
 
 def test_arguments_are_listed() -> None:

@@ -33,7 +33,7 @@ def test_namespaces_that_ros_does_not_know(name: str, namespace: str) -> None:
 
 
 @pytest.mark.parametrize('name', ['depthforge.launch.py', 'replay.launch.py'])
-@pytest.mark.parametrize('argument', ['image_topic', 'camera_info_topic'])
+@pytest.mark.parametrize('argument', ['image_topic', 'camera_info_topic', 'lidar_topic'])
 @pytest.mark.parametrize(
     ('topic', 'reason'),
     [

@@ -85,6 +85,12 @@ COMMON = (
 CAMERA_INFO_TOPIC = argument(
     'camera_info_topic', '', 'Topic of sensor_msgs/CameraInfo; empty: beside the images.'
 )
+LIDAR_TOPIC = argument(
+    'lidar_topic',
+    '',
+    'Topic of sensor_msgs/PointCloud2, painted where params_file sets lidar_extrinsic: one for '
+    'all cameras, or with {camera}. Empty: lidar.',
+)
 SIM_TIME = argument(
     'use_sim_time',
     '',
@@ -195,6 +201,8 @@ def inputs(given: Mapping[str, str], cameras: Sequence[str] = ('',)) -> list[tup
                 f'{name}_topic is {topic!r} for all of {", ".join(cameras)}; put {{camera}} where '
                 f'the name of each belongs, such as {name}_topic:=/{{camera}}/{name}'
             )
+    if given['lidar_topic']:  # one LiDAR may serve all cameras
+        topics['lidar'] = given['lidar_topic']
     remappings = [
         (camera_topic(name, camera), topic.replace('{camera}', camera or '{camera}'))
         for camera in cameras
