@@ -7,7 +7,6 @@ from __future__ import annotations
 from array import array
 import math
 
-from depthforge_ros.geometry.camera import Camera
 from depthforge_ros.geometry.grid import (
     class_names,
     GridBuilder,
@@ -16,6 +15,7 @@ from depthforge_ros.geometry.grid import (
 )
 from depthforge_ros.labels import LabelSpace
 from depthforge_ros.ros.parameters.definitions import NodeConfig
+from depthforge_ros.ros.topics.calibration import View
 from geometry_msgs.msg import Point, Pose, Quaternion
 from nav_msgs.msg import MapMetaData, OccupancyGrid
 import numpy as np
@@ -30,16 +30,11 @@ def grid_classes(config: NodeConfig, space: LabelSpace) -> GridClasses:
     return GridClasses.of(space, free=free, occupied=occupied)
 
 
-def grid_builder(
-    config: NodeConfig,
-    classes: GridClasses,
-    camera: Camera,
-    rays: npt.NDArray[np.float32],
-) -> GridBuilder:
-    """Make the builder for planes of this camera."""
+def grid_builder(config: NodeConfig, classes: GridClasses, view: View) -> GridBuilder:
+    """Make the builder for planes of the network's size."""
     return GridBuilder(
-        camera,
-        rays,
+        view.network_camera,
+        view.network_rays,
         shape=config.grid,
         height_m=config.camera_height_m,
         pitch_rad=math.radians(config.camera_pitch_deg),

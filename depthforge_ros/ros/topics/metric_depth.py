@@ -53,8 +53,7 @@ class Builders:
     @cached_property
     def grid(self) -> GridBuilder:
         """Of planes of the network's size."""
-        view = self.view
-        return grid_builder(self.config, self.grid_classes, view.network_camera, view.network_rays)
+        return grid_builder(self.config, self.grid_classes, self.view)
 
 
 @dataclass(frozen=True)

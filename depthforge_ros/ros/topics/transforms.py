@@ -54,11 +54,7 @@ def _matrix(rotation: Any, translation: Any) -> npt.NDArray[np.float32]:
     """Return (3, 4) of a quaternion of any length but 0, and a translation."""
     q = np.array([rotation.x, rotation.y, rotation.z, rotation.w])
     x, y, z, w = q / np.linalg.norm(q)
-    return np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w), translation.x],
-            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w), translation.y],
-            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y), translation.z],
-        ],
-        np.float32,
-    )
+    cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+    turned = np.eye(3) + 2.0 * (w * cross + cross @ cross)
+    place = translation.x, translation.y, translation.z
+    return np.column_stack([turned, place]).astype(np.float32)
