@@ -162,7 +162,7 @@ class Camera:
         return rectified or not (self.is_fisheye or any(self.d))
 
     def matrix(self, *, rectified: bool) -> npt.NDArray[np.float64]:
-        """Return the matrix (3, 3) of slopes to pixels: of P for a rectified image, else K."""
+        """Return what turns slopes into pixels, (3, 3): of P for a rectified image, else K."""
         full = np.reshape(self.p, (3, 4))[:, :3] if rectified else np.reshape(self.k, (3, 3))
         return np.asarray(full, np.float64)
 

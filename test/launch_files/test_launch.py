@@ -67,22 +67,6 @@ def test_node_is_started_with_what_was_given() -> None:
     assert overrides == {'engine': 'null'}
 
 
-@pytest.mark.parametrize('name', FILES)
-@pytest.mark.parametrize('topic', ['', '/velodyne_points', '/{camera}/points'])
-def test_lidar_is_remapped_where_it_was_given(name: str, topic: str) -> None:
-    declared, start = load(name)
-    given = {'bag': 'in', 'output': 'out', 'cameras': 'front,rear', 'lidar_topic': topic}
-    several = 'cameras' in declared
-    if '{' in topic and not several:
-        return
-    node = start(**{key: value for key, value in given.items() if key in declared})[0]
-    remapped = {source: to for source, to in node.named['remappings'] if source.endswith('lidar')}
-    cameras = {'front/lidar': 'front', 'rear/lidar': 'rear'} if several else {'lidar': ''}
-    assert remapped == {
-        source: topic.replace('{camera}', camera) for source, camera in cameras.items() if topic
-    }
-
-
 def test_arguments_are_listed() -> None:
     told = re.search(r'lists the arguments: ([\w,\s]+)\.', text_of('docs/vehicle.md'))
     assert told

@@ -115,3 +115,19 @@ def test_package_depends_on_the_commands_that_launch_files_call() -> None:
     package = (ROOT / 'package.xml').read_text()
     for verb in ('bag', 'launch', 'lifecycle', 'run'):
         assert f'<exec_depend>ros2{verb}</exec_depend>' in package
+
+
+@pytest.mark.parametrize('name', FILES)
+@pytest.mark.parametrize('topic', ['', '/velodyne_points', '/{camera}/points'])
+def test_lidar_is_remapped_where_it_was_given(name: str, topic: str) -> None:
+    declared, start = load(name)
+    given = {'bag': 'in', 'output': 'out', 'cameras': 'front,rear', 'lidar_topic': topic}
+    several = 'cameras' in declared
+    if '{' in topic and not several:
+        return
+    node = start(**{key: value for key, value in given.items() if key in declared})[0]
+    remapped = {source: to for source, to in node.named['remappings'] if source.endswith('lidar')}
+    cameras = {'front/lidar': 'front', 'rear/lidar': 'rear'} if several else {'lidar': ''}
+    assert remapped == {
+        source: topic.replace('{camera}', camera) for source, camera in cameras.items() if topic
+    }

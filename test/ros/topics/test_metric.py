@@ -10,20 +10,12 @@ import math
 from pathlib import Path
 from typing import Any
 
-from depthforge_ros.engine.base import NetworkOutput
 from depthforge_ros.errors import UserError
 from depthforge_ros.geometry.camera import Camera
-from depthforge_ros.geometry.grid import FREE
-from depthforge_ros.labels import CAMVID, CAMVID_32, IDD_LITE, LabelSpace
-from depthforge_ros.postprocess import to_camera
-from depthforge_ros.preprocess import Geometry
-from depthforge_ros.ros.parameters.definitions import NodeConfig
-from depthforge_ros.ros.topics.calibration import Calibration
+from depthforge_ros.labels import CAMVID
 from depthforge_ros.ros.topics.camera_info import camera_info_message
-from depthforge_ros.ros.topics.metric_depth import MetricDepth, MetricFrame
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 import numpy as np
-import numpy.typing as npt
 import pytest
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
@@ -211,48 +203,6 @@ def test_cameras_have_heights_of_their_own(peer: Any) -> None:
         assert left / front == pytest.approx(3.0 / HEIGHT_M, rel=1e-3)
         outcome = node.set_parameters([Parameter('left.camera_height_m', value=2.0)])[0]
         assert 'read at configure' in outcome.reason
-
-
-def measured(
-    space: LabelSpace, labels: npt.NDArray[np.uint8], **given: Any
-) -> tuple[MetricDepth, MetricFrame | None]:
-    """Measure one frame of these labels, whose inverse depth is 0.5."""
-    calibration = Calibration(info_topic='/camera_info', is_rectified=False)
-    calibration.take_info(info_message())
-    config = NodeConfig(camera_height_m=HEIGHT_M, **given)
-    metric = MetricDepth(config, space, is_metric=False, calibration=calibration)
-    half = np.full((1, 48, 64), 0.5, np.float32)
-    result = to_camera(
-        NetworkOutput(labels[None], half, half, half), Geometry(48, 64, 48, 64, 48, 64)
-    )
-    black = np.zeros((48, 64, 3), np.uint8)
-    return metric, metric.measure(Header(), lambda: black, result)
-
-
-@pytest.mark.parametrize('scale', [0.0, 5.0])
-def test_a_known_scale_needs_no_road(scale: float) -> None:
-    indoors = LabelSpace('indoors', ('floor', 'wall'), ((0, 0, 0), (1, 1, 1)))
-    labels = np.zeros((48, 64), np.uint8)
-    metric, frame = measured(indoors, labels, metric_scale=scale, grid_free_classes='floor')
-    assert (frame is None) == (scale == 0.0)
-    assert ('no class named road' in metric.status.unavailable) == (scale == 0.0)
-    if frame is not None:
-        assert (frame.depth_m == 10.0).all()
-        assert (frame.grid() == FREE).any()
-
-
-@pytest.mark.parametrize(
-    ('space', 'road', 'sky'),
-    [(CAMVID_32, ('Road', 'LaneMkgsDriv'), 'Sky'), (IDD_LITE, ('drivable',), 'sky')],
-)
-def test_road_and_sky_have_many_names(space: LabelSpace, road: tuple[str, ...], sky: str) -> None:
-    labels = np.resize(np.array(space.ids(road), np.uint8), (48, 64))
-    labels[:24] = space.classes.index(sky)
-    metric, frame = measured(space, labels, metric_scale=5.0)
-    assert frame is not None
-    assert np.isinf(frame.depth_m[:24]).all()
-    assert (frame.depth_m[24:] == 10.0).all()
-    assert metric.status.figures['road_share'] > 0.4  # or else it is of one of two names
 
 
 def test_height_of_a_camera_is_checked() -> None:
