@@ -34,7 +34,7 @@ class View:
 
     @cached_property
     def project(self) -> Projector:
-        """Finds the pixels of points in the result's planes."""
+        """Find the pixels of points in the result's planes."""
         return Projector(self.camera, self.rays, rectified=self.is_rectified)
 
 
