@@ -296,6 +296,8 @@ class Bags(ExitStack):
         self._opened: list[Bag] = []
         self.warnings: list[str] = []
         """Warnings about the messages that were read."""
+        self.lost: list[str] = []
+        """What could not be read of files beside the bags, in words."""
 
     def open(self, path: Path) -> Bag:
         """Open a bag once more; it is closed with the others."""
@@ -305,8 +307,9 @@ class Bags(ExitStack):
 
     @property
     def damage(self) -> str | None:
-        """Return what was wrong with the first damaged bag; None if all are complete."""
-        return next((bag.damage for bag in self._opened if bag.damage), None)
+        """Return what was wrong with the first damaged bag or file; None if all are complete."""
+        damages = (*(bag.damage for bag in self._opened), *self.lost)
+        return next((one for one in damages if one), None)
 
 
 def namespace(topic: str) -> str:

@@ -17,7 +17,7 @@ from depthforge_ros.frame import pixels_of
 from depthforge_ros.labels import LabelSpace, UNLABELLED
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp', '.ppm', '.pgm')
 CAMVID_IGNORE = 11
@@ -161,8 +161,11 @@ def _stored(data: bytes, name: str) -> npt.NDArray[Any]:
             upright = ImageOps.exif_transpose(image)
             values = np.array(upright.getchannel(0) if upright.mode == 'LA' else upright)
     except PILLOW_ERRORS as error:
+        # The text of the first has an address in memory.
+        is_unknown = isinstance(error, UnidentifiedImageError)
+        reason = 'of no known format' if is_unknown else one_line(error)
         raise UserError(
-            f'{name} cannot be read as an image ({one_line(error)}); check the file',
+            f'{name} cannot be read as an image ({reason}); check the file',
             reason=UNREADABLE,
         ) from error
     bits = data[PNG_BITS] if data.startswith(b'\x89PNG') and not data[PNG_KIND] else 8

@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from depthforge_ros.bags.bag import Bags
 from depthforge_ros.bags.camera_file import DriveFile, read_drive_file
@@ -14,6 +15,7 @@ from depthforge_ros.bags.series import Series
 from depthforge_ros.bags.single_channel import depth_from_message, labels_from_message
 from depthforge_ros.bags.storage_files import is_bag
 from depthforge_ros.errors import UserError
+from depthforge_ros.files import UNREADABLE
 from depthforge_ros.labels import LABEL_SPACES, LabelSpace
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +23,7 @@ import numpy.typing as npt
 LABELS_ENDING = '/labels'
 DEPTH_ENDING = '/depth'
 CAMERA_FILE = 'camera.yaml'
+Plane = TypeVar('Plane', npt.NDArray[np.uint8], npt.NDArray[np.float32])
 
 
 class Truth(Protocol):
@@ -50,7 +53,7 @@ def open_truth(bags: Bags, path: Path, camera: str | None, *, space: LabelSpace 
     """
     if is_bag(path) or not path.is_dir():
         return _BagTruth(bags, path, camera, space)
-    return _FolderTruth(path, camera, space)
+    return _FolderTruth(bags, path, camera, space)
 
 
 class _BagTruth:
@@ -87,7 +90,10 @@ class _BagTruth:
 
 
 class _FolderTruth:
-    def __init__(self, path: Path, camera: str | None, space: LabelSpace | None) -> None:
+    def __init__(
+        self, bags: Bags, path: Path, camera: str | None, space: LabelSpace | None
+    ) -> None:
+        self._lost = bags.lost
         folder = path / camera if camera else path
         self._labels = _by_stamp(folder / 'labels')
         self._depths = _by_stamp(folder / 'depth')
@@ -106,12 +112,22 @@ class _FolderTruth:
             )
 
     def labels(self, stamp_ns: int) -> npt.NDArray[np.uint8] | None:
-        path = self._labels.get(stamp_ns)
-        return read_labels(path, self.space) if path and self.space else None
+        path, space = self._labels.get(stamp_ns), self.space
+        return self._readable(lambda: read_labels(path, space)) if path and space else None
 
     def depth_m(self, stamp_ns: int) -> npt.NDArray[np.float32] | None:
         path = self._depths.get(stamp_ns)
-        return read_depth_m(path, self._depth_scale) if path else None
+        return self._readable(lambda: read_depth_m(path, self._depth_scale)) if path else None
+
+    def _readable(self, read: Callable[[], Plane]) -> Plane | None:
+        """Leave a broken file out, so that the figures are of a part."""
+        try:
+            return read()
+        except UserError as error:
+            if error.reason != UNREADABLE:
+                raise
+            self._lost.append(str(error))
+            return None
 
     def first_stamp_ns(self) -> int | None:
         return min((*self._labels, *self._depths), default=None)

@@ -105,6 +105,7 @@ def test_what_holds_no_ids_is_refused_in_one_line(data: bytes) -> None:
     with pytest.raises(UserError, match='labels') as refusal:
         decode_ids(data, 'labels')
     assert '\n' not in str(refusal.value)
+    assert ' 0x' not in str(refusal.value)
 
 
 @pytest.mark.parametrize('kind', ['JPEG', 'PNG', 'WEBP', 'TIFF'])

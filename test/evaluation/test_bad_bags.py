@@ -74,7 +74,6 @@ def test_a_damaged_place_ends_the_judgement(tmp_path: Path, storage: str) -> Non
     file.write_bytes(data)
     figures = judge(tmp_path, bag, *NULL, code=3)
     assert bag.name in figures['damage']
-    assert 'repaired' not in figures['damage']
     assert 0 < figures['received'] < 20
 
 
@@ -92,6 +91,17 @@ def test_a_missing_topic_lists_those_that_are_there(
     bag = write_drive(tmp_path / 'bag', frames=1)
     line = refusal(capsys, bag, *NULL, '--topic', '/front')
     assert line.endswith('has no image topic /front; it has /camera/image')
+
+
+@pytest.mark.parametrize('kind', ['labels', 'depth'])
+def test_a_broken_file_of_the_truth_is_named_and_left_out(tmp_path: Path, kind: str) -> None:
+    bag, truth = write_drive(tmp_path / 'bag', frames=3), write_truth_folder(tmp_path / 'truth', 3)
+    broken = sorted((truth / kind).iterdir())[1]
+    broken.write_bytes(b'no image')
+    figures = judge(tmp_path, bag, '--truth', str(truth), *NULL, code=3)
+    assert f'{kind} {broken} cannot be read as an image (of no known format)' in figures['damage']
+    assert figures['miou'] is not None
+    assert figures['absrel'] is not None
 
 
 @pytest.mark.parametrize('storage', ['mcap', 'rosbag1'])

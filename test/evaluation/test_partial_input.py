@@ -59,7 +59,9 @@ def test_a_cut_bag_is_read_as_far_as_it_goes(
     assert code == 3
     assert not figures['complete']
     assert 0 < frames(figures) <= FRAMES
-    assert 'cut short' in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert 'cut short' in said
+    assert 'repaired' not in said
 
 
 @pytest.mark.parametrize('command', ['predict', 'view'])
