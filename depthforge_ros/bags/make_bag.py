@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+import re
 from typing import Any
 
 import cv2
@@ -40,6 +41,8 @@ from tqdm import tqdm
 
 START_NS = 1_700_000_000 * 10**9
 """Stamp of the first image, so that the same folder gives the same bag."""
+TOPIC = re.compile(r'(/[A-Za-z_]\w*)+', re.ASCII)
+"""What ROS takes as an absolute name."""
 LABELS_TOPIC = '/camera/labels'
 DEPTH_TOPIC = '/camera/depth'
 UPRIGHT_JPEG = (cv2.IMWRITE_JPEG_QUALITY, 97)
@@ -63,7 +66,7 @@ class BagPlan:
 
     def __post_init__(self) -> None:
         require_above_0(self.rate_hz, f'rate {self.rate_hz} Hz')
-        if not self.topic.startswith('/') or self.topic.endswith('/'):
+        if not TOPIC.fullmatch(self.topic):
             raise UserError(
                 f"topic {self.topic!r} came, an absolute name like '/camera/image' is needed"
             )

@@ -70,6 +70,8 @@ def export_onnx(
     preprocess_for(loaded, request)
     if path.suffix != SUFFIX:
         raise UserError(f'--output {path} has not the suffix {SUFFIX}; name a file such as a.onnx')
+    if path.is_dir():
+        raise UserError(f'--output {path} is a folder; name a file such as a.onnx')
     require_utf_8(path, 'onnxruntime')
     for module in ('onnx', 'onnxscript', 'onnxruntime'):
         _import(module)

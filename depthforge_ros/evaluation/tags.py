@@ -37,7 +37,7 @@ class Tags:
     def read(cls, path: Path) -> Tags:
         """Read a CSV file with the columns `frames` and `tag`."""
         try:
-            with path.open(newline='', encoding='utf-8') as lines:
+            with path.open(newline='', encoding='utf-8-sig') as lines:
                 head, *rows = [[cell.strip() for cell in row] for row in csv.reader(lines) if row]
         except OSError as error:
             raise UserError(f'{path} cannot be read ({error.strerror}); check the path') from error

@@ -120,6 +120,16 @@ def test_a_damaged_message_is_one_error_and_the_next_is_read(tmp_path: Path) -> 
         bag.decode(good)
 
 
+@pytest.mark.parametrize('topic', ['image', '/image/', '/a b', '/1', '/a//b', '/', '/straße'])
+def test_what_ros_takes_for_no_topic_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], topic: str
+) -> None:
+    drive = write_drive(tmp_path / 'drive', 1)
+    assert main(make_bag_arguments(drive, tmp_path / 'bag', '--topic', topic)) == 2
+    assert 'an absolute name like' in capsys.readouterr().err
+    assert not (tmp_path / 'bag').exists()
+
+
 @pytest.mark.parametrize(
     ('change', 'expected'),
     [

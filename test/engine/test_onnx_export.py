@@ -160,6 +160,17 @@ def test_wrong_requests_are_refused_in_one_line(
     assert not list(tmp_path.glob('*.onnx'))
 
 
+def test_a_folder_is_refused_before_the_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mini_checkpoint(tmp_path / 'mini.safetensors')
+    (tmp_path / 'a.onnx').mkdir()
+    assert main(['export', '--model', str(tmp_path / 'mini.safetensors'), '--height', '56',
+                 '--width', '98', '--output', str(tmp_path / 'a.onnx')]) == 2  # fmt: skip
+    (line,) = capsys.readouterr().err.splitlines()
+    assert 'a.onnx is a folder' in line
+
+
 def test_a_file_that_does_not_answer_as_eager_is_not_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,6 +38,12 @@ def table(folder: Path, *lines: str) -> str:
     return str(path)
 
 
+def test_tags_of_a_spreadsheet_are_read(tmp_path: Path) -> None:
+    path = tmp_path / 'tags.csv'
+    path.write_bytes(b'\xef\xbb\xbfframes,tag\r\nbag/*,night\r\n')
+    assert Tags.read(path).of('bag/1') == ['night']
+
+
 def stamps_of(figures: dict) -> list[int]:  # type: ignore[type-arg]
     return [clip['start_ns'] for clip in figures['clips']]
 
