@@ -12,9 +12,31 @@ from depthforge_ros.bags.bag import STORE
 from depthforge_ros.geometry.camera import Camera
 import numpy as np
 import numpy.typing as npt
+from rosbags.interfaces import (
+    Qos,
+    QosDurability,
+    QosHistory,
+    QosLiveliness,
+    QosReliability,
+    QosTime,
+)
 from rosbags.rosbag2 import Writer
 
 TYPES = STORE.types
+TF_STATIC = '/tf_static'
+UNSPECIFIED = QosTime(sec=0, nsec=0)
+LATCHED = Qos(
+    history=QosHistory.KEEP_LAST,
+    depth=1,
+    reliability=QosReliability.RELIABLE,
+    durability=QosDurability.TRANSIENT_LOCAL,
+    deadline=UNSPECIFIED,
+    lifespan=UNSPECIFIED,
+    liveliness=QosLiveliness.AUTOMATIC,
+    liveliness_lease_duration=UNSPECIFIED,
+    avoid_ros_namespace_conventions=False,
+)
+"""What listeners to tf ask of `/tf_static`; `ros2 bag play` offers what a bag says."""
 Write = Callable[[str, Any, int], None]
 """Takes topic, message and stamp in ns."""
 
@@ -26,7 +48,10 @@ def write_to(writer: Writer, counts: Counter[str]) -> Write:
     def write(topic: str, message: Any, stamp_ns: int) -> None:
         kind = message.__msgtype__
         if topic not in connections:
-            connections[topic] = writer.add_connection(topic, kind, typestore=STORE)
+            qos = [LATCHED] if topic == TF_STATIC else []
+            connections[topic] = writer.add_connection(
+                topic, kind, typestore=STORE, offered_qos_profiles=qos
+            )
         writer.write(connections[topic], stamp_ns, STORE.serialize_cdr(message, kind))
         counts[topic] += 1
 
@@ -76,6 +101,22 @@ def camera_info_message(header: Any, camera: Camera) -> Any:
         binning_y=0,
         roi=roi,
     )
+
+
+def transform_message(
+    header: Any,
+    child: str,
+    *,
+    translation_m: tuple[float, float, float],
+    quaternion_xyzw: tuple[float, float, float, float],
+) -> Any:
+    """Fill a TFMessage with where the frame `child` is in the header's frame."""
+    transform = TYPES['geometry_msgs/msg/Transform'](
+        translation=TYPES['geometry_msgs/msg/Vector3'](*translation_m),
+        rotation=TYPES['geometry_msgs/msg/Quaternion'](*quaternion_xyzw),
+    )
+    stamped = TYPES['geometry_msgs/msg/TransformStamped'](header, child, transform)
+    return TYPES['tf2_msgs/msg/TFMessage'](transforms=[stamped])
 
 
 def cloud_message(header: Any, points: npt.NDArray[np.void]) -> Any:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from depthforge_ros.reports.foxglove import Calibration
 
 DEFAULT_RATE_HZ = 10.0
-HELP = 'write image, overlay, mask, depth and labelled points to an MCAP for Foxglove or RViz'
+HELP = 'write image, overlay, mask, depth and points to an MCAP for Foxglove, Rerun or RViz'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -104,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
               'raise --short-side, or check --camera-height-m and the calibration'])  # fmt: skip
     for name, count in counts.items():
         print(f'{name:<48} {count} messages')
-    print(f'open in Foxglove, or `ros2 bag play {args.output}`: {args.output}')
+    print(f'open in Foxglove or Rerun, or `ros2 bag play {args.output}`: {args.output}')
     for line in skipped:
         report(f'skipped {line}')
     code = exit_code(skipped=len(skipped), damage=damage)

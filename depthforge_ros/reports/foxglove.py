@@ -25,6 +25,8 @@ from depthforge_ros.bags.messages import (
     compressed_message,
     header_message,
     image_message,
+    TF_STATIC,
+    transform_message,
     Write,
     write_to,
 )
@@ -55,6 +57,10 @@ MASK = '/depthforge/segmentation/mask'
 DEPTH = '/depthforge/depth/relative'
 POINTS = '/depthforge/points'
 FRAME_ID = 'camera'
+ROAD_FRAME_ID = 'road'
+"""On the road below a level camera: x ahead, y left, z up, so that viewers show the road below."""
+OPTICAL_XYZW = (-0.5, 0.5, -0.5, 0.5)
+"""Turns an optical frame (x right, y down, z ahead) into one with z up (REP 103)."""
 JPEG = (cv2.IMWRITE_JPEG_QUALITY, 90)
 
 
@@ -152,6 +158,7 @@ class _View:
         self._write, self._skip = write, skip
         self._space = space
         self._cloud = _Cloud(calibration, space) if calibration else None
+        self._is_placed = calibration is None
 
     def add(self, answer: Answer) -> None:
         """Write one frame; of a dropped one the image alone, and nothing of a broken one."""
@@ -163,6 +170,9 @@ class _View:
         header = header_message(FRAME_ID, answer.stamp_ns)
         messages = {IMAGE: compressed_message(header, _jpeg(rgb), 'jpeg')}
         if self._cloud is not None:
+            if not self._is_placed:
+                messages[TF_STATIC] = self._cloud.place(answer.stamp_ns)
+                self._is_placed = True
             messages[INFO] = camera_info_message(header, self._cloud.camera)
         if answer.labels is not None:
             painted = overlay(rgb, answer.labels, self._space)
@@ -187,6 +197,16 @@ class _Cloud:
             self.camera, calibration.height_m, space, max_range_m=calibration.max_range_m
         )
         self._build = CloudBuilder(self._distance.rays, stride=calibration.stride)
+        self._height_m = calibration.height_m
+
+    def place(self, stamp_ns: int) -> Any:
+        """Say where the camera is above the road."""
+        return transform_message(
+            header_message(ROAD_FRAME_ID, stamp_ns),
+            FRAME_ID,
+            translation_m=(0.0, 0.0, self._height_m),
+            quaternion_xyzw=OPTICAL_XYZW,
+        )
 
     def __call__(self, answer: Answer, rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.void] | None:
         """Return the points with a place, (1, N); None where the scale is not known."""
