@@ -190,6 +190,15 @@ def assert_tools_agree(output: Path, names: list[str]) -> None:
     assert np.array_equal(bgr[..., ::-1], CAMVID.palette[labels[names[0]]])
     cvat = json.loads((output / 'cvat_labels.json').read_text())
     assert [one['name'] for one in cvat] == list(CAMVID.classes)
+    # FiftyOne knows classes by their colours, so written; black is no class to it.
+    targets = {one['color']: one['name'] for one in cvat}
+    assert '#000000' not in targets
+    painted = {
+        '#{:02x}{:02x}{:02x}'.format(*color)
+        for color in np.unique(bgr.reshape(-1, 3)[:, ::-1], axis=0)
+    }
+    seen = {CAMVID.classes[label] for label in np.unique(labels[names[0]])}
+    assert {targets[color] for color in painted} == seen
 
 
 def fit(tmp_path: Path, kind: str, root: Path) -> None:
