@@ -16,6 +16,7 @@ from depthforge_ros.labels import CAMVID
 from depthforge_ros.postprocess import overlay
 from depthforge_ros.ros import executable, running
 from depthforge_ros.ros.topics import outputs
+from depthforge_ros.ros.topics.messages import image_message
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 import numpy as np
 import pytest
@@ -208,6 +209,16 @@ def test_diagnostics_report_a_silent_camera(peer: Any) -> None:
         message = reports[-1].status[0].message
         assert 'no image on /image' in message
         assert 'no /clock has come' in message
+
+
+def test_the_white_level_of_a_camera_of_12_bits_counts(peer: Any) -> None:
+    with node_in_process(white_level=4095, overlay_alpha=0.0) as node:
+        overlays = peer.subscribe(Image, OVERLAY, seen_by=node)
+        publisher = peer.publisher(Image, '/image', seen_by=node)
+        grey = np.full((48, 64), 2048, np.uint16)
+        publisher.publish(image_message(make_image(1).header, encoding='mono16', pixels=grey))
+        peer.spin_until(lambda: overlays)
+    assert set(overlays[0].data) == {128}
 
 
 def test_overlay_is_painted_only_for_subscribers(

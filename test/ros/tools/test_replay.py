@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from typing import Any
 
 from depthforge_ros.bags.bag import Bag
 from depthforge_ros.cli import replay as replay_command
+from depthforge_ros.cli.main import main
 from depthforge_ros.errors import UserError
 from depthforge_ros.ros.tools.record import Recorder
 from depthforge_ros.ros.tools.replay import paced, replay
@@ -27,6 +29,7 @@ from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 from rosbags.typesys import get_types_from_msg, get_typestore, Stores
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
+from support.bags import cut, write_drive
 from support.messages_in_bags import make_bag, PERIOD_NS, read_bag, TYPESTORE
 
 
@@ -86,6 +89,18 @@ def test_types_that_are_not_installed_are_named_and_skipped(
     assert 'nowhere_msgs/msg/Thing' in capsys.readouterr().err
     with pytest.raises(UserError, match='no topic that can be published'):
         replay(tmp_path / 'odd', topics=['/odd'])
+
+
+def test_a_cut_bag_is_replayed_as_far_as_it_goes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bag = cut(write_drive(tmp_path / 'bag', frames=6), 0.5)
+    code = main(['replay', str(bag), '--rate', '100'])
+    told = capsys.readouterr()
+    (count,) = re.findall(r'/camera/image: (\d+) messages', told.out)
+    assert 0 < int(count) < 6
+    assert code == 3
+    assert 'bag is cut short or damaged; read as far as it goes' in told.err
 
 
 def test_wrong_use_of_replay_is_refused_in_one_line(tmp_path: Path) -> None:
