@@ -42,3 +42,14 @@ def test_what_a_training_takes_is_judged_by_the_same_names(
     cv2.imwrite(str(labels), values - 200)
     with pytest.raises(UserError, match=r'holds the value 59, expected 0, 1, .*, 255; choose'):
         dataset.read_labels(labels)
+
+
+def test_cityscapes_is_judged_as_it_is_published(tmp_path: Path) -> None:
+    files = {'leftImg8bit': 'ulm_1_leftImg8bit.png', 'gtFine': 'ulm_1_gtFine_labelIds.png'}
+    for kind, name in files.items():
+        folder = tmp_path / kind / 'val' / 'ulm'
+        folder.mkdir(parents=True)
+        cv2.imwrite(str(folder / name), np.array([[7, 33, 0]], np.uint8))
+    dataset = open_dataset('cityscapes', DatasetChoice(tmp_path, 'val'))
+    ((_, labels),) = dataset.pairs
+    np.testing.assert_array_equal(dataset.read_labels(labels), [[0, 18, 255]])
