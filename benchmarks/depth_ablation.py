@@ -132,7 +132,7 @@ def judged(loaded: Loaded, name: str, args: argparse.Namespace) -> Iterator[dict
     """Give a row of mIoU by depth for a set, and for its dusk half."""
     dataset = SETS[name].open(args.shared, args.limit)
     if len(dataset.pairs) < 2:
-        raise UserError('1 image came; another frame needs at least 2: raise --limit')
+        raise UserError('1 image is chosen; another frame needs at least 2: raise --limit')
     dusk = {DUSK: SETS[DUSK].match} if name == 'camvid_test' and args.limit is None else {}
     target = common_space(LABEL_SPACES[SETS[name].target], loaded.label_space)
     answering = Answering(loaded.answering.network, groups(loaded.label_space, target))

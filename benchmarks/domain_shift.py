@@ -146,7 +146,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         for path in one.files(args.shared, one.val, args.every)
     ]
     if not val:
-        raise UserError(f'{", ".join(args.domains)} came, none has val images; add a domain')
+        raise UserError(f'none of {", ".join(args.domains)} has val images; add a domain')
     night = NIGHT.files(args.shared, NIGHT.train, args.every)
     outputs = _run(engine, (rgb_from_file(path) for path in train), f'train, {len(train)}')
     statistics = DomainStatistics.of(

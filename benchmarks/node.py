@@ -336,7 +336,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument('--json', type=Path, default=RESULTS, help='where the figures go')
     args = parser.parse_args()
     if args.gil and not shutil.which('py-spy'):
-        parser.error('--gil came, but there is no py-spy on PATH; pip install py-spy')
+        parser.error('--gil needs py-spy on PATH; pip install py-spy')
     return args
 
 

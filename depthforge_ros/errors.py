@@ -44,7 +44,7 @@ def one_line(error: BaseException) -> str:
 def require_above_0(value: float, words: str) -> None:
     """Refuse a number that is not above 0 and finite, in words such as `rate 0 Hz`."""
     if not 0.0 < value < math.inf:
-        raise UserError(f'{words} came, it must be a number above 0')
+        raise UserError(f'{words}: it must be a number above 0')
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

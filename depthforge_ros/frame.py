@@ -162,7 +162,7 @@ def decode(
     layout = LAYOUTS.get(message.encoding)
     if layout is None:
         raise UserError(
-            f'an image with encoding {message.encoding!r} came; known are {", ".join(LAYOUTS)}',
+            f'the image has encoding {message.encoding!r}; known are {", ".join(LAYOUTS)}',
             reason='unknown_encoding',
         )
     _check_size(height=message.height, width=message.width, max_pixels=max_pixels)
@@ -212,13 +212,13 @@ def _of_8_bits(pixels: npt.NDArray[Any], white_level: int) -> tuple[npt.NDArray[
 def _check_size(*, height: int, width: int, max_pixels: int) -> None:
     if height < 1 or width < 1:
         raise UserError(
-            f'an image of {width} x {height} pixels came, at least 1 x 1 is needed; check the '
+            f'the image has {width} x {height} pixels; at least 1 x 1 is needed; check the '
             'camera driver',
             reason='empty_image',
         )
     if height * width > max_pixels:
         raise UserError(
-            f'an image of {width} x {height} pixels came, at most {max_pixels} pixels are taken; '
+            f'the image has {width} x {height} pixels; at most {max_pixels} pixels are taken; '
             'raise max_pixels if the camera is really that large',
             reason='too_large',
         )
@@ -230,7 +230,7 @@ def _check_sides(encoding: str, *, height: int, width: int) -> None:
     if (layout.even and odd) or min(height, width) < layout.smallest:
         even = 'an even width and height' if layout.rows_per_two == 3 else 'an even width'
         raise UserError(
-            f'an image of {width} x {height} pixels came in {encoding}, which needs '
+            f'the image has {width} x {height} pixels in {encoding}, which needs '
             f'{even if layout.even else f"sides of {layout.smallest} or more"}; check the camera '
             'driver',
             reason='bad_size',
@@ -246,7 +246,7 @@ def _pixels(message: Any, layout: Layout) -> npt.NDArray[Any]:
     given = len(message.data)
     if step < width * size or given != rows * step:
         raise UserError(
-            f'{given} bytes of data in rows of {step} came for an image of {width} x {height} '
+            f'the image has {given} bytes of data in rows of {step} for {width} x {height} '
             f'pixels in {message.encoding}; step must be at least {width * size} and the data '
             f'{rows} x step; check the camera driver',
             reason='bad_length',
@@ -276,7 +276,7 @@ def _decode_compressed(
     """Decode JPEG or PNG; the header is read first, so that no bomb goes off."""
     data = bytes(message.data)
     if not data:
-        raise UserError('a compressed image without data came', reason='empty_image')
+        raise UserError('the compressed image has no data', reason='empty_image')
     header = read_header(data, max_pixels=max_pixels)
     height, width = header.height, header.width
     _check_size(height=height, width=width, max_pixels=max_pixels)

@@ -71,9 +71,9 @@ def read_header(data: bytes, *, max_pixels: int) -> Header:
 
 
 def bad_compressed(what: str) -> UserError:
-    """Make the refusal of `what` came."""
+    """Make the refusal of a compressed image that is `what`."""
     return UserError(
-        f'a compressed image of {what} came, whole JPEG or PNG is needed; check image_transport '
+        f'the compressed image is {what}; whole JPEG or PNG is needed; check image_transport '
         'and the topic',
         reason='bad_compressed',
     )
@@ -155,7 +155,7 @@ def _jpeg(data: bytes) -> Header | None:
         scans += marker == JPEG_SCAN
         if scans > MAX_SCANS:
             raise UserError(
-                f'a JPEG of more than {MAX_SCANS} scans came, and each decodes the whole image '
+                f'the JPEG has more than {MAX_SCANS} scans, and each decodes the whole image '
                 'again; encode it with fewer, best as a baseline JPEG',
                 reason='bad_compressed',
             )

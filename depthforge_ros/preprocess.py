@@ -73,7 +73,7 @@ class Preprocess:
         """Place a camera image of height x width pixels."""
         if height < 1 or width < 1:
             raise UserError(
-                f'an image of {width} x {height} pixels came, at least 1 x 1 is needed; check the '
+                f'the image has {width} x {height} pixels; at least 1 x 1 is needed; check the '
                 'camera driver',
                 reason='empty_image',
             )
@@ -110,7 +110,7 @@ class Preprocess:
         """
         if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
             raise UserError(
-                f'a frame of shape {rgb.shape} and type {rgb.dtype} came, uint8 (H, W, 3) in RGB '
+                f'the frame has shape {rgb.shape} and type {rgb.dtype}; uint8 (H, W, 3) in RGB '
                 'order is needed'
             )
         geometry = self.geometry(rgb.shape[0] * shrunk, rgb.shape[1] * shrunk)

@@ -68,7 +68,7 @@ class BagPlan:
         require_above_0(self.rate_hz, f'rate {self.rate_hz} Hz')
         if not TOPIC.fullmatch(self.topic):
             raise UserError(
-                f"topic {self.topic!r} came, an absolute name like '/camera/image' is needed"
+                f"topic is {self.topic!r}; it must be an absolute name like '/camera/image'"
             )
         if self.output.exists():
             raise UserError(f'{self.output} exists already; remove it or choose another --output')
@@ -184,8 +184,8 @@ def _by_stem(folder: Path | None, images: list[Path]) -> dict[str, Path]:
 def _label_space_name(plan: BagPlan) -> str:
     if plan.drive.label_space is None:
         raise UserError(
-            'labels came without their classes; add the key label_space to the camera file, one '
-            f'of {", ".join(LABEL_SPACES)}'
+            'labels need the names of their classes; add the key label_space to the camera file, '
+            f'one of {", ".join(LABEL_SPACES)}'
         )
     return plan.drive.label_space
 

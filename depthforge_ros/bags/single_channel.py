@@ -37,8 +37,8 @@ def _labels_from_png(data: bytes) -> npt.NDArray[np.uint8]:
     """Decode PNG; JPEG would blend ids into others."""
     if not data.startswith(PNG_START):
         raise UserError(
-            f'a compressed mask of {len(data)} bytes that begin with {data[:8]!r} came, an 8-bit '
-            'PNG of one channel is needed; record the raw topic'
+            f'the compressed mask, {len(data)} bytes that begin with {data[:8]!r}, is no 8-bit '
+            'PNG of one channel; record the raw topic'
         )
     return decode_ids(data, f'a compressed mask: {len(data)} bytes')
 
@@ -46,7 +46,7 @@ def _labels_from_png(data: bytes) -> npt.NDArray[np.uint8]:
 def _plane(message: Any, encodings: tuple[str, ...]) -> npt.NDArray[Any]:
     if message.encoding not in encodings:
         raise UserError(
-            f'an image with encoding {message.encoding!r} came, {" or ".join(encodings)} is '
+            f'the image has encoding {message.encoding!r}; {" or ".join(encodings)} is '
             'needed; choose another topic'
         )
     order = '>' if message.is_bigendian else '<'
@@ -55,7 +55,7 @@ def _plane(message: Any, encodings: tuple[str, ...]) -> npt.NDArray[Any]:
     data = np.frombuffer(message.data, np.uint8)
     if step < width * dtype.itemsize or len(data) != height * step:
         raise UserError(
-            f'{len(data)} bytes in rows of {step} came for {width} x {height} pixels in '
+            f'the image has {len(data)} bytes in rows of {step} for {width} x {height} pixels in '
             f'{message.encoding}; record the topic again'
         )
     rows = data.reshape(height, step)[:, : width * dtype.itemsize]

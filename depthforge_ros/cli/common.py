@@ -75,7 +75,7 @@ def use_white_level(level: int) -> None:
     from depthforge_ros import frame
 
     if not 1 <= level <= frame.WHITE_LEVEL:
-        raise UserError(f'--white-level {level} came, 1 to {frame.WHITE_LEVEL} is allowed')
+        raise UserError(f'--white-level is {level}; 1 to {frame.WHITE_LEVEL} is allowed')
     frame.reading = frame.Reading(level)
 
 

@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     from depthforge_ros.evaluation.compare import compare, Gate, Run
 
     if len(args.runs) < 2:
-        raise UserError('one file came, at least two are compared; add another')
+        raise UserError('one file is given, and at least two are compared; add another')
     gates = [Gate.parse(one) for one in args.gate]
     runs = [Run.load(path) for path in args.runs]
     comparison = compare(runs, slices=[one.name for one in gates if one.is_of_slice])

@@ -169,7 +169,7 @@ def _run_suite(args: argparse.Namespace) -> int:
 
     suite = find_suite(args.suite)
     if args.limit is not None and args.limit < 1:
-        raise UserError(f'limit {args.limit} came, at least 1 sequence is needed')
+        raise UserError(f'limit is {args.limit}; it must be at least 1 sequence')
     split = args.split or suite.default_split
     sequences = open_suite(suite, args.root, split)[: args.limit]
     warn(check_suite(suite, args.root, split).faults)

@@ -55,7 +55,7 @@ def run_images(args: argparse.Namespace) -> int:
     )
     dataset = open_dataset(args.dataset, choice)
     if args.severity is not None and args.corruption is None:
-        raise UserError(f'severity {args.severity} came without --corruption; say which')
+        raise UserError(f'--severity {args.severity} needs --corruption; say which')
     if args.report and args.corruption:
         raise UserError('--report shows images as they are; leave --corruption out')
     domains = _domains(args)
@@ -107,7 +107,7 @@ def _domains(args: argparse.Namespace) -> dict[str, str]:
     for text in args.domain:
         name, _, glob = text.partition('=')
         if not name or not glob or name in domains:
-            raise UserError(f'--domain {text!r} came; give NAME=GLOB, each name once')
+            raise UserError(f'--domain {text!r} is not understood; give NAME=GLOB, each name once')
         domains[name] = glob
     if domains and args.corruption:
         raise UserError('--domain is of images as they are; with --corruption, choose by --match')
@@ -120,7 +120,7 @@ def _sliding(args: argparse.Namespace) -> Pipeline:
     from depthforge_ros.pipeline import Pipeline
 
     if args.engine not in ('auto', 'eager'):
-        raise UserError(f'--window came with engine {args.engine!r}; windows run with eager only')
+        raise UserError(f'--window runs with engine eager only, not {args.engine!r}')
     loaded = load(args.model, device=args.device).sized(args.short_side)
     loaded.label_space.require_8_bit()
     return Pipeline(sliding_engine(loaded, window=args.window, batch=args.batch))

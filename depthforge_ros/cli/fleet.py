@@ -47,8 +47,7 @@ def run(args: argparse.Namespace) -> int:
 
     if min(args.workers, args.attempts) < 1:
         raise UserError(
-            f'{args.workers} workers and {args.attempts} attempts came; at least 1 of each is '
-            'needed'
+            f'{args.workers} workers and {args.attempts} attempts; at least 1 of each is needed'
         )
     if args.slices:
         Tags.read(args.slices)

@@ -52,7 +52,9 @@ def run(args: argparse.Namespace) -> int:
     drive = read_drive_file(args.camera_info)
     rate_hz = args.rate_hz if args.rate_hz is not None else drive.rate_hz
     if rate_hz is None:
-        raise UserError(f'no rate came; give --rate-hz or the key rate_hz in {args.camera_info}')
+        raise UserError(
+            f'no rate is given; give --rate-hz or the key rate_hz in {args.camera_info}'
+        )
     plan = BagPlan(
         images=args.images,
         output=args.output,

@@ -80,10 +80,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _check_budget(budget: int, frames: int | None) -> None:
     if budget < 1:
-        raise UserError(f'--budget {budget} came, it must be 1 or more')
+        raise UserError(f'--budget is {budget}; it must be 1 or more')
     if frames is not None and budget > frames:
         raise UserError(
-            f'--budget {budget} came, but the input has {frames} readable frames; lower it'
+            f'--budget is {budget}, but the input has {frames} readable frames; lower it'
         )
 
 

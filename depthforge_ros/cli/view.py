@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
         source = open_source(args.input, copies, args.topic)
         bag = source if isinstance(source, BagSource) else None
         if args.at and bag is None:
-            raise UserError('--at came, which chooses frames of a bag; leave it out')
+            raise UserError('--at chooses frames of a bag, and the input is none; leave it out')
         recorded = bag is not None and args.model is None and has_masks(bag.copy)
         pipeline = None if recorded else _pipeline(args)
         calibration = _calibration(args, bag)
@@ -122,7 +122,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> None:
     if args.output.suffix != '.mcap':
-        raise UserError(f'output {args.output} came, a name that ends in .mcap is needed')
+        raise UserError(f'output {args.output}: give a name that ends in .mcap')
     if args.output.exists():
         raise UserError(f'{args.output} exists already; remove it or choose another --output')
     if args.rate_hz is not None:

@@ -48,10 +48,10 @@ class DataSet:
     def pairs(self, root: Path, split: str) -> list[Pair]:
         """Find the files; UserError for an unknown split or an empty one."""
         if split not in (self.splits or ('',)):
-            came = f'split {split!r}' if split else 'no split'
+            given = f'has no split {split!r}' if split else 'needs a split'
             known = ', '.join(one for one in self.splits if one)
             remedy = f'choose one of {known}' if known else 'it has no splits: leave it out'
-            raise UserError(f'{came} of {root} came; {remedy}')
+            raise UserError(f'{root} {given}; {remedy}')
         found = self.find(root, split)
         if not found:
             where = f'split {split} of {root}' if split else str(root)

@@ -91,7 +91,7 @@ def compare(answer: NetworkOutput, reference: NetworkOutput, limits: Limits = NE
     """Compare frame by frame; numbers that are not finite are infinitely far."""
     if answer.labels.shape != reference.labels.shape:
         raise UserError(
-            f'an answer of shape {answer.labels.shape} came, {reference.labels.shape} was '
+            f'the answer has shape {answer.labels.shape}, and {reference.labels.shape} is '
             'expected; compile the engine again (`depthforge compile`)'
         )
     return Agreement.worst(

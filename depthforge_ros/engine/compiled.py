@@ -71,7 +71,7 @@ class CompiledEngine(TorchEngine):
         fits = (height, width) == (wanted.height, wanted.width)
         if not fits or not wanted.min_batch <= count <= wanted.max_batch:
             raise UserError(
-                f'a batch of {count} x {height} x {width} pixels came to an engine that is '
+                f'the batch has {count} x {height} x {width} pixels, and the engine is '
                 f'compiled for {wanted}; compile one for it (`depthforge compile`)',
                 reason='wrong_shape',
             )

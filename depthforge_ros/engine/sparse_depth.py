@@ -32,7 +32,7 @@ class SparseDepthEngine:
         """Take over an engine that runs the network operator by operator: eager, bf16, int8."""
         if not isinstance(engine, TorchEngine) or not isinstance(engine.run, Answering):
             raise UserError(
-                f'depth_every {every} came, but engine {engine.name} computes depth with every '
+                f'depth_every is {every}, but engine {engine.name} computes depth with every '
                 'frame; take engine eager, bf16 or int8, or depth_every 1'
             )
         self.name = engine.name

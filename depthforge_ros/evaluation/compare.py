@@ -109,10 +109,10 @@ class Gate:
             allowed = abs(allowed)
         if (name not in HIGHER_IS_BETTER and AT not in name) or not allowed >= 0.0:
             raise UserError(
-                f'gate {text!r} came; give FIGURE:AMOUNT such as miou:1.5, the amount by which it '
-                f'may be worse, and one of {", ".join(HIGHER_IS_BETTER)}; or of a slice, '
-                'CLASS@SLICE:AMOUNT such as person@20-40m:-1.0, miou@night:-1.0, '
-                'absrel@40-80m:0.02'
+                f'gate {text!r} is not understood; give FIGURE:AMOUNT such as miou:1.5, the '
+                'amount by which it may be worse, and one of '
+                f'{", ".join(HIGHER_IS_BETTER)}; or of a slice, CLASS@SLICE:AMOUNT such as '
+                'person@20-40m:-1.0, miou@night:-1.0, absrel@40-80m:0.02'
             )
         return cls(name, allowed)
 

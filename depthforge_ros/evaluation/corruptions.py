@@ -58,7 +58,7 @@ def corruptions(name: str, severity: int | None) -> Sequence[Corruption]:
         hint = f'; did you mean {nearest[0]}?' if nearest else f'; choose {ALL} or one of them'
         raise UserError(f'corruption {name!r} is none of {", ".join(NAMES)}{hint}')
     if severity is not None and severity not in SEVERITIES:
-        raise UserError(f'severity {severity} came; choose 1 (weak) to 5 (strong)')
+        raise UserError(f'severity {severity} is not known; choose 1 (weak) to 5 (strong)')
     try:
         from imagecorruptions import corrupt
     except ImportError as error:

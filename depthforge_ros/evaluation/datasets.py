@@ -34,7 +34,7 @@ class DatasetChoice:
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:
-            raise UserError(f'limit {self.limit} came, at least 1 image is needed')
+            raise UserError(f'limit is {self.limit}; it must be at least 1 image')
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ def open_dataset(name: str, choice: DatasetChoice) -> Dataset:
         raise UserError(f'dataset {name!r} is not known; choose one of {", ".join(DATASETS)}')
     if choice.labels is not None and name != FOLDER:
         raise UserError(
-            f'--labels {choice.labels} came with dataset {name}, whose classes are known; leave '
-            'it out'
+            f'--labels {choice.labels} is not for dataset {name}, whose classes are known; '
+            'leave it out'
         )
     dataset = DATASETS[name]
     if name == FOLDER:

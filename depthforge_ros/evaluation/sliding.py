@@ -30,8 +30,8 @@ class SlidingWindows:
         patch = max(loaded.preprocess.patch, loaded.answering.network.visual.config.patch)
         if window < patch or window % patch or batch < 1:
             raise UserError(
-                f'windows of {window} pixels, {batch} at once, came; the side must be a multiple '
-                f'of {patch}, and at least one at once'
+                f'--window {window} --batch {batch}: the window must be a multiple of {patch} '
+                'pixels, and the batch at least 1'
             )
         self.network = loaded.answering.network
         self.window = window

@@ -47,7 +47,9 @@ class Tags:
             raise UserError(f'{path} begins with {",".join(head)}; {FORMAT}')
         for number, row in enumerate(rows, start=2):
             if len(row) != len(HEAD) or not all(row):
-                raise UserError(f'{path}, line {number}: {",".join(row)} came; {FORMAT}')
+                raise UserError(
+                    f'{path}, line {number}: {",".join(row)} is no row of tags; {FORMAT}'
+                )
             if row[1] in (WHOLE, *SLICES, *SHIFT_NAMES) or AT in row[1] or ':' in row[1]:
                 raise UserError(
                     f'{path}, line {number}: {row[1]!r} cannot be a tag: a slice is called so, or '

@@ -139,8 +139,8 @@ def _one_space(
     """Return the classes of the truth, or the requested ones; UserError if they differ."""
     if declared is not None and requested is not None and declared != requested:
         raise UserError(
-            f'{path} says that its labels are of {declared.name}, --truth-labels {requested.name} '
-            'came; leave the option out'
+            f'{path} says that its labels are of {declared.name}, and --truth-labels says '
+            f'{requested.name}; leave the option out'
         )
     return declared or requested
 

@@ -53,7 +53,7 @@ class Camera:
     def __post_init__(self) -> None:
         if self.width < 1 or self.height < 1:
             raise UserError(
-                f'camera: image_width {self.width} and image_height {self.height} came, both must '
+                f'camera: image_width is {self.width} and image_height {self.height}; both must '
                 'be at least 1 pixel'
             )
         for name, length in MATRIX_LENGTHS.items():
@@ -70,7 +70,7 @@ class Camera:
             )
         if len(self.d) not in lengths:
             raise UserError(
-                f'camera: {len(self.d)} distortion coefficients came, {self.distortion_model} '
+                f'camera: {len(self.d)} distortion coefficients, and {self.distortion_model} '
                 f'takes {" or ".join(map(str, lengths))}'
             )
         for name in ('k', 'd', 'r', 'p'):
@@ -81,7 +81,7 @@ class Camera:
                 )
         if not (self.k[0] > 0.0 and self.k[4] > 0.0):
             raise UserError(
-                f'camera: focal lengths {self.k[0]} and {self.k[4]} came, both must be above 0 '
+                f'camera: focal lengths are {self.k[0]} and {self.k[4]}; both must be above 0 '
                 'pixels; calibrate the camera'
             )
 
@@ -190,7 +190,7 @@ class Camera:
         rows = np.arange(self.height, dtype=np.float64)
         if rectified and not (self.p[0] > 0.0 and self.p[5] > 0.0):
             raise UserError(
-                f'camera: focal lengths {self.p[0]} and {self.p[5]} came in P, both must be above '
+                f'camera: focal lengths in P are {self.p[0]} and {self.p[5]}; both must be above '
                 '0 pixels for a rectified image; calibrate the camera'
             )
         matrix = self.matrix(rectified=rectified)

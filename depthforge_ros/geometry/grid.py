@@ -57,12 +57,12 @@ class GridShape:
     def __post_init__(self) -> None:
         if not self.min_height_m < self.max_height_m:
             raise UserError(
-                f'grid heights from {self.min_height_m} to {self.max_height_m} m came; '
+                f'grid heights are {self.min_height_m} to {self.max_height_m} m; '
                 'grid_min_height_m must be below grid_max_height_m'
             )
         if not 1 <= self.rows * self.columns <= MAX_CELLS:
             raise UserError(
-                f'a grid of {self.rows} x {self.columns} cells came, allowed are 1 to '
+                f'the grid has {self.rows} x {self.columns} cells; allowed are 1 to '
                 f'{MAX_CELLS}; choose another grid_resolution_m'
             )
 

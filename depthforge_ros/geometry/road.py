@@ -104,8 +104,8 @@ def fit_road(
     """
     if not is_road.shape == inverse_depth.shape == rays.shape[:2]:
         raise UserError(
-            f'a mask of {is_road.shape} and rays of {rays.shape[:2]} came for inverse depth of '
-            f'{inverse_depth.shape}; all must be of one camera image'
+            f'mask {is_road.shape}, rays {rays.shape[:2]} and inverse depth '
+            f'{inverse_depth.shape} have different shapes; all must be of one camera image'
         )
     require_above_0(height_m, f'camera height {height_m} m')
     step = max(1, round(float(np.sqrt(inverse_depth.size / SAMPLES))))

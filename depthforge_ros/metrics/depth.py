@@ -70,7 +70,7 @@ def align_depth(
     """
     if inverse_depth.shape != depth_m.shape:
         raise UserError(
-            f'depth of shape {inverse_depth.shape} came for ground truth of shape '
+            f'depth has shape {inverse_depth.shape} and its ground truth '
             f'{depth_m.shape}; both must come from one camera'
         )
     valid = np.isfinite(depth_m) & (depth_m > 0.0) & (depth_m <= MAX_DEPTH_M)

@@ -39,7 +39,7 @@ class VitConfig:
             )
         if self.stem and (len(self.stem) != 3 or self.patch != 16):
             raise UserError(
-                f'stem {self.stem} came with patches of {self.patch} pixels; a stem has channels '
+                f'stem {self.stem} with patches of {self.patch} pixels: a stem has channels '
                 'for the strides 2, 4 and 8, and makes patches of 16 pixels'
             )
 
@@ -103,7 +103,7 @@ class TokenConfig:
             )
         if self.count < 2:
             raise UserError(
-                f'token count {self.count} came; it must be at least 2, since the first token is '
+                f'token count is {self.count}; it must be at least 2, since the first token is '
                 'the sink of the attention'
             )
 
@@ -150,7 +150,9 @@ class HeadConfig:
                 f'head depth {self.depth!r} is not known; choose none, inverse or fused'
             )
         if self.kind == 'dense' and self.refine_tokens:
-            raise UserError('refine_tokens came with a dense head, which has no queries')
+            raise UserError(
+                'refine_tokens needs queries, which a dense head does not have; leave it out'
+            )
         if self.gate_on not in ('pyramid', 'finest', 'grid'):
             raise UserError(
                 f'gate_on {self.gate_on!r} is not known; choose pyramid, finest or grid'
@@ -221,16 +223,16 @@ class NetworkConfig:
                 f'{depth} and a dense head, which needs no queries'
             )
         if self.dpt.from_stem and not self.encoder.stem:
-            raise UserError('dpt.from_stem came with an encoder without a stem; give it one')
+            raise UserError('dpt.from_stem needs an encoder with a stem; give it one')
         if self.visual is None:
             return
         if self.shared_encoder:
             raise UserError(
-                'shared_encoder came with a visual encoder of its own; leave one of them out'
+                'shared_encoder excludes a visual encoder of its own; leave one of them out'
             )
         if self.encoder.patch % self.visual.patch:
             raise UserError(
-                f'visual encoder of patch {self.visual.patch} came with a depth encoder of patch '
+                f'visual encoder of patch {self.visual.patch} beside a depth encoder of patch '
                 f'{self.encoder.patch}, which must be a multiple of it; resize one patch kernel '
                 '(resize_patch_kernel)'
             )
@@ -238,7 +240,7 @@ class NetworkConfig:
             visual, depth = getattr(self.visual, name), getattr(self.encoder, name)
             if visual != depth:
                 raise UserError(
-                    f'visual encoder of {name} {visual} came with a depth encoder of {name} '
+                    f'visual encoder of {name} {visual} beside a depth encoder of {name} '
                     f'{depth}; choose encoders of one size'
                 )
 

@@ -127,7 +127,7 @@ def report_format(path: Path) -> Callable[[Sequence[Section]], str]:
     }
     if path.suffix not in known:
         raise UserError(
-            f'report {path} came, its suffix says the format; choose one of {", ".join(known)}'
+            f'report {path}: the suffix says the format; choose one of {", ".join(known)}'
         )
     return known[path.suffix]
 

@@ -138,7 +138,7 @@ def test_what_ros_takes_for_no_topic_is_refused(
         (('image_width: 64', 'image_width: many'), 'other than numbers'),
         (('plumb_bob', 'magic'), "'magic' is not known"),
         (('data: [50, 0, 32,', 'data: [32,'), 'matrix k has 7 numbers, 9'),
-        (('data: [50, 0', 'data: [0, 0'), 'focal lengths 0.0'),
+        (('data: [50, 0', 'data: [0, 0'), 'focal lengths are 0.0'),
         (('data: [0, 0, 0, 0, 0]', 'data: [0, 0]'), '2 distortion coefficients'),
         (('distortion_model: plumb_bob\n', ''), "lacks the key 'distortion_model'"),
         (('image_width: 64', ': ['), 'cannot be read'),

@@ -13,7 +13,7 @@ from depthforge_ros.engine.build import build
 from depthforge_ros.engine.torch_engine import load
 import pytest
 from support.engines import Interpreted, SIZE
-from support.networks import MINI, mini_checkpoint, variant
+from support.networks import mini_checkpoint, SHORT
 
 
 @pytest.fixture(scope='package')
@@ -21,7 +21,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build once: a folder with a model and the cache that holds its engine."""
     folder = tmp_path_factory.mktemp('built')
     # With metric depth, which is not zero everywhere, as that of random weights may be.
-    config = variant(dpt=replace(MINI.dpt, max_depth_m=80.0))
+    config = replace(SHORT, dpt=replace(SHORT.dpt, max_depth_m=80.0))
     mini_checkpoint(folder / 'mini.safetensors', config)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(ENGINES_VARIABLE, str(folder / 'engines'))

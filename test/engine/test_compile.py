@@ -35,7 +35,7 @@ from depthforge_ros.model.config import NetworkConfig
 from depthforge_ros.resources import share_directory
 import pytest
 from support.engines import FRAMES, rewritten
-from support.networks import DEPTH_FORMS, mini_checkpoint
+from support.networks import DEPTH_FORMS, mini_checkpoint, SHORT
 import torch
 
 SIZE = Request(56, 98)
@@ -45,7 +45,7 @@ SIZE = Request(56, 98)
 def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Make a model for which nothing is compiled."""
     monkeypatch.setenv(ENGINES_VARIABLE, str(tmp_path / 'engines'))
-    mini_checkpoint(tmp_path / 'mini.safetensors')
+    mini_checkpoint(tmp_path / 'mini.safetensors', SHORT)
     return str(tmp_path / 'mini.safetensors')
 
 

@@ -34,7 +34,7 @@ from depthforge_ros.resources import share_directory
 import numpy as np
 import pytest
 from support.engines import FRAMES, Interpreted, rewritten, SIZE
-from support.networks import mini_checkpoint
+from support.networks import mini_checkpoint, SHORT
 import torch
 from torch.export import ExportedProgram
 
@@ -54,7 +54,7 @@ class OfOtherWeights(Interpreted):
 def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Make a model for which nothing is compiled."""
     monkeypatch.setenv(ENGINES_VARIABLE, str(tmp_path / 'engines'))
-    mini_checkpoint(tmp_path / 'mini.safetensors')
+    mini_checkpoint(tmp_path / 'mini.safetensors', SHORT)
     return str(tmp_path / 'mini.safetensors')
 
 
@@ -95,7 +95,7 @@ def test_an_engine_of_other_versions_is_refused_by_the_part_that_differs(compile
 
 
 def test_an_engine_of_other_weights_is_refused(compiled: str) -> None:
-    network = mini_checkpoint(Path(compiled))
+    network = mini_checkpoint(Path(compiled), SHORT)
     with torch.no_grad():
         network.head.classify.bias.add_(1.0)
     save_checkpoint(Path(compiled), network, label_space=CAMVID, provenance={'data': 'none'})

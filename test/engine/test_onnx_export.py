@@ -26,7 +26,7 @@ from depthforge_ros.resources import share_directory
 import numpy as np
 import numpy.typing as npt
 import pytest
-from support.networks import DENSE, MINI, mini_checkpoint, variant, WITH_DEPTH
+from support.networks import DENSE, MINI, mini_checkpoint, SHORT, variant, WITH_DEPTH
 import torch
 from torch import Tensor
 
@@ -37,11 +37,10 @@ SIZE = 112, 112
 """Whole patches of 14 and of 16 pixels."""
 METRIC = dataclasses.replace(MINI.dpt, max_depth_m=80.0)
 FORMS = {
-    'shared': variant(dpt=METRIC, shared_encoder=True),
-    'eva02 with depth': variant(
+    'metric, two streams, queries': variant(
         dpt=METRIC, visual=Eva02Config(width=48, depth=4, heads=4), head=WITH_DEPTH.head
     ),
-    'dense': DENSE,
+    'one encoder, dense': DENSE,
 }
 
 
@@ -184,7 +183,7 @@ def test_a_file_that_does_not_answer_as_eager_is_not_written(
         return wrong
 
     monkeypatch.setattr(onnx_export, 'onnx_run', off)
-    mini_checkpoint(tmp_path / 'mini.safetensors')
+    mini_checkpoint(tmp_path / 'mini.safetensors', SHORT)
     path = tmp_path / 'a.onnx'
     path.write_bytes(b'what was there')
     with pytest.raises(UserError, match=r'a\.onnx is not written: .* of the pixels agree'):

@@ -29,7 +29,7 @@ from depthforge_ros.errors import UserError
 import numpy as np
 import pytest
 from support.engines import Interpreted, rewritten, SIZE
-from support.networks import mini_checkpoint
+from support.networks import mini_checkpoint, SHORT
 import torch
 from torch import Tensor
 
@@ -172,7 +172,7 @@ def test_no_precision_lets_a_fault_pass(bundled: Bundled, limits: Limits, fault:
 
 def test_an_answer_for_fewer_frames_is_refused(bundled: Bundled) -> None:
     loaded, request, reference, run = bundled
-    with pytest.raises(UserError, match=r'shape \(1, 128, 256\) came, \(2, 128, 256\) was'):
+    with pytest.raises(UserError, match=r'shape \(1, 128, 256\), and \(2, 128, 256\) is'):
         prove(lambda one: [x[:1] for x in run(one)], loaded, request, reference, NEAR)
 
 
@@ -209,7 +209,7 @@ def test_answers_that_are_alike_prove_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv('DEPTHFORGE_ENGINES', str(tmp_path / 'engines'))
-    mini_checkpoint(tmp_path / 'mini.safetensors')
+    mini_checkpoint(tmp_path / 'mini.safetensors', SHORT)
     same = 'depthforge_ros.engine.build.proving_frames'
     monkeypatch.setattr(same, lambda loaded, request: np.zeros((3, 56, 98, 3), np.uint8))
     with pytest.raises(UserError, match='wrong slots of a batch would pass'):

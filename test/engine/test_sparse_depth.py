@@ -114,9 +114,9 @@ def test_a_depth_that_is_not_finite_costs_one_frame(
 
 
 def test_engines_that_cannot_are_refused(model: str) -> None:
-    with pytest.raises(UserError, match='depth_every 2 came, but engine null'):
+    with pytest.raises(UserError, match='depth_every is 2, but engine null'):
         load(model, 2, 'null')
-    with pytest.raises(UserError, match='depth_every 2 came with 2 cameras'):
+    with pytest.raises(UserError, match='depth_every is 2 with 2 cameras'):
         NodeConfig(depth_every=2, cameras=('front', 'rear'))
 
 

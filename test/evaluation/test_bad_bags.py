@@ -139,7 +139,7 @@ def test_an_unknown_encoding_is_named(tmp_path: Path, capsys: pytest.CaptureFixt
         bag.image('/camera/image', 0, scene(0), 'rgb8')
         bag.image('/camera/labels', 0, scene(0), 'rgb8')
     line = refusal(capsys, tmp_path / 'labels', *NULL)
-    assert "encoding 'rgb8' came, mono8 or 8UC1 is needed" in line
+    assert "encoding 'rgb8'; mono8 or 8UC1 is needed" in line
 
 
 def test_single_broken_images_are_counted_by_reason(tmp_path: Path) -> None:

@@ -65,8 +65,8 @@ def test_camvid_and_kitti_layouts_are_found(tmp_path: Path) -> None:
     ('arguments', 'expected'),
     [
         (['--dataset', 'nuscenes'], "'nuscenes' is not known; choose one of acdc"),
-        (['--dataset', 'camvid', '--split', 'dev'], "'dev' of"),
-        (['--dataset', 'idd_lite'], 'came; choose one of train, val'),
+        (['--dataset', 'camvid', '--split', 'dev'], "no split 'dev'"),
+        (['--dataset', 'idd_lite'], 'needs a split; choose one of train, val'),
         (['--dataset', 'kitti_semantic', '--split', 'val'], 'it has no splits: leave it out'),
         (['--dataset', 'bdd10k', '--labels', 'camvid'], 'whose classes are known'),
         (['--dataset', 'folder'], 'by --labels'),

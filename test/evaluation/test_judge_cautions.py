@@ -199,7 +199,7 @@ def test_other_classes_than_the_truth_says_are_refused(
     arguments = [tmp_path / 'bag', '--engine', 'null', '--truth-labels']
     capsys.readouterr()
     line = refusal(capsys, *arguments, 'cityscapes')
-    assert 'says that its labels are of camvid, --truth-labels cityscapes came' in line
+    assert 'says that its labels are of camvid, and --truth-labels says cityscapes' in line
     # A folder says it in its camera file.
     truth = write_truth_folder(tmp_path / 'truth', 1)
     (truth / 'camera.yaml').write_text((tmp_path / 'drive' / 'camera.yaml').read_text())

@@ -102,8 +102,8 @@ def test_gates_of_slices_take_either_sign() -> None:
     ('lines', 'words'),
     [
         (['tag,frames'], 'begins with tag,frames'),
-        (['frames,tag', 'bag/*'], 'line 2: bag/* came'),
-        (['frames,tag', 'bag/*,'], 'line 2: bag/*, came'),
+        (['frames,tag', 'bag/*'], 'line 2: bag/* is no row'),
+        (['frames,tag', 'bag/*,'], 'line 2: bag/*, is no row'),
         (['frames,tag', 'bag/*,20-40m'], "line 2: '20-40m' cannot be a tag"),
         (['frames,tag', 'bag/*,a:b'], "'a:b' cannot be a tag"),
         ([], 'is no table of tags'),

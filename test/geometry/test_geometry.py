@@ -218,7 +218,7 @@ def test_rays_of_a_distorted_image_project_back(model: str, d: tuple[float, ...]
 
 
 def test_camera_without_focal_length_is_refused() -> None:
-    with pytest.raises(UserError, match='focal lengths 0'):
+    with pytest.raises(UserError, match='focal lengths are 0'):
         Camera(**{**vars(CAMERA), 'k': (0.0,) * 9})
     for name in ('k', 'd', 'r', 'p'):
         for odd in (math.nan, math.inf):

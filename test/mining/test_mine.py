@@ -215,8 +215,8 @@ def fit(tmp_path: Path, kind: str, root: Path) -> None:
 
 
 @pytest.mark.parametrize(('budget', 'expected'), [
-    ('6', '--budget 6 came, but the input has 5 readable frames'),
-    ('9', '--budget 9 came, but the input has 6'),
+    ('6', '--budget is 6, but the input has 5 readable frames'),
+    ('9', '--budget is 9, but the input has 6'),
     ('0', 'it must be 1 or more'),
 ])  # fmt: skip
 def test_budgets_that_do_not_fit_are_refused(

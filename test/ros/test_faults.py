@@ -18,8 +18,8 @@ from sensor_msgs.msg import Image
 from support.node import count, FaultyEngine, make_image, MASK, node_in_process, settled
 from support.paths import ROOT
 
-TRANSITIONS = 100
-MAX_GROWTH_KIB = 2048
+TRANSITIONS = 40
+MAX_GROWTH_KIB = 1024
 
 
 def test_short_soak_keeps_its_promises(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def test_the_layer_reads_what_belongs_together(peer: Any) -> None:
 def test_sizes_that_differ_are_refused(name: str, value: Any) -> None:
     fitting = {'pixel_aligned': True, 'points_stride': 1}
     NodeConfig(**fitting)
-    with pytest.raises(UserError, match=f'{name}: {value} came with pixel_aligned'):
+    with pytest.raises(UserError, match=f'{name}: {value} does not go with pixel_aligned'):
         NodeConfig(**{**fitting, name: value})
 
 

@@ -25,7 +25,7 @@ ATTEMPTS = 2
 SEGMENT = r'/dev/shm/fastrtps_[0-9a-f]{16}\b'
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SOURCE = random.Random(0)
-MOMENTS_S = [round(SOURCE.uniform(0.0, 6.0), 2) for _ in range(9)]
+MOMENTS_S = [round(SOURCE.uniform(0.0, 6.0), 2) for _ in range(6)]
 """After the handlers are there: while PyTorch and the model load, and while the node spins."""
 
 PROGRAM = """

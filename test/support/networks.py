@@ -44,6 +44,14 @@ DENSE = dataclasses.replace(
 )
 """Every form that `depthforge_tiny` has: a stem, one encoder, no tokens, the dense head."""
 
+SHORT = dataclasses.replace(
+    MINI,
+    shared_encoder=True,
+    tokens=dataclasses.replace(MINI.tokens, first_block=4),
+    head=HeadConfig(kind='dense', depth='fused', width=64),
+)
+"""The fewest operations: for tests that compile any network, in half the time."""
+
 WITH_DEPTH = dataclasses.replace(MINI, head=dataclasses.replace(MINI.head, depth='fused'))
 """Two streams and queries; the decoder takes depth."""
 

@@ -159,5 +159,5 @@ def test_coarser_labels_need_a_dense_head(
     path = configuration(tmp_path, label_space='cityscapes')
     assert main(['fit', str(path)]) == 2
     line = capsys.readouterr().err
-    assert 'camvid came' in line
+    assert 'camvid has coarser classes' in line
     assert 'dense head' in line

@@ -171,7 +171,7 @@ def test_changes_merge_into_mappings_and_replace_all_else() -> None:
 @pytest.mark.parametrize(
     ('changes', 'words'),
     [
-        ({'variants': {}}, ['without variants']),
+        ({'variants': {}}, ['no variants']),
         ({'unseen': ['moon']}, ['moon', "'far'", "'near'"]),
         ({'variants': {'odd': {'modle': {}}}}, ['odd', 'modle', 'did you mean model']),
         ({'fitt': {}}, ['fitt', 'did you mean fit']),

@@ -179,7 +179,7 @@ def test_views_keep_labels_on_their_pixels() -> None:
                 'cached_views': 1,
                 'phases': [{'train': 'all', 'iterations': 1, 'batch': 1}],
             },
-            ['rare_classes', 'batch of 1'],
+            ['rare_classes', 'batch is 1'],
         ),
     ],
 )

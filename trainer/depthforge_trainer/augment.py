@@ -35,7 +35,7 @@ class Augment:
 
     def __post_init__(self) -> None:
         if self.scale[0] > self.scale[1]:
-            raise UserError(f'scale {self.scale} came; give the smaller number first')
+            raise UserError(f'scale is {self.scale}; give the smaller number first')
 
 
 class View(NamedTuple):

@@ -78,7 +78,7 @@ def _check(args: argparse.Namespace) -> int:
 
     print_odd_names()
     if args.json and not args.with_model:
-        raise UserError('--json came, which takes the ranking of --with-model; name a model')
+        raise UserError('--json takes the ranking of --with-model; name a model')
     # Before every file is read, which takes its time.
     loaded = _load(args.with_model) if args.with_model else None
     findings = check(args.dataset, args.root, args.split)

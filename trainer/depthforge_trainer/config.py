@@ -56,11 +56,11 @@ class Phase:
             raise UserError(f'phase trains {self.train!r}; choose one of {", ".join(TRAINED)}')
         if self.schedule not in SCHEDULES:
             raise UserError(
-                f'schedule {self.schedule!r} came; choose one of {", ".join(SCHEDULES)}'
+                f'schedule {self.schedule!r} is not known; choose one of {", ".join(SCHEDULES)}'
             )
         if self.train in ('encoder', 'auxiliary') and not self.encoder_learning_rate:
             raise UserError(
-                f'a phase that trains {self.train} came without encoder_learning_rate; give one, '
+                f'a phase that trains {self.train} needs encoder_learning_rate; give one, '
                 'or train all'
             )
 
@@ -141,16 +141,19 @@ class FitConfig:
     def __post_init__(self) -> None:
         if self.label_space not in LABEL_SPACES:
             raise UserError(
-                f'label_space {self.label_space!r} came; choose one of {", ".join(LABEL_SPACES)}'
+                f'label_space {self.label_space!r} is not known; choose one of '
+                f'{", ".join(LABEL_SPACES)}'
             )
         if not self.sources or not self.phases:
             raise UserError('sources or phases are empty; name at least one of each')
         patch = self.model.encoder.patch
         if self.cached_augment is not None and not self.foundation:
-            raise UserError('cached_augment came without a foundation, whose depth the views show')
+            raise UserError(
+                'cached_augment needs a foundation, whose depth the views show; name one'
+            )
         if self.augment.height % patch or self.augment.width % patch:
             raise UserError(
-                f'augment: views of {self.augment.height} x {self.augment.width} pixels came; '
+                f'augment: views have {self.augment.height} x {self.augment.width} pixels; '
                 f'height and width must be multiples of the patch, {patch}'
             )
         if not self.loss.auxiliary and any(phase.train == 'auxiliary' for phase in self.phases):
@@ -159,12 +162,12 @@ class FitConfig:
         self._check_head()
         if self.rare_classes and not self.cached_views:
             raise UserError(
-                'rare_classes came without cached_views, which it draws from; give some, or leave '
+                'rare_classes draws from cached_views, and there are none; give some, or leave '
                 'rare_classes out'
             )
         if self.rare_classes and min(phase.batch for phase in self.phases) < 2:
             raise UserError(
-                'rare_classes came with a batch of 1, of which no half can be drawn so; make the '
+                'rare_classes draws half of each batch, and the batch is 1; make the '
                 'batch at least 2, or leave rare_classes out'
             )
 
@@ -190,7 +193,7 @@ class FitConfig:
         }
         if coarser and self.model.head.kind != 'dense':
             raise UserError(
-                f'{", ".join(sorted(coarser))} came, whose classes are coarser than those of '
+                f'{", ".join(sorted(coarser))} has coarser classes than '
                 f'{self.label_space}; only a dense head learns from them: model: head: kind'
             )
         whole = [phase.train == 'network' for phase in self.phases]

@@ -72,9 +72,11 @@ class Source:
 
     def __post_init__(self) -> None:
         if not self.corruption and self.severity != Source.severity:
-            raise UserError(f'severity {self.severity} came without a corruption; name one')
+            raise UserError(f'severity {self.severity} needs a corruption; name one')
         if self.corruption == ALL:
-            raise UserError(f'a source of corruption {ALL} came; name one, and a source for each')
+            raise UserError(
+                f'corruption {ALL} is not for a source; name one, and a source for each'
+            )
 
     @property
     def title(self) -> str:

@@ -76,7 +76,7 @@ def estimate(
     process would see, which several see in fewer iterations.
     """
     if matrix_tflops <= 0.0:
-        raise UserError(f'matrix rate {matrix_tflops} TFLOP/s came; give what your device reaches')
+        raise UserError(f'--matrix-tflops is {matrix_tflops}; give what your device reaches')
     measured = measure(config)
     rate = measured.share * matrix_tflops * 1e12
     phases = []

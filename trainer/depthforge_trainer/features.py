@@ -184,7 +184,8 @@ def rare_class_chances(views: Sequence[CachedLoader], targets: Targets) -> npt.N
     shown = counts >= RARE_PIXELS
     if not shown.any():
         raise UserError(
-            f'rare_classes came, but no view shows {RARE_PIXELS} pixels of any class; leave it out'
+            f'rare_classes needs classes, but no view shows {RARE_PIXELS} pixels of any class; '
+            'leave it out'
         )
     classes = np.flatnonzero(shown.any(0))
     frequency = counts.sum(0)[classes] / counts.sum()

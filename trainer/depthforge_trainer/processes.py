@@ -28,7 +28,9 @@ def launch(precision: str) -> Fabric:
     Under `torchrun` every process takes one device, and gradients are averaged over all of them.
     """
     if precision not in PRECISIONS:
-        raise UserError(f'precision {precision!r} came; choose one of {", ".join(PRECISIONS)}')
+        raise UserError(
+            f'precision {precision!r} is not known; choose one of {", ".join(PRECISIONS)}'
+        )
     local = int(os.environ.get('LOCAL_WORLD_SIZE', '1'))
     nodes = int(os.environ.get('GROUP_WORLD_SIZE', '1'))
     fabric = Fabric(

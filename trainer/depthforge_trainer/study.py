@@ -52,7 +52,7 @@ class StudyConfig:
 
     def __post_init__(self) -> None:
         if not self.variants or not self.seeds:
-            raise UserError('a study without variants or seeds came; name at least one of each')
+            raise UserError('the study has no variants or no seeds; name at least one of each')
         if not self.unseen:
             raise UserError('unseen is empty; name the groups of targets that make the average')
         for name, changes in {'fit': self.fit, **self.variants}.items():
@@ -166,7 +166,7 @@ def study(config: StudyConfig, *, seeds: Sequence[int] = (), variants: Sequence[
     """
     seeds, variants = _part(config, seeds, variants)
     if int(os.environ.get('WORLD_SIZE', '1')) > 1:
-        raise UserError('a study came under torchrun; start its processes each by itself')
+        raise UserError('a study does not run under torchrun; start its processes each by itself')
     _check_records(config)
     frozen: defaultdict[object, FrozenDepth] = defaultdict(FrozenDepth)
     # Seed by seed, so that a study that is stopped has compared all variants on some.
@@ -208,7 +208,7 @@ def _part(
     odd += [name for name in variants if name not in config.variants]
     if odd:
         raise UserError(
-            f'{", ".join(odd)} came; the study has the seeds '
+            f'{", ".join(odd)} is not of this study; it has the seeds '
             f'{", ".join(map(str, config.seeds))} and the variants {", ".join(config.variants)}'
         )
     return seeds or config.seeds, variants or tuple(config.variants)

@@ -37,7 +37,7 @@ def convert_file(
     DepthForge become checkpoints. `allow` and `visual` as in `convert_published`.
     """
     if output.suffix != '.safetensors':
-        raise UserError(f'output {output} came; name a file that ends in .safetensors')
+        raise UserError(f'output {output}: give a name that ends in .safetensors')
     tensors = plain_names(read_source(source))
     layout = detect(tensors, source=str(source))
     if layout.expect is None:

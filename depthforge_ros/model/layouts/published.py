@@ -136,8 +136,8 @@ def _label_space(classes: int, told: str) -> LabelSpace:
         if len(space) == classes:
             return space
     raise UserError(
-        f'{told}: {classes} classes came, {len(CITYSCAPES)} (Cityscapes) or {len(CAMVID)} '
-        '(CamVid) were expected'
+        f'{told} has {classes} classes; {len(CITYSCAPES)} (Cityscapes) or {len(CAMVID)} '
+        '(CamVid) are expected'
     )
 
 

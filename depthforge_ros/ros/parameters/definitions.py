@@ -210,7 +210,7 @@ class NodeConfig(GridParameters, LidarParameters):
             check(one.name, getattr(self, one.name))
         if self.depth_every > 1 and len(self.cameras) > 1:
             raise UserError(
-                f'depth_every {self.depth_every} came with {len(self.cameras)} cameras; it is for '
+                f'depth_every is {self.depth_every} with {len(self.cameras)} cameras; it is for '
                 'one camera, leave it at 1'
             )
         _ = self.grid, self.camera_from_lidar
@@ -224,9 +224,9 @@ class NodeConfig(GridParameters, LidarParameters):
             given = getattr(self, name)
             if given != value:
                 raise UserError(
-                    f'parameter {name}: {given!r} came with pixel_aligned, under which points do '
-                    f'not have the size of the mask; set {name} to {value!r}, or pixel_aligned to '
-                    'false'
+                    f'parameter {name}: {given!r} does not go with pixel_aligned, under which '
+                    f'points do not have the size of the mask; set {name} to {value!r}, '
+                    'or pixel_aligned to false'
                 )
 
 

@@ -188,7 +188,7 @@ def inputs(given: Mapping[str, str], cameras: Sequence[str] = ('',)) -> list[tup
     image = given['image_topic']
     if image.endswith('/compressed') and not is_compressed(given):
         raise UserError(
-            f'image_topic {image!r} came with image_transport raw; leave /compressed out, or give '
+            f'image_topic is {image!r} and image_transport raw; leave /compressed out, or give '
             'image_transport:=compressed'
         )
     topics = {

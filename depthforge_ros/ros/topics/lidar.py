@@ -127,7 +127,7 @@ def xyz_of(message: PointCloud2) -> npt.NDArray[np.float32]:
     row, step = message.row_step, message.point_step
     if row < message.width * step or len(message.data) < row * message.height:
         raise UserError(
-            f'points on lidar are cut: {len(message.data)} bytes came for {message.height} rows '
+            f'points on lidar are cut: {len(message.data)} bytes for {message.height} rows '
             f'of {message.width} points, {step} bytes each'
         )
     layout = np.dtype(
