@@ -207,7 +207,7 @@ def _fit(args: argparse.Namespace, fields: Mapping[str, Any], deadline_s: float)
 def configuration(args: argparse.Namespace, output: Path, iterations: int) -> dict[str, Any]:
     """Take trainer/configs/tiny.yaml with the pack's images, for a GPU or this CPU."""
     fields: dict[str, Any] = yaml.safe_load(CONFIG.read_text())
-    for name in ('foundation', 'cached_augment', 'cache', 'targets'):
+    for name in ('foundation', 'cached_augment', 'cache', 'teacher', 'targets'):
         fields.pop(name, None)
     train = args.pack / 'train'
     fields['sources'] = [
