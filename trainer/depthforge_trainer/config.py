@@ -148,9 +148,7 @@ class FitConfig:
             raise UserError('sources or phases are empty; name at least one of each')
         patch = self.model.encoder.patch
         if self.cached_augment is not None and not self.foundation:
-            raise UserError(
-                'cached_augment needs a foundation, whose depth the views show; name one'
-            )
+            raise UserError('cached_augment needs a foundation, whose depth the views show')
         if self.augment.height % patch or self.augment.width % patch:
             raise UserError(
                 f'augment: views have {self.augment.height} x {self.augment.width} pixels; '
