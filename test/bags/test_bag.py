@@ -144,7 +144,7 @@ def test_what_ros_takes_for_no_topic_is_refused(
         (('image_width: 64', ': ['), 'cannot be read'),
         (('label_space: camvid', 'label_space: kitti'), "'kitti' is not known"),
         (('label_space: camvid', ''), 'names of their classes'),
-        (('label_space: camvid', 'label_space: camvid\nrate_hz: -1'), 'rate_hz is -1.0'),
+        (('label_space: camvid', 'label_space: camvid\nrate_hz: -1'), 'rate_hz -1.0'),
         (('label_space: camvid', 'label_space: camvid\ndepth_encoding: log'), "'log'"),
     ],
 )
