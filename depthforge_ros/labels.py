@@ -32,7 +32,7 @@ class LabelSpace:
         if not self.classes or len(self.classes) != len(self.colors):
             raise UserError(
                 f'label space {self.name!r}: {len(self.classes)} classes and {len(self.colors)} '
-                'colours came, as many of each and at least one are needed'
+                'colours; as many of each and at least one are needed'
             )
         if len(self.classes) > MAX_CLASSES:
             raise UserError(
