@@ -51,7 +51,7 @@ MODELS: Mapping[str, ModelEntry] = {
         ModelEntry(
             name='depthforge_tiny',
             summary='bundled, every weight in the file; for CPUs',
-            licence='CC BY-NC-SA 4.0 (training images); see models/depthforge_tiny.md',
+            licence='research use (training images); see models/depthforge_tiny.md',
         ),
         ModelEntry(
             name='depthforge_small',

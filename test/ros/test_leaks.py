@@ -50,7 +50,7 @@ cycle(MEASURED)
 print(tracemalloc.get_traced_memory()[0] - before)
 """
 MEASURED = 10
-WEIGHTS_MIB = 7_953_874 * 4 / 2**20
+WEIGHTS_MIB = 1_963_160 * 4 / 2**20
 """Of depthforge_tiny."""
 MAX_LEFT = 4096
 """Bytes that a cycle may leave in Python's memory; 2 KiB are of what comes and goes anyway."""
