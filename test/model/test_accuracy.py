@@ -25,10 +25,10 @@ needs_shared = pytest.mark.skipif(
 )
 
 # Well below what was measured: only a fault goes below.
-TINY_ON_DRIVE = 25.0
-TINY_ON_DAY = 25.0
+TINY_ON_DRIVE = 35.0
+TINY_ON_DAY = 35.0
 SMALL_ON_DAY = 45.0
-PEARSON = 0.8
+PEARSON = 0.7
 
 
 def miou(model: str, name: str, choice: DatasetChoice) -> float:
