@@ -276,7 +276,8 @@ def recording() -> str:
 
     labels = plan(DEFAULT_MODEL)[1].name
     return f"""```bash
-depthforge make-bag IMAGES --labels LABELS --camera-info drive/camera.yaml --rate-hz 10 --output drive_bag
+depthforge make-bag IMAGES --labels LABELS --camera-info drive/camera.yaml --rate-hz 10 \
+--output drive_bag
 depthforge node --ros-args -r image:=/camera/image &
 depthforge record --output out_bag /camera/image /depthforge/segmentation/mask /diagnostics &
 depthforge replay drive_bag --wait-for /camera/image /camera/image

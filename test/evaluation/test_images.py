@@ -116,7 +116,7 @@ def test_a_real_corruption_changes_the_image() -> None:
     [
         (['--corruption', 'fogg'], 'did you mean fog?'),
         (['--corruption', 'fog', '--severity', '6'], 'choose 1 (weak) to 5 (strong)'),
-        (['--severity', '2'], 'without --corruption'),
+        (['--severity', '2'], 'needs --corruption'),
         (['--corruption', 'fog', '--report', 'x.html'], 'leave --corruption out'),
         (['--domain', 'day'], 'NAME=GLOB'),
         (['--domain', 'day=z*'], "matches 'z*' of the domain 'day'"),

@@ -81,7 +81,7 @@ def test_the_command_says_what_is_wrong_with_windows(
     base += ['--root', str(folder), '--window']
     for size in ('50', '0'):
         assert main([*base, size]) == 2
-        assert f'windows of {size} pixels' in capsys.readouterr().err
+        assert f'--window {size}' in capsys.readouterr().err
     assert main([*base, '64', '--engine', 'int8']) == 2
     assert "'int8'" in capsys.readouterr().err
     assert main([*base, '64', '--limit', '1']) == 0

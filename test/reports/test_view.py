@@ -148,7 +148,7 @@ def test_a_bad_calibration_matters_only_to_points(
         folder = tmp_path / str(code)
         folder.mkdir()
         assert view_with_info(folder, 'mcap', {'k': [0.0] * 9}, *more)[0] == code
-    assert 'focal lengths 0.0 and 0.0' in capsys.readouterr().err.splitlines()[-1]
+    assert 'focal lengths are 0.0 and 0.0' in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_recorded_masks_are_shown_as_they_are(tmp_path: Path) -> None:

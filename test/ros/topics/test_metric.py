@@ -254,7 +254,7 @@ def projection(focal: float) -> list[float]:
     ('spoilt', 'reason'),
     [
         ({}, 'no camera_info has come on /camera_info; publish it or remap camera_info'),
-        ({'k': lens(0.0)}, 'focal lengths 0.0'),
+        ({'k': lens(0.0)}, 'focal lengths are 0.0'),
         ({'k': lens(1e308)}, 'focal lengths 1e+308 and 1e+308, lenses have'),
         ({'p': projection(1e6)}, 'focal lengths 1e+06 and 1e+06 in P, lenses have'),
         ({'p': projection(-60.0)}, 'focal lengths -60 and -60 in P, lenses have'),
