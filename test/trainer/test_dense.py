@@ -151,6 +151,12 @@ def test_a_whole_network_learns_masks_and_its_teachers_depth(tmp_path: Path) -> 
     assert main(['fit', str(path)]) == 0
     loss = losses(tmp_path / 'run')
     assert np.mean(loss[-4:]) < np.mean(loss[:4])
+    # A second step goes on from the first one's weights, with the same foundation for its views.
+    fields['start_from'] = str(tmp_path / 'run' / 'last.safetensors')
+    fields['output'] = str(tmp_path / 'second')
+    path.write_text(yaml.safe_dump(fields))
+    assert main(['fit', str(path)]) == 0
+    assert np.mean(losses(tmp_path / 'second')) < np.mean(loss)
 
 
 def test_coarser_labels_need_a_dense_head(

@@ -37,7 +37,7 @@ def build_network(config: FitConfig) -> DepthForge:
                 f'{config.start_from} holds another model than the configuration asks for; make '
                 'the model fields equal'
             )
-        if foundation is not None and start.foundation is None:
+        if foundation is not None and start.foundation is None and not config.trains_network:
             load_depth(network, foundation)
         return network
     network = DepthForge(config.model, len(config.classes))
