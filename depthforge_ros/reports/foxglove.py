@@ -158,7 +158,7 @@ class _View:
         self._write, self._skip = write, skip
         self._space = space
         self._cloud = _Cloud(calibration, space) if calibration else None
-        self._is_placed = calibration is None
+        self._is_placed = False
 
     def add(self, answer: Answer) -> None:
         """Write one frame; of a dropped one the image alone, and nothing of a broken one."""
