@@ -12,9 +12,13 @@ import cv2
 from depthforge_ros.labels import CAMVID, CITYSCAPES, groups, IDD_LITE
 from depthforge_ros.model.answer import sum_groups
 from depthforge_ros.model.checkpoint import load_network
+from depthforge_trainer.augment import Augment, view
 from depthforge_trainer.classes import Targets
 from depthforge_trainer.cli import main
+from depthforge_trainer.data import Sample
 from depthforge_trainer.depth_loss import depth_loss
+from depthforge_trainer.feature_loss import feature_loss
+from depthforge_trainer.features import features_in
 from depthforge_trainer.pixel_loss import class_weights, pixel_loss
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -83,6 +87,37 @@ def test_the_depth_loss_leaves_the_scale_free_and_views_without_depth_out() -> N
     assert float(depth_loss(guess, torch.zeros(2, 24, 32))) == 0.0
 
 
+def test_features_of_a_view_are_those_of_its_part_of_the_sample() -> None:
+    rng = np.random.default_rng(0)
+    # A teacher's features that say where they are: x and y of each of 28 x 40 patches.
+    y, x = np.meshgrid((np.arange(28) + 0.5) / 28, (np.arange(40) + 0.5) / 40, indexing='ij')
+    tokens = torch.from_numpy(np.stack((x, y), -1).reshape(-1, 2).astype(np.float32))
+    places = np.stack(((np.arange(400) + 0.5) / 400 * np.ones((280, 1)),
+                       (np.arange(280)[:, None] + 0.5) / 280 * np.ones((1, 400)),
+                       np.ones((280, 400))), -1)  # fmt: skip
+    sample = Sample('', np.round(200 * places).astype(np.uint8), np.zeros((280, 400), np.uint8))
+    augment = Augment(224, 320, short_side=256, scale=(0.8, 1.6), brightness=0.0)
+    for _ in range(20):
+        one = view(sample, augment, rng)
+        found = features_in(tokens, (28, 40), one.window, (14, 20)).numpy()
+        seen = np.moveaxis(cv2.resize(one.rgb, (20, 14), interpolation=cv2.INTER_AREA), -1, 0)
+        inside = found[0] > 0.0
+        assert inside.any()
+        np.testing.assert_allclose(found[:, inside], seen[:2, inside] / 200, atol=0.02)
+
+
+def test_the_feature_loss_is_the_share_that_is_not_explained() -> None:
+    truth = 5.0 * torch.randn(2, 6, 4, 5) + 3.0
+    assert float(feature_loss(torch.zeros(2, 6, 4, 5), truth)) == pytest.approx(1.0, abs=1e-4)
+    assert float(feature_loss(truth, torch.zeros(2, 6, 4, 5))) == 0.0
+    half = torch.stack((truth[0], torch.zeros(6, 4, 5)))
+    guess = torch.randn(2, 6, 4, 5)
+    torch.testing.assert_close(feature_loss(guess, half), feature_loss(guess[:1], truth[:1]))
+    mean = truth.mean((0, 2, 3), keepdim=True)
+    scaled = (truth - mean) / truth.std((0, 2, 3), correction=0, keepdim=True)
+    assert float(feature_loss(scaled, truth)) == pytest.approx(0.0, abs=1e-6)
+
+
 def run(tmp_path: Path, **changes: Any) -> Path:
     """Write a run on CamVid's and IDD Lite's labels, with Cityscapes' classes."""
     path = configuration(tmp_path)
@@ -129,7 +164,7 @@ def test_a_whole_network_learns_masks_and_its_teachers_depth(tmp_path: Path) -> 
                'stem': [8, 8, 16]}  # fmt: skip
     path = run(
         tmp_path,
-        loss={'depth': 1.0},
+        loss={'depth': 1.0, 'features': 1.0},
         augment={'height': 48, 'width': 64, 'short_side': 64, 'scale': [1.0, 1.2]},
         cached_augment={'height': 56, 'width': 70, 'short_side': 64, 'scale': [1.0, 1.2]},
         phases=[{'train': 'network', 'iterations': 12, 'batch': 4, 'learning_rate': 3e-3}],

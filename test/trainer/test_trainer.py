@@ -146,7 +146,7 @@ def test_views_keep_labels_on_their_pixels() -> None:
     for seed in range(20):
         depth = labels.astype(np.float32)
         sample = Sample('x', rgb, labels, depth)
-        image, mask, depth = view(sample, augment, np.random.default_rng(seed))
+        image, mask, depth, _ = view(sample, augment, np.random.default_rng(seed))
         assert image.shape == (56, 56, 3)
         known = mask != 255
         assert ((image[..., 0] > 90) != (mask == 3))[known].mean() < 0.05

@@ -38,6 +38,15 @@ class Augment:
             raise UserError(f'scale is {self.scale}; give the smaller number first')
 
 
+class Window(NamedTuple):
+    """Edges as shares of a sample's sides; above 1 beyond it, left above right if mirrored."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
 class View(NamedTuple):
     """A random view of a sample."""
 
@@ -47,6 +56,8 @@ class View(NamedTuple):
     """uint8 (h, w)."""
     inverse_depth: InverseDepth
     """float32 (h, w), relative; zero where it is not known."""
+    window: Window
+    """Where the view lies in the sample."""
 
 
 def view(sample: Sample, augment: Augment, rng: np.random.Generator) -> View:
@@ -62,12 +73,15 @@ def view(sample: Sample, augment: Augment, rng: np.random.Generator) -> View:
     depth = np.zeros(labels.shape, np.float32)
     if sample.inverse_depth is not None:
         depth = np.asarray(cv2.resize(sample.inverse_depth, size), np.float32)
-    drawn = _crop(View(np.asarray(rgb, np.uint8), labels, depth), augment, rng)
+    whole = View(np.asarray(rgb, np.uint8), labels, depth, Window(0.0, 0.0, 1.0, 1.0))
+    drawn = _crop(whole, augment, rng)
     step = -1 if rng.random() < 0.5 else 1
+    left, top, right, bottom = drawn.window
     return View(
         distort(np.ascontiguousarray(drawn.rgb[:, ::step]), augment.brightness, rng),
         np.ascontiguousarray(drawn.labels[:, ::step]),
         np.ascontiguousarray(drawn.inverse_depth[:, ::step]),
+        Window(left, top, right, bottom) if step > 0 else Window(right, top, left, bottom),
     )
 
 
@@ -90,7 +104,9 @@ def _crop(whole: View, augment: Augment, rng: np.random.Generator) -> View:
         )
         part = np.pad(part, ((0, below), (0, right)), constant_values=UNLABELLED)
         depth = np.pad(depth, ((0, below), (0, right)))
-    return View(rgb, part, depth)
+    rows, columns = labels.shape
+    window = Window(left / columns, top / rows, (left + width) / columns, (top + height) / rows)
+    return View(rgb, part, depth, window)
 
 
 def distort(rgb: Rgb, strength: float, rng: np.random.Generator) -> Rgb:

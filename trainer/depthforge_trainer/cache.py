@@ -120,6 +120,13 @@ class CachedLoader:
         """Return the file of the image."""
         return Path(self.cache.files[self.index])
 
+    @property
+    def features(self) -> npt.NDArray[np.float16]:
+        """Return the tokens (N, C) of the last cached block."""
+        rows, columns = self.cache.grid
+        tokens: npt.NDArray[np.float16] = self.cache.arrays['tokens'][self.index, -1]
+        return tokens[-rows * columns :]
+
     def __call__(self) -> Sample:
         """Read."""
         rgb, labels = np.array(self.cache.arrays['rgb'][self.index]), self.labels
@@ -220,7 +227,7 @@ def _fill(
     lacking = [index for index in wanted if not cache.arrays['done'][index]]
     for index in tqdm(lacking, desc='frozen features', unit='view', disable=not lacking):
         rng = np.random.default_rng((*seed, index))
-        rgb, labels, _ = view(samples[index](), augment, rng)
+        rgb, labels = view(samples[index](), augment, rng)[:2]
         tokens_TNC, maps = _frozen(network, rgb, cache)
         values = rgb, labels, tokens_TNC, maps.fused_BFhw[0], maps.depth_BHW[0]
         for name, value in zip((*PIXELS, *FEATURES), values, strict=True):

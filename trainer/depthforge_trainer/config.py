@@ -156,6 +156,11 @@ class FitConfig:
             )
         if not self.loss.auxiliary and any(phase.train == 'auxiliary' for phase in self.phases):
             raise UserError('a phase trains auxiliary, but loss: auxiliary is 0; give it a weight')
+        if self.loss.features and self.cached_augment is None:
+            raise UserError(
+                'loss: features needs the features of cached views of phases that train network; '
+                'give views and cached_augment, or leave it out'
+            )
         self._check_labels()
         self._check_head()
         if self.rare_classes and not self.cached_views:

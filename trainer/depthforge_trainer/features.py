@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from depthforge_ros.errors import UserError
 from depthforge_ros.model.dpt import DepthMaps
-from depthforge_trainer.augment import Augment, view
+from depthforge_trainer.augment import Augment, view, Window
 from depthforge_trainer.cache import CachedLoader
 from depthforge_trainer.classes import Targets
 from depthforge_trainer.data import Loader
@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 RARE_PIXELS = 100
 """A view shows a class of which it has so many pixels."""
@@ -48,6 +49,8 @@ class Batch(NamedTuple):
     """Of what else is random about each view."""
     inverse_depth_BHW: Tensor | None = None
     """A teacher's, relative; zero where it said none."""
+    features_BChw: Tensor | None = None
+    """A teacher's last tokens at the network's patches; zero where there are none."""
 
 
 Batches = Callable[[int], Batch]
@@ -102,8 +105,14 @@ def drawn(
     *,
     share: Share,
     seed: int,
+    patch: int = 0,
 ) -> Batches:
-    """Draw new views every time; samples are gone through in shuffled rounds."""
+    """
+    Draw new views every time; samples are gone through in shuffled rounds.
+
+    With a `patch` size the teacher's features of cached samples come with them.
+    """
+    grid = (augment.height // patch, augment.width // patch) if patch else (0, 0)
 
     def draw(step: int) -> Batch:
         chosen = [samples[index] for index in share.of(len(samples), step, seed)]
@@ -120,9 +129,43 @@ def drawn(
             [str(load.image) for load in chosen],
             _seeds(generators),
             torch.from_numpy(np.stack([one.inverse_depth for one in views])),
+            _features(chosen, [one.window for one in views], grid) if patch else None,
         )
 
     return draw
+
+
+def _features(
+    samples: Sequence[Loader | CachedLoader], windows: Sequence[Window], grid: tuple[int, int]
+) -> Tensor | None:
+    """Cut the teacher's features (B, C, h, w) of the views out of those of the samples."""
+    cut = {
+        index: features_in(
+            torch.from_numpy(sample.features.astype(np.float32)), sample.cache.grid, window, grid
+        )
+        for index, (sample, window) in enumerate(zip(samples, windows, strict=True))
+        if isinstance(sample, CachedLoader)
+    }
+    if not cut:
+        return None
+    nothing = torch.zeros_like(next(iter(cut.values())))
+    return torch.stack([cut.get(index, nothing) for index in range(len(samples))])
+
+
+def features_in(
+    tokens_NC: Tensor, whole: tuple[int, int], window: Window, grid: tuple[int, int]
+) -> Tensor:
+    """Interpolate tokens of a `whole` grid at a window's `grid` (C, h, w); zero beyond it."""
+    rows, columns = grid
+    x = window.left + (window.right - window.left) * (torch.arange(columns) + 0.5) / columns
+    y = window.top + (window.bottom - window.top) * (torch.arange(rows) + 0.5) / rows
+    at_hw2 = 2.0 * torch.stack(torch.meshgrid(x, y, indexing='xy'), -1) - 1.0
+    map_Chw = tokens_NC.T.unflatten(1, whole)
+    found = functional.grid_sample(
+        map_Chw[None], at_hw2[None], padding_mode='border', align_corners=False
+    )
+    inside: Tensor = (at_hw2.abs() <= 1.0).all(-1)
+    return found[0] * inside
 
 
 def _seeds(generators: Sequence[np.random.Generator]) -> list[int]:

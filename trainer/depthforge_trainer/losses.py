@@ -52,6 +52,9 @@ class LossWeights:
     """Sampled in each view, at which masks are matched and compared."""
     depth: float = 0.0
     """Of the relative inverse depth against the teacher's, where a phase trains network."""
+    features: float = 0.0
+    """Of the last tapped map against the teacher's features of cached views, where a phase trains
+    network."""
     balance: bool = False
     """Rare classes weigh more in the pixel-wise loss of a dense head, up to ten times."""
 

@@ -81,6 +81,7 @@ RANGES: Mapping[str, Mapping[str, Range]] = {
         'no_object': NOT_NEGATIVE,
         'semantic': NOT_NEGATIVE,
         'auxiliary': NOT_NEGATIVE,
+        'features': NOT_NEGATIVE,
         'depth': NOT_NEGATIVE,
         'points': COUNT,
     },

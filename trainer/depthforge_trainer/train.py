@@ -85,7 +85,11 @@ class Trainer:
         spaces = {load.space.name: load.space for load in self.samples if load.labelled}
         self.class_targets = Targets(config.classes, spaces.values())
         self.training = Training(
-            self.network, config.loss, self.class_targets, self._class_weights()
+            self.network,
+            config.loss,
+            self.class_targets,
+            self._class_weights(),
+            self.teacher.config.encoder.width,
         ).to(fabric.device)
         self.average = AveragedModel(
             self.training,
@@ -293,7 +297,14 @@ class Trainer:
         seed = config.seed * len(config.phases) + index
         share = Share(phase.batch, self.fabric.global_rank, self.fabric.world_size)
         if not self.views or config.trains_network:
-            return drawn(self.samples, self.class_targets, config.augment, share=share, seed=seed)
+            return drawn(
+                self.samples,
+                self.class_targets,
+                config.augment,
+                share=share,
+                seed=seed,
+                patch=self.network.visual.config.patch if config.loss.features else 0,
+            )
         return cached(
             self.views,
             self.class_targets,

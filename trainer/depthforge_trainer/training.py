@@ -10,6 +10,7 @@ from depthforge_ros.model.network import DepthForge
 from depthforge_ros.model.streams import DepthStream, KnownDepth
 from depthforge_trainer.classes import Targets
 from depthforge_trainer.depth_loss import depth_loss
+from depthforge_trainer.feature_loss import feature_loss
 from depthforge_trainer.features import Batch
 from depthforge_trainer.losses import LossWeights, set_loss
 from depthforge_trainer.pixel_loss import pixel_loss
@@ -28,8 +29,13 @@ class Training(nn.Module):
         weights: LossWeights,
         targets: Targets,
         class_weights: Tensor | None = None,
+        teacher_width: int = 0,
     ) -> None:
-        """Take weights (T,) of the target ids in the pixel-wise loss; without, all weigh 1."""
+        """
+        Take weights (T,) of the target ids in the pixel-wise loss; without, all weigh 1.
+
+        `teacher_width` is the number of channels of the teacher's features, if a batch has any.
+        """
         super().__init__()
         self.network = network
         self.weights = weights
@@ -44,6 +50,10 @@ class Training(nn.Module):
         if weights.auxiliary > 0.0:
             width = len(network.config.taps) * network.config.encoder.width
             self.auxiliary = nn.Conv2d(width, len(targets.space), 1)
+        self.to_teacher: nn.Linear | None = None
+        """From the last tapped map, normalised, to the teacher's features."""
+        if weights.features > 0.0:
+            self.to_teacher = nn.Linear(network.visual.config.width, teacher_width)
 
     def forward(self, batch: Batch) -> Tensor:
         """Loss of a batch in float32; the graph holds what the phase trains."""
@@ -61,6 +71,10 @@ class Training(nn.Module):
             if self.phase == 'network' and batch.inverse_depth_BHW is not None:
                 guess = depth.maps().depth_BHW.float()
                 loss = loss + self.weights.depth * depth_loss(guess, batch.inverse_depth_BHW)
+            if self.to_teacher is not None and batch.features_BChw is not None:
+                last_BhwC = self.network.visual.norm(taps[-1].float().movedim(1, -1))
+                guess = self.to_teacher(last_BhwC).movedim(-1, 1)
+                loss = loss + self.weights.features * feature_loss(guess, batch.features_BChw)
             if isinstance(output, DenseOutput):
                 loss = loss + self._pixel_loss(output.logits_BKhw, batch)
             elif output is not None:
