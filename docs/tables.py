@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from blocks import Blocks, table, write
+from model_tables import ablation, attempts, dry_run
 from spatial_tables import grid, lidar
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -326,7 +327,10 @@ PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
     'docs/grid.md': {'grid': grid},
     'docs/lidar.md': {'lidar': lidar},
     'docs/models.md': {'models': models},
-    'docs/platforms.md': {'onnx': onnx},
+    'docs/onnx.md': {'onnx': onnx},
+    'docs/speed.md': {'attempts': attempts},
+    'docs/study.md': {'ablation': ablation},
+    'docs/tensorrt.md': {'dry run': dry_run},
 }
 
 

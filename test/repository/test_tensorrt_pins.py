@@ -91,7 +91,7 @@ def test_a_pin_that_is_not_there_would_be_found() -> None:
 
 
 def test_there_is_none_for_python_3_14() -> None:
-    """When there is one, docs/platforms.md and the remark in setup.py are out of date."""
+    """When there is one, docs/tensorrt.md and the remark in setup.py are out of date."""
     there = versions('torch-tensorrt', Platform('3.14', 'x86_64'))
     assert pins()['torch-tensorrt'] not in there
 

@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+import re
 import runpy
 from typing import Any
 
+from depthforge_ros.model.checkpoint import describe_checkpoint
 from depthforge_ros.model.config import (
     DptConfig,
     Eva02Config,
@@ -128,13 +130,22 @@ def test_every_range_is_of_a_key() -> None:
         assert ranges.keys() <= keys[kind], kind
 
 
-def test_the_keys_are_told_of_as_they_are() -> None:
-    module = runpy.run_path(str(DOCS / 'training.py'))
-    text = (DOCS / 'training.md').read_text()
-    assert module['section']() in text, 'run python docs/training.py'
-    assert module['page'](text) == text
+def test_every_key_has_a_meaning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(DOCS)
+    module = runpy.run_path(str(DOCS / 'training_keys.py'))
     for kind in (FitConfig, Phase, Source, Augment, LossWeights, StudyConfig):
-        assert not [row for row in module['_table'](kind, '') if row.endswith('|  |\n')], kind
+        assert not [row for row in module['_table'](kind) if row.endswith('|  |\n')], kind
+
+
+def test_the_example_goes_on_from_the_shipped_checkpoint(tmp_path: Path) -> None:
+    (example,) = re.findall(r'```yaml\n(.*?)```', (DOCS / 'training.md').read_text(), re.DOTALL)
+    path = tmp_path / 'mine.yaml'
+    path.write_text(example)
+    config = read_config(path, FitConfig)
+    checkpoint = describe_checkpoint(ROOT / config.start_from)
+    assert config.model == checkpoint.config
+    assert config.label_space == checkpoint.label_space.name
+    assert config.foundation_name == checkpoint.foundation == Path(config.foundation).stem
 
 
 @pytest.mark.parametrize('late', [False, True])

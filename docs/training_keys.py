@@ -1,6 +1,6 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Write the section `Configuration` of training.md from the code: `python docs/training.py`."""
+"""Write the tables of training_keys.md from the code: `python docs/training_keys.py`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import textwrap
 import typing
 from typing import Any
 
+from blocks import Blocks, write
 from depthforge_ros.model.config import (
     DptConfig,
     Eva02Config,
@@ -29,45 +30,48 @@ from depthforge_trainer.ranges import RANGES
 from depthforge_trainer.study import StudyConfig
 
 FILE = Path(__file__).with_suffix('.md')
-HEADING = '## Configuration\n'
-HEAD = f"""{HEADING}
-Written by `python docs/training.py` from the code; a test compares them. Wrong keys, types and
-values are refused when the file is read, in one line with their place. Keys in **bold** have to be
-given.
-
-"""
 KINDS = {
     FitConfig: 'fit',
-    Phase: 'each of `phases` (and of `start` of a study)',
-    Source: 'each of `sources`, `validation`, `targets`',
-    Augment: '`augment`',
-    LossWeights: '`loss`',
+    Phase: 'phases',
+    Source: 'sources',
+    Augment: 'augment',
+    LossWeights: 'loss',
     StudyConfig: 'study',
-    NetworkConfig: '`model`',
-    VitConfig: '`model: encoder`, and `model: visual` with `kind: dinov2`',
-    Eva02Config: '`model: visual` with `kind: eva02`',
-    TokenConfig: '`model: tokens`',
-    HeadConfig: '`model: head`',
-    DptConfig: '`model: dpt`',
+    NetworkConfig: 'model',
+    VitConfig: 'model encoder',
+    Eva02Config: 'model visual',
+    TokenConfig: 'model tokens',
+    HeadConfig: 'model head',
+    DptConfig: 'model dpt',
 }
-WORDS = {bool: 'true or false', int: 'whole', float: 'number', str: 'text', dict: 'mapping'}
+"""Heading of each table."""
+REMARKS = {
+    FitConfig: 'The keys of the whole file, for `depthforge-train fit`.',
+    Phase: 'Each entry of `phases`, and of `start` of a study.',
+    Source: 'Each entry of `sources`, `validation` and `targets`.',
+    Augment: 'How a view of the training is made.',
+    LossWeights: 'The weights of the terms of the loss.',
+    StudyConfig: 'The keys of the whole file, for `depthforge-train study`.',
+    NetworkConfig: 'The network. [The model](model.md) says what its parts do.',
+    VitConfig: 'The keys of `encoder`, and of `visual` with `kind: dinov2`.',
+    Eva02Config: 'The keys of `visual` with `kind: eva02`.',
+    TokenConfig: 'The depth-aware tokens.',
+    HeadConfig: 'The decoder and the head.',
+    DptConfig: 'The depth head.',
+}
+WORDS = {bool: 'true or false', int: 'whole number', float: 'number', str: 'text', dict: 'mapping'}
 
 
-def section() -> str:
-    """Return the section, with a table for each part of a configuration."""
-    return HEAD + '\n'.join(''.join(_table(kind, where)) for kind, where in KINDS.items()) + '\n'
+def blocks() -> Blocks:
+    """Return a table for each part of a configuration."""
+    return {'keys': '\n'.join(''.join(_table(kind)) for kind in KINDS)}
 
 
-def page(text: str) -> str:
-    """Put the section in the place of the one in the text, up to the next heading of its rank."""
-    before, _, rest = text.partition(HEADING)
-    return before + section() + '## ' + rest.partition('\n## ')[2]
-
-
-def _table(kind: type, where: str) -> Iterator[str]:
+def _table(kind: type) -> Iterator[str]:
     meanings = dict(_meanings(kind))
     hints = typing.get_type_hints(kind)
-    yield f'Keys of {where}:\n\n| key | default | allowed | meaning |\n|---|---|---|---|\n'
+    yield f'## {KINDS[kind]}\n\n{REMARKS[kind]}\n\n'
+    yield '| key | default | allowed | meaning |\n|---|---|---|---|\n'
     for one in fields(kind):
         name = f'**`{one.name}`**' if is_needed(one) else f'`{one.name}`'
         allowed = _allowed(kind, one.name, hints[one.name])
@@ -76,7 +80,7 @@ def _table(kind: type, where: str) -> Iterator[str]:
 
 def _default(one: Any) -> str:
     if one.default is MISSING:
-        return '' if is_needed(one) else 'its own'
+        return '' if is_needed(one) else 'its defaults'
     value = list(one.default) if isinstance(one.default, tuple) else one.default
     return (
         ''
@@ -91,8 +95,13 @@ def _allowed(kind: type, name: str, hint: Any) -> str:
     is_list = typing.get_origin(alternatives[0]) is tuple
     item = typing.get_args(alternatives[0])[0] if is_list else alternatives[0]
     within = RANGES.get(kind.__name__, {}).get(name)
-    text = WORDS.get(typing.get_origin(item) or item, 'see its table')
+    text = WORDS.get(typing.get_origin(item) or item) or _link(item)
     return f'{"list: " if is_list else ""}{text}{f", {within}" if within else ""}'
+
+
+def _link(kind: type) -> str:
+    heading = KINDS[kind]
+    return f'[{heading}](#{heading.replace(" ", "-")})'
 
 
 def _meanings(kind: type) -> Iterator[tuple[str, str]]:
@@ -106,4 +115,4 @@ def _meanings(kind: type) -> Iterator[tuple[str, str]]:
 
 
 if __name__ == '__main__':
-    FILE.write_text(page(FILE.read_text(encoding='utf-8')), encoding='utf-8')
+    write(FILE, blocks())
