@@ -229,7 +229,10 @@ def test_parameters_in_the_text_exist() -> None:
     assert set(named) <= set(NodeConfig.__dataclass_fields__)
 
 
-@pytest.mark.parametrize('name', ['parameters', 'metric_depth', 'model', 'tables', 'training_keys'])
+GENERATORS = ('parameters', 'metric_depth', 'parity', 'tables', 'training_keys')
+
+
+@pytest.mark.parametrize('name', GENERATORS)
 def test_generated_tables_are_up_to_date(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(ROOT / 'docs')
     fill = importlib.import_module('blocks').fill
