@@ -77,11 +77,11 @@ def dry_run() -> str:
     for run in runs:
         is_random = run['weights'] == 'random'
         shares = [run['mask_agreement'], run['depth_error']]
-        near = ['-' if is_random else f'{100 * share:.2f} %' for share in shares]
+        near = ['-' if is_random else f'{100 * share:.2f}' for share in shares]
         rows.append([
             f'`{run["model"]}`', f'{run["width"]}x{run["height"]}', run['precision'],
             run['batch'], f'{run["operators"]}', f'{run["engine_bytes"] / 2**20:.0f}', *near,
-            f'{100 * run["feature_error"]:.2f} %',
+            f'{100 * run["feature_error"]:.2f}',
         ])  # fmt: skip
-    head = 'model|size|precision|batch|operators|engine, MiB|same class|depth|features'
+    head = 'model|size|precision|batch|operators|engine, MiB|same class, %|depth, %|features, %'
     return table(head, rows)
