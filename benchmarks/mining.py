@@ -31,11 +31,12 @@ from depthforge_ros.model.network import DepthForge
 from depthforge_ros.model.streams import KnownDepth
 from depthforge_trainer.cache import Cache, CachedLoader, frozen_digest
 from depthforge_trainer.classes import Targets
-from depthforge_trainer.config import FitConfig, Phase, read_config
+from depthforge_trainer.config import FitConfig, read_config
 from depthforge_trainer.data import loaders, Source
 from depthforge_trainer.features import cached, label_counts, Share
 from depthforge_trainer.networks import build_network
 from depthforge_trainer.optimizer import build_optimizer
+from depthforge_trainer.phase import Phase
 from depthforge_trainer.pixel_loss import class_weights
 from depthforge_trainer.schedule import SCHEDULES
 from depthforge_trainer.training import Training
@@ -73,7 +74,7 @@ class Experiment:
         self._targets = Targets(CAMVID, [CAMVID])
         self._phase = Phase('head', args.iterations, 8, 'one_cycle', 2e-3)
         self._val = loaders(Source('camvid', str(args.root / 'val'), every=args.val_every))
-        self._frozen = FrozenDepth()
+        self._frozen = FrozenDepth([self._config.model])
 
     def train(self, chosen: list[int], seed: int) -> DepthForge:
         """Train a new head on some views."""

@@ -17,6 +17,7 @@ from typing import Any
 from blocks import Blocks, table, write
 from model_tables import ablation, attempts, dry_run
 from spatial_tables import grid, lidar
+from study_tables import study_depth
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / 'benchmarks' / 'results'
@@ -329,7 +330,7 @@ PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
     'docs/models.md': {'models': models},
     'docs/onnx.md': {'onnx': onnx},
     'docs/speed.md': {'attempts': attempts},
-    'docs/study.md': {'ablation': ablation},
+    'docs/study.md': {'ablation': ablation, 'study depth': study_depth},
     'docs/tensorrt.md': {'dry run': dry_run},
 }
 

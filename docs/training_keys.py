@@ -23,9 +23,10 @@ from depthforge_ros.model.config import (
     VitConfig,
 )
 from depthforge_trainer.augment import Augment
-from depthforge_trainer.config import FitConfig, is_needed, Phase
+from depthforge_trainer.config import FitConfig, is_needed
 from depthforge_trainer.data import Source
 from depthforge_trainer.losses import LossWeights
+from depthforge_trainer.phase import Phase
 from depthforge_trainer.ranges import RANGES
 from depthforge_trainer.study import StudyConfig
 

@@ -199,22 +199,30 @@ class DepthForge(nn.Module):
                 continue
             x_BNC = block(x_BNC)
             if folded is not None and index >= first:
-                x_BNC = self._refined(x_BNC, depth.block(index), image_B3HW, index, folded)
+                x_BNC = self._refined(x_BNC, depth, image_B3HW, index, folded)
             if index in config.taps:
                 taps.append(x_BNC)
         return [to_map(x_BNC[:, self.visual.prefix :], grid) for x_BNC in taps]
 
     def _refined(
-        self, visual_BNC: Tensor, depth_BNC: Tensor, image_B3HW: Tensor, block: int, folded: Folded
+        self,
+        visual_BNC: Tensor,
+        depth: DepthStream,
+        image_B3HW: Tensor,
+        block: int,
+        folded: Folded,
     ) -> Tensor:
         """Refine the patches that left a block by the tokens; what is before them passes by."""
         prefix = self.visual.prefix
-        depth_BNC = regrid(
-            depth_BNC[:, self.depth_encoder.prefix :],
-            self.depth_grid(image_B3HW),
-            self.grid(image_B3HW),
-        )
-        patches = refine(self.config.tokens, visual_BNC[:, prefix:], depth_BNC, block, folded)
+        patches = depth_BNC = visual_BNC[:, prefix:]
+        # Rein does not ask depth, and does not wait for it.
+        if self.config.tokens.attention != 'visual':
+            depth_BNC = regrid(
+                depth.block(block)[:, self.depth_encoder.prefix :],
+                self.depth_grid(image_B3HW),
+                self.grid(image_B3HW),
+            )
+        patches = refine(self.config.tokens, patches, depth_BNC, block, folded)
         return torch.cat((visual_BNC[:, :prefix], patches), 1)
 
     def segment(

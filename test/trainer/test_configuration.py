@@ -21,9 +21,10 @@ from depthforge_ros.model.config import (
 )
 from depthforge_trainer.augment import Augment
 from depthforge_trainer.cli import main
-from depthforge_trainer.config import FitConfig, Phase, read_config
+from depthforge_trainer.config import FitConfig, read_config
 from depthforge_trainer.data import Source
 from depthforge_trainer.losses import LossWeights
+from depthforge_trainer.phase import Phase
 from depthforge_trainer.ranges import RANGES
 from depthforge_trainer.study import merged, StudyConfig
 import pytest

@@ -9,8 +9,9 @@ import json
 from pathlib import Path
 
 from depthforge_trainer.cli import main
-from depthforge_trainer.config import FitConfig, Phase, read_config
+from depthforge_trainer.config import FitConfig, read_config
 from depthforge_trainer.estimate import count
+from depthforge_trainer.phase import Phase
 import pytest
 from support.paths import ROOT
 import torch

@@ -103,7 +103,7 @@ def test_what_the_frozen_stream_says_is_kept_for_the_next_network(tmp_path: Path
     network = build_network(config.run('joint', 0))
     space = config.run('joint', 0).classes
     samples = loaders(Source('camvid', str(tmp_path / 'data')))
-    frozen = FrozenDepth()
+    frozen = FrozenDepth([config.run('joint', 0).model])
     expected = validate(network, samples, space)
     assert validate(network, samples, space, frozen) == pytest.approx(expected, abs=0.1)
     network.depth_steps = None  # type: ignore[assignment, method-assign]
@@ -136,7 +136,7 @@ def test_an_unfinished_run_is_gone_on_with(
     state.touch()
     resumed = {}
 
-    def fit(run: Any, *, resume: bool, frozen: object) -> None:
+    def fit(run: Any, *, resume: bool, **_: object) -> None:
         folder = Path(run.output)
         resumed[folder.parent.name] = resume
         folder.mkdir(parents=True, exist_ok=True)

@@ -14,11 +14,12 @@ from depthforge_ros.model.network import DepthForge
 from depthforge_trainer import train
 from depthforge_trainer.classes import Targets
 from depthforge_trainer.cli import main
-from depthforge_trainer.config import FitConfig, Phase, read_config
+from depthforge_trainer.config import FitConfig, read_config
 from depthforge_trainer.datasets import DATASETS
 from depthforge_trainer.features import ahead, Batch
 from depthforge_trainer.losses import LossWeights
 from depthforge_trainer.optimizer import build_optimizer
+from depthforge_trainer.phase import Phase
 from depthforge_trainer.processes import recompute_activations
 from depthforge_trainer.schedule import ONE_CYCLE_RISE, SCHEDULES
 from depthforge_trainer.study import StudyConfig

@@ -148,10 +148,12 @@ def open_cache(
     """
     Open the cache of a data set, and fill it where the views `wanted` lack.
 
-    UserError where it holds views of other images, another augmentation or another network.
+    A new one holds the tokens of `blocks`; one that is there need only hold those that the network
+    cannot begin without. UserError where it holds views of other images, another augmentation or
+    another network.
     """
     files = [str(load.image) for load in samples]
-    made_of = {
+    made_of: dict[str, Any] = {
         'files': files,
         'blocks': list(blocks),
         'augment': asdict(augment) | {'scale': list(augment.scale)},
@@ -162,10 +164,18 @@ def open_cache(
         if not description.is_file():
             _create(folder, network, len(samples), len(blocks), augment)
             description.write_text(json.dumps(made_of))
-        _check(folder, json.loads(description.read_text()), made_of)
+        stored = json.loads(description.read_text())
+        if _needed(network) <= {*stored.get('blocks', ())}:
+            blocks = made_of['blocks'] = stored['blocks']
+        _check(folder, stored, made_of)
         cache = _map(folder, files, tuple(blocks), _grid(network, augment), 'r+')
         _fill(cache, network, samples, wanted, augment, seed)
     return _map(folder, cache.files, cache.blocks, cache.grid, 'r')
+
+
+def _needed(network: DepthForge) -> set[int]:
+    """Blocks from which the others can be computed: the tapped one, and one before the tokens."""
+    return {*network.config.taps, network.config.tokens.first_block - 1} - {-1}
 
 
 def frozen_digest(network: DepthForge) -> str:

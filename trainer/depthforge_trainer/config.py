@@ -19,50 +19,11 @@ from depthforge_trainer.augment import Augment
 from depthforge_trainer.data import Source
 from depthforge_trainer.datasets import DATASETS
 from depthforge_trainer.losses import LossWeights
+from depthforge_trainer.phase import Phase
 from depthforge_trainer.ranges import Range, RANGES
-from depthforge_trainer.schedule import SCHEDULES
 import yaml
 
 T = typing.TypeVar('T')
-
-
-TRAINED = ('head', 'all', 'encoder', 'auxiliary', 'network')
-
-
-@dataclass(frozen=True)
-class Phase:
-    """A stretch of training with one learning-rate cycle."""
-
-    train: str
-    """`head`: decoder and queries on the depth stream's features, where the visual encoder has the
-    depth encoder's weights; `all`: tokens too, through the encoder; `encoder`: the visual
-    encoder's own weights as well; `auxiliary`: tokens and visual encoder by the auxiliary loss
-    alone, which costs a third; `network`: every weight, the depth encoder and head too."""
-    iterations: int
-    """Each takes one batch and changes the weights once."""
-    batch: int = 2
-    """Views per iteration and process."""
-    schedule: str = 'cosine'
-    """`cosine`, `poly` or `one_cycle`, see `depthforge_trainer.schedule`."""
-    learning_rate: float = 1e-4
-    """Peak of the cycle, for the head and the tokens."""
-    token_learning_rate: float = 0.0
-    """Peak for the tokens and their projections; 0 = as the head."""
-    encoder_learning_rate: float = 0.0
-    """Peak for the visual encoder's weights, where they are trained."""
-
-    def __post_init__(self) -> None:
-        if self.train not in TRAINED:
-            raise UserError(f'phase trains {self.train!r}; choose one of {", ".join(TRAINED)}')
-        if self.schedule not in SCHEDULES:
-            raise UserError(
-                f'schedule {self.schedule!r} is not known; choose one of {", ".join(SCHEDULES)}'
-            )
-        if self.train in ('encoder', 'auxiliary') and not self.encoder_learning_rate:
-            raise UserError(
-                f'a phase that trains {self.train} needs encoder_learning_rate; give one, '
-                'or train all'
-            )
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,10 @@ from depthforge_ros.model.config import NetworkConfig, VitConfig
 from depthforge_ros.model.dense import DenseOutput
 from depthforge_ros.model.network import DepthForge
 from depthforge_trainer.classes import Targets
-from depthforge_trainer.config import FitConfig, Phase
+from depthforge_trainer.config import FitConfig
 from depthforge_trainer.features import Batch
 from depthforge_trainer.optimizer import build_optimizer
+from depthforge_trainer.phase import Phase
 from depthforge_trainer.processes import recompute_activations
 from depthforge_trainer.training import Training
 import torch

@@ -181,6 +181,11 @@ def cached(
     With `rare_classes`, half of each batch, that of all processes, is drawn by rare class
     sampling.
     """
+    blocks = views[0].cache.blocks
+    if any(one.cache.blocks != blocks for one in views):
+        raise UserError(
+            'the caches of some sources hold the tokens of other blocks; name another cache'
+        )
     whole = share.whole
     chances = rare_class_chances(views, targets) if rare_classes else None
 
@@ -205,7 +210,7 @@ def cached(
         return Batch(
             torch.from_numpy(np.stack([one.rgb for one in read])),
             torch.from_numpy(np.stack(labels)),
-            dict(zip(views[0].cache.blocks, tokens_BTNC.unbind(1), strict=True)),
+            dict(zip(blocks, tokens_BTNC.unbind(1), strict=True)),
             DepthMaps(
                 torch.stack([one.inverse_depth_hw for one in read]).float(),
                 torch.stack([one.fused_Fhw for one in read]).float(),

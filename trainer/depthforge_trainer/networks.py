@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import dataclasses
 from pathlib import Path
 
@@ -18,6 +18,8 @@ from depthforge_trainer.provenance import joined, Provenance
 from depthforge_trainer.teacher import load_depth, load_foundation
 import torch
 from torch import nn
+
+Make = Callable[[FitConfig], DepthForge]
 
 
 def build_network(config: FitConfig) -> DepthForge:

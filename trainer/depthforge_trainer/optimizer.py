@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from depthforge_ros.model.network import FROZEN
-from depthforge_trainer.config import Phase
+from depthforge_trainer.phase import Phase
 import torch
 from torch import nn
 

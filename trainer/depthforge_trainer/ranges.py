@@ -55,6 +55,7 @@ RANGES: Mapping[str, Mapping[str, Range]] = {
     },
     'Phase': {
         'iterations': COUNT,
+        'seconds': NOT_NEGATIVE,
         'batch': COUNT,
         'learning_rate': RATE,
         'token_learning_rate': Range(0, 1),

@@ -35,6 +35,9 @@ class Place:
     step: int = 0
     """Iterations done in the phase."""
     seconds: float = 0.0
+    """Of training so far."""
+    phase_began: float = 0.0
+    """Seconds of training before the phase."""
     best_miou: float = -1.0
     """Best validation so far, in percent."""
 
@@ -118,8 +121,15 @@ def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[
         one, other = before.get(name), after.get(name)
         if isinstance(one, dict) and isinstance(other, dict):
             yield from (f'{name}.{key}' for key in _differing(one, other))
-        elif one != other:
+        elif _what_is_on({name: one}) != _what_is_on({name: other}):
             yield name
+
+
+def _what_is_on(value: Any) -> Any:
+    """Leave out keys that are off: one that an earlier version did not have changes nothing."""
+    if isinstance(value, dict):
+        return {key: _what_is_on(one) for key, one in value.items() if one}
+    return [_what_is_on(one) for one in value] if isinstance(value, list) else value
 
 
 def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

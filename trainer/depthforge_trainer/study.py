@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 import csv
 from dataclasses import dataclass, replace
@@ -16,11 +15,13 @@ from typing import Any, NamedTuple
 
 from depthforge_ros.errors import UserError
 from depthforge_ros.model.config import NetworkConfig
-from depthforge_trainer.config import build_config, FitConfig, Phase
+from depthforge_trainer.config import build_config, FitConfig
 from depthforge_trainer.lock import alone_in
-from depthforge_trainer.networks import take_over
+from depthforge_trainer.networks import build_network, Make, take_over
+from depthforge_trainer.phase import Phase
 from depthforge_trainer.state import check_same, STATE, text_of
-from depthforge_trainer.train import fit, LAST, TARGETS
+from depthforge_trainer.targets import TARGETS
+from depthforge_trainer.train import fit, LAST
 from depthforge_trainer.validation import FrozenDepth
 
 RECORD = 'config.json'
@@ -36,9 +37,9 @@ class StudyConfig:
     output: str
     """Folder of a run each in VARIANT/SEED, of the caches, and of study.json and study.md."""
     fit: dict[str, Any]
-    """What all runs share, as `fit` takes it, without output, cache, seed, and start_from where
-    there is a `start`. Targets are named `group` or `group/member`; a group counts as one, the
-    mean of its members."""
+    """What all runs share, as `fit` takes it, without output, seed, and start_from where there is
+    a `start`; without a cache each seed has its own. Targets are named `group` or `group/member`;
+    a group counts as one, the mean of its members."""
     variants: dict[str, Any]
     """By name what a variant has otherwise, merged into `fit`; the first is compared with."""
     unseen: tuple[str, ...]
@@ -79,17 +80,14 @@ class StudyConfig:
     @property
     def _own(self) -> tuple[str, ...]:
         """Return the keys that the study gives to each run."""
-        return ('output', 'cache', 'seed', *(['start_from'] if self.start else []))
+        return ('output', 'seed', *(['start_from'] if self.start else []))
 
     def run(self, variant: str, seed: int) -> FitConfig:
         """Configure one run; a cache of frozen features serves variants with the same views."""
         folder = Path(self.output)
-        run = replace(
-            self._fit(variant),
-            output=str(folder / variant / str(seed)),
-            cache=str(folder / f'cache_{seed}{self._cache_suffix(variant)}'),
-            seed=seed,
-        )
+        fit = self._fit(variant)
+        cache = fit.cache or str(folder / f'cache_{seed}{self._cache_suffix(variant)}')
+        run = replace(fit, output=str(folder / variant / str(seed)), cache=cache, seed=seed)
         if not self.start:
             return run
         return replace(run, start_from=str(self._start_folder(variant, seed) / LAST))
@@ -157,28 +155,44 @@ class Judged(NamedTuple):
         return {**means, AVERAGE: statistics.mean(means[group] for group in unseen)}
 
 
-def study(config: StudyConfig, *, seeds: Sequence[int] = (), variants: Sequence[str] = ()) -> Path:
+def study(
+    config: StudyConfig,
+    *,
+    seeds: Sequence[int] = (),
+    variants: Sequence[str] = (),
+    makers: Mapping[str, Make] | None = None,
+) -> Path:
     """
     Do the runs that are not done yet, write the table after each, and return its path.
 
     `seeds` and `variants` do a part of the study, all by default. Processes may share its folder:
-    what one is at work on, the others wait for.
+    what one is at work on, the others wait for. `makers` make the networks of some variants, which
+    no configuration can say.
     """
     seeds, variants = _part(config, seeds, variants)
     if int(os.environ.get('WORLD_SIZE', '1')) > 1:
         raise UserError('a study does not run under torchrun; start its processes each by itself')
     _check_records(config)
-    frozen: defaultdict[object, FrozenDepth] = defaultdict(FrozenDepth)
+    frozen = _frozen_depth(config, variants)
     # Seed by seed, so that a study that is stopped has compared all variants on some.
     for seed in seeds:
         for variant in variants:
             run = config.run(variant, seed)
             stream = frozen[config.frozen(variant)]
+            make = (makers or {}).get(variant, build_network)
             if config.start and not _is_done(run, TARGETS):
-                _train(config.start_run(variant, seed), LAST, stream)
-            _train(run, TARGETS, stream)
+                _train(config.start_run(variant, seed), LAST, stream, make)
+            _train(run, TARGETS, stream, make)
             _write_table(config)
     return Path(config.output) / TABLE
+
+
+def _frozen_depth(config: StudyConfig, variants: Sequence[str]) -> dict[object, FrozenDepth]:
+    """Share what a frozen depth stream says among the variants that have it."""
+    models: dict[object, list[NetworkConfig]] = {}
+    for variant in variants:
+        models.setdefault(config.frozen(variant), []).append(config.run(variant, 0).model)
+    return {stream: FrozenDepth(of_stream) for stream, of_stream in models.items()}
 
 
 def _check_records(config: StudyConfig) -> None:
@@ -214,7 +228,7 @@ def _part(
     return seeds or config.seeds, variants or tuple(config.variants)
 
 
-def _train(run: FitConfig, product: str, frozen: FrozenDepth) -> None:
+def _train(run: FitConfig, product: str, frozen: FrozenDepth, make: Make) -> None:
     """Do a run, or the rest of it, unless it is done; one process at a time."""
     folder = Path(run.output)
     with alone_in(folder):
@@ -223,7 +237,7 @@ def _train(run: FitConfig, product: str, frozen: FrozenDepth) -> None:
         stopped = (folder / STATE).is_file()
         if not stopped:
             (folder / RECORD).write_text(text_of(run))
-        fit(run, resume=stopped, frozen=frozen)
+        fit(run, resume=stopped, frozen=frozen, make=make)
 
 
 def _write_table(config: StudyConfig) -> None:

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-import csv
 from dataclasses import replace
 import math
 from pathlib import Path
@@ -29,13 +28,15 @@ from depthforge_trainer.features import (
     Share,
 )
 from depthforge_trainer.log import Log
-from depthforge_trainer.networks import build_network, check_head_phases, save
+from depthforge_trainer.networks import build_network, check_head_phases, Make, save
 from depthforge_trainer.optimizer import build_optimizer
+from depthforge_trainer.phase import Phase
 from depthforge_trainer.pixel_loss import class_weights
 from depthforge_trainer.processes import launch, recompute_activations
 from depthforge_trainer.provenance import steps_before
 from depthforge_trainer.schedule import SCHEDULES
 from depthforge_trainer.state import load_state, Place, restore_optimizer, save_state, STATE
+from depthforge_trainer.targets import judge_targets
 from depthforge_trainer.teacher import load_teacher
 from depthforge_trainer.training import Training
 from depthforge_trainer.validation import FrozenDepth, picture, validate
@@ -52,22 +53,19 @@ BEST = 'best.safetensors'
 """The averaged network that was best on the validation images."""
 COUNTED = 200
 """About so many images tell how rare the classes are, where no views are cached."""
-TARGETS = 'targets.csv'
-"""What a run writes about the domains it never saw, when it is done."""
-TARGET_COLUMNS = ('name', 'kind', 'root', 'split', 'exclude', 'corruption', 'severity')
-"""Of a source; the mIoU follows. The severity of what is not corrupted is 0."""
 
 
 class Trainer:
     """One run: network, average, data; `run` goes through the phases from a place."""
 
     def __init__(
-        self, config: FitConfig, fabric: Fabric, frozen: FrozenDepth | None = None
+        self, config: FitConfig, fabric: Fabric, frozen: FrozenDepth | None, make: Make
     ) -> None:
         self.config = config
         self.fabric = fabric
-        self.frozen = frozen if frozen is not None else _frozen_depth(config)
-        self.network = build_network(config).to(fabric.device)
+        # What the depth stream says of judged images, where no phase changes it.
+        self.frozen = frozen or (None if config.trains_network else FrozenDepth([config.model]))
+        self.network = make(config).to(fabric.device)
         self.before = steps_before(config.start_from, config.foundation, config.visual_foundation)
         check_head_phases(config, self.network)
         self.teacher = self._teacher()
@@ -106,28 +104,17 @@ class Trainer:
             for index in range(place.phase, len(self.config.phases)):
                 place = self._phase(index, place, moments, log)
                 moments = {}
-                place = replace(place, phase=index + 1, step=0)
+                place = replace(place, phase=index + 1, step=0, phase_began=place.seconds)
         if self.fabric.is_global_zero:
             # A run that was stopped after its last state has not written it yet.
             self._save_network(self.last, place)
-            self._judge_targets()
+            if self.targets:
+                network = _network_of(self.average)
+                with self.fabric.autocast():
+                    judge_targets(network, self.config, self.targets, self.frozen)
             (self.output / STATE).unlink(missing_ok=True)
         self.fabric.barrier()
         return self.last
-
-    def _judge_targets(self) -> None:
-        network = _network_of(self.average)
-        rows: list[tuple[object, ...]] = [(*TARGET_COLUMNS, 'miou')]
-        for source, samples in zip(self.config.targets, self.targets, strict=True):
-            with self.fabric.autocast():
-                miou = validate(network, samples, self.config.classes, self.frozen)
-            cells = {name: getattr(source, name) for name in TARGET_COLUMNS}
-            if not source.corruption:
-                cells['severity'] = 0
-            rows.append((*cells.values(), f'{miou:.2f}'))
-        if self.targets:
-            with (self.output / TARGETS).open('w', newline='') as file:
-                csv.writer(file).writerows(rows)
 
     def _phase(self, index: int, place: Place, moments: Mapping[str, Tensor], log: Log) -> Place:
         """Train one phase from `place` to its end."""
@@ -150,7 +137,7 @@ class Trainer:
             disable=not self.fabric.is_global_zero,
         )
         for step, batch in zip(progress, ahead(self._batches(index), steps), strict=True):
-            share = SCHEDULES[phase.schedule](step / phase.iterations)
+            share = SCHEDULES[phase.schedule](self._done(phase, place, step))
             for group, peak in zip(optimizer.param_groups, rates, strict=True):
                 group['lr'] = peak * share
             loss = self._step(module, optimizer, batch)
@@ -160,9 +147,16 @@ class Trainer:
             seconds = time.perf_counter() - start
             place = replace(place, phase=index, step=step, seconds=seconds)
             log.step(place, loss, phase.learning_rate * share)
-            if step % config.save_every == 0 or step == phase.iterations:
+            ended = self._done(phase, place, step) == 1.0
+            if step % config.save_every == 0 or ended:
                 place = self._save(place, optimizer, log)
+            if ended:
+                break
         return place
+
+    def _done(self, phase: Phase, place: Place, step: int) -> float:
+        """Return the share of a phase that is done, the same in all processes."""
+        return phase.done(step, self.fabric.broadcast(place.seconds - place.phase_began))
 
     def _step(self, module: nn.Module, optimizer: torch.optim.Optimizer, batch: Batch) -> float:
         """Return the mean loss of all processes; weights change only if it is finite."""
@@ -314,11 +308,6 @@ class Trainer:
         )
 
 
-def _frozen_depth(config: FitConfig) -> FrozenDepth | None:
-    """Keep what the depth stream says of judged images, where no phase changes it."""
-    return None if any(phase.train == 'network' for phase in config.phases) else FrozenDepth()
-
-
 def _network_of(average: AveragedModel) -> DepthForge:
     if not isinstance(average.module, Training):
         raise TypeError(type(average.module))
@@ -329,11 +318,18 @@ def _loaders(sources: Sequence[Source]) -> list[Loader]:
     return [loader for source in sources for loader in loaders(source)]
 
 
-def fit(config: FitConfig, *, resume: bool = False, frozen: FrozenDepth | None = None) -> Path:
+def fit(
+    config: FitConfig,
+    *,
+    resume: bool = False,
+    frozen: FrozenDepth | None = None,
+    make: Make = build_network,
+) -> Path:
     """
     Train and return the path of the last checkpoint; `resume` goes on with a stopped run.
 
-    `frozen` serves the targets of several runs with the same frozen depth stream.
+    `frozen` serves the targets of several runs with the same frozen depth stream; `make` makes the
+    network.
     """
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
@@ -343,7 +339,7 @@ def fit(config: FitConfig, *, resume: bool = False, frozen: FrozenDepth | None =
         raise UserError(
             f'{state} is of a run that was stopped; go on with it by --resume, or remove the file'
         )
-    trainer = Trainer(config, fabric, frozen)
+    trainer = Trainer(config, fabric, frozen, make)
     if not resume:
         return trainer.run(Place(), {})
     return trainer.run(*load_state(trainer.output, config, trainer.training, trainer.average))

@@ -102,17 +102,15 @@ class Training(nn.Module):
             with torch.no_grad():
                 return self.network.see_depth(image)
         blocks = dict(batch.blocks)
-        if self.phase != 'head':
-            # What the tokens ask of later blocks is computed again from the one before them.
+        tokens, encoder = self.network.config.tokens, self.network.depth_encoder
+        if self.phase != 'head' and tokens.attention != 'visual':
+            # What the tokens ask of blocks that are not cached is computed again.
             with torch.no_grad():
-                for index in range(self.network.config.tokens.first_block, len(self._encoder)):
+                for index in range(tokens.first_block, len(encoder.blocks)):
                     if index not in blocks:
-                        blocks[index] = self._encoder[index](blocks[index - 1])
+                        before = blocks[index - 1] if index else encoder.embed(image)
+                        blocks[index] = encoder.blocks[index](before)
         return KnownDepth(blocks, batch.maps)
-
-    @property
-    def _encoder(self) -> nn.ModuleList:
-        return self.network.depth_encoder.blocks
 
 
 def _in_float(output: HeadOutput) -> HeadOutput:

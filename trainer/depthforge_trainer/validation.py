@@ -34,15 +34,21 @@ class FrozenDepth:
     Networks that share it must share the depth stream's weights and the short side.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, models: Sequence[NetworkConfig]) -> None:
+        """Keep what networks of these configurations ask for."""
+        self._blocks = {block for model in models for block in _needed(model)}
+        self._has_maps = any(model.head.depth != 'none' for model in models)
         self._known: dict[object, KnownDepth] = {}
 
     def __call__(self, network: DepthForge, load: Loader, image: Tensor) -> DepthStream:
         """Return what the depth stream says of a loader's image, which is normalised."""
         key = load.image, load.corruption, load.index
         if key not in self._known:
-            depth = network.see_depth(image)
-            self._known[key] = depth.kept(_needed(network.config), torch.float16)
+            if self._has_maps:
+                depth = KnownDepth.of(network.depth_steps(image))
+            else:
+                depth = network.see_depth(image)
+            self._known[key] = depth.kept(self._blocks, torch.float16)
         return self._known[key].kept(None, image.dtype)
 
 
@@ -50,7 +56,8 @@ def _needed(config: NetworkConfig) -> set[int]:
     """Blocks of the depth stream that the visual stream asks for."""
     first = config.tokens.first_block
     start = {first - 1} if config.shared_encoder and first else set()
-    return {*config.taps, *start, *range(first, config.encoder.depth)}
+    compared = range(first, config.encoder.depth) if config.tokens.attention != 'visual' else ()
+    return {*config.taps, *start, *compared}
 
 
 def validate(
