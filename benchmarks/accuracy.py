@@ -11,22 +11,19 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-import datetime
-import json
 from pathlib import Path
-import platform
 import sys
 from typing import Any
 
 from depthforge_ros.engine import load_engine
 from depthforge_ros.engine.torch_engine import answer_in
-from depthforge_ros.errors import UserError
 from depthforge_ros.evaluation.datasets import Dataset, DatasetChoice, open_dataset
 from depthforge_ros.evaluation.images import evaluate_images
 from depthforge_ros.labels import LABEL_SPACES
 from depthforge_ros.metrics.segmentation import common_space
 from depthforge_ros.pipeline import Pipeline
 from depthforge_ros.resources import share_directory
+from report import exit_code, machine, write_report
 
 RESULTS = Path('benchmarks/results/accuracy.json')
 KEPT = (
@@ -77,45 +74,34 @@ SETS: Mapping[str, TestSet] = {
 
 
 def main() -> int:
-    """Evaluate and write the figures; 2 with one line for wrong input."""
+    """Evaluate and write the figures."""
     args = _arguments()
     rows = []
-    try:
-        for model in args.models:
-            for name in args.sets:
-                print(f'{model} on {name}', file=sys.stderr)
-                engine = load_engine(
-                    model,
-                    engine=args.engine,
-                    device='cpu',
-                    threads=args.threads,
-                    short_side=args.short_side,
-                )
-                target = common_space(LABEL_SPACES[SETS[name].target], engine.label_space)
-                pipeline = Pipeline(answer_in(engine, target))
-                dataset = SETS[name].open(args.shared, args.limit)
-                figures = evaluate_images(pipeline, dataset, target=target)
-                short_side = engine.preprocess.short_side
-                kept = {key: figures[key] for key in KEPT}
-                rows.append({'model': model, 'set': name, 'short_side': short_side, **kept})
-                _write(args, rows)
-    except UserError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
+    for model in args.models:
+        for name in args.sets:
+            print(f'{model} on {name}', file=sys.stderr)
+            engine = load_engine(
+                model,
+                engine=args.engine,
+                device='cpu',
+                threads=args.threads,
+                short_side=args.short_side,
+            )
+            target = common_space(LABEL_SPACES[SETS[name].target], engine.label_space)
+            pipeline = Pipeline(answer_in(engine, target))
+            dataset = SETS[name].open(args.shared, args.limit)
+            figures = evaluate_images(pipeline, dataset, target=target)
+            short_side = engine.preprocess.short_side
+            kept = {key: figures[key] for key in KEPT}
+            rows.append({'model': model, 'set': name, 'short_side': short_side, **kept})
+            _write(args, rows)
     print(table(rows))
     return 0
 
 
 def _write(args: argparse.Namespace, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write after every set, so that an interrupted run keeps what it has."""
-    report = {
-        'command': ' '.join(sys.argv),
-        'date': datetime.date.today().isoformat(),
-        'machine': f'{platform.machine()}, {args.threads} threads',
-        'rows': rows,
-    }
-    args.json.parent.mkdir(parents=True, exist_ok=True)
-    args.json.write_text(json.dumps(report, indent=1) + '\n')
+    write_report(args.json, {'machine': machine(args.threads), 'rows': rows})
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -154,4 +140,4 @@ def _arguments() -> argparse.Namespace:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(exit_code(main))

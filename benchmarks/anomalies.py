@@ -20,7 +20,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-import datetime
 import json
 from pathlib import Path
 import sys
@@ -45,6 +44,7 @@ from depthforge_trainer.street.scene import Obstacle, Scene
 from depthforge_trainer.street.traffic import own_lateral_m
 import numpy as np
 import numpy.typing as npt
+from report import write_report
 import torch
 from tqdm import tqdm
 
@@ -165,17 +165,12 @@ def main() -> int:
     scorer = Scorer(load(args.model, device='cpu'), _known(args.streets))
     frames = list(_drive(args.every))
     figures = {
-        'command': f'benchmarks/anomalies.py --model {args.model} --every {args.every} '
-        f'--streets {args.streets}',
-        'date': datetime.date.today().isoformat(),
         'model': args.model,
         'size': f'{WIDTH}x{HEIGHT}',
         'frames': len(frames),
         **measure(scorer, frames),
     }
-    text = json.dumps(figures, indent=1)
-    print(text)
-    args.json.write_text(text + '\n')
+    print(json.dumps(write_report(args.json, figures), indent=1))
     if args.pictures:
         write_pictures(args.pictures, scorer, frames[:: max(1, len(frames) // 4)])
     return 0

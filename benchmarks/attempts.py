@@ -14,12 +14,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator
 import copy
-import datetime
 from functools import partial
-import json
-import os
 from pathlib import Path
-import platform
 import statistics
 import sys
 from tempfile import TemporaryDirectory
@@ -32,7 +28,6 @@ from depthforge_ros.engine.artefact import Request
 from depthforge_ros.engine.build import exported
 from depthforge_ros.engine.precision import has_bf16_units
 from depthforge_ros.engine.torch_engine import load
-from depthforge_ros.errors import UserError
 from depthforge_ros.frame import rgb_from_file
 from depthforge_ros.model.answer import winner
 from depthforge_ros.model.attention import attend
@@ -44,6 +39,7 @@ from depthforge_ros.model.registry import load_model
 from depthforge_ros.model.sampling import sample_maps, sample_rows
 from depthforge_ros.model.streams import KnownDepth
 from depthforge_ros.resources import share_directory
+from report import exit_code, machine, write_report
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -65,27 +61,16 @@ class Attempt(NamedTuple):
 
 
 def main() -> int:
-    """Time all attempts, print and write; 2 with one line for wrong input."""
+    """Time all attempts, print and write."""
     args = _arguments()
     keep_freed_memory()
     torch.set_num_threads(args.threads)
     rows = []
-    try:
-        with torch.inference_mode():
-            for attempt in attempts():
-                rows.append(timed(attempt, args.turns))
-                print(rows[-1], flush=True)
-    except UserError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
-    report = {
-        'command': ' '.join(sys.argv),
-        'date': datetime.date.today().isoformat(),
-        'machine': f'{platform.machine()}, {args.threads} threads, load {os.getloadavg()[0]:.1f}, '
-        f'torch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}',
-        'rows': rows,
-    }
-    args.json.write_text(json.dumps(report, indent=1) + '\n')
+    with torch.inference_mode():
+        for attempt in attempts():
+            rows.append(timed(attempt, args.turns))
+            print(rows[-1], flush=True)
+    write_report(args.json, {'machine': machine(args.threads), 'rows': rows})
     return 0
 
 
@@ -230,4 +215,4 @@ def _arguments() -> argparse.Namespace:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(exit_code(main))

@@ -15,11 +15,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from contextlib import contextmanager
-import datetime
 import json
 import os
 from pathlib import Path
-import platform
 import statistics
 import subprocess
 import sys
@@ -38,6 +36,7 @@ from depthforge_ros.frame import rgb_from_file
 from depthforge_ros.resources import share_directory
 import numpy as np
 import numpy.typing as npt
+from report import exit_code, machine, write_report
 import torch
 
 FRAME = Path('drive/images/000000.jpg')
@@ -56,37 +55,29 @@ SMALL = Case('depthforge_small', (504, 1008))
 
 
 def main() -> int:
-    """Measure, print and write the figures; 2 with one line for wrong input."""
+    """Measure, print and write the figures."""
     args = _arguments()
     # As the node and every command do.
     keep_freed_memory()
     torch.set_num_threads(args.threads)
-    try:
-        if args.peak_of:
-            return _print_peak(args)
-        with tempfile.TemporaryDirectory() as cache:
-            if not args.cache:
-                os.environ[ENGINES_VARIABLE] = cache
-            cases = [TINY] if args.quick else [TINY, SMALL]
-            rows = [row for case in cases for row in measure(case, args)]
-    except UserError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
-    report = {
-        'command': ' '.join(sys.argv),
-        'date': datetime.date.today().isoformat(),
-        'machine': f'{platform.machine()}, {args.threads} threads, load {os.getloadavg()[0]:.1f}, '
-        f'torch {torch.__version__}',
+    if args.peak_of:
+        return _print_peak(args)
+    with tempfile.TemporaryDirectory() as cache:
+        if not args.cache:
+            os.environ[ENGINES_VARIABLE] = cache
+        cases = [TINY] if args.quick else [TINY, SMALL]
+        rows = [row for case in cases for row in measure(case, args)]
+    figures = {
+        'machine': machine(args.threads),
         'tiny_512x256_fps': max(
             row['fps'] for row in rows if row['model'] == TINY.model and 'fps' in row
         ),
         'rows': rows,
         'tiny_stage_shares': stage_shares(TINY),
     }
-    print(json.dumps(report, indent=1))
+    print(json.dumps(figures, indent=1))
     if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(report, indent=1) + '\n')
+        write_report(args.json, figures)
     return 0
 
 
@@ -255,4 +246,4 @@ def _arguments() -> argparse.Namespace:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(exit_code(main))

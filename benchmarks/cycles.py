@@ -13,11 +13,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
-import datetime
 import json
 import os
 from pathlib import Path
-import platform
 import re
 import signal
 from statistics import median
@@ -33,6 +31,7 @@ from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 import numpy as np
 from rclpy.executors import SingleThreadedExecutor
+from report import machine, write_report
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
@@ -52,14 +51,7 @@ def main() -> int:
     """Cycle each engine and write the figures."""
     args = _arguments()
     reports = [cycle(engine, args.cycles) for engine in args.engine]
-    report = {
-        'command': ' '.join(sys.argv),
-        'date': datetime.date.today().isoformat(),
-        'machine': f'{platform.machine()}, {os.cpu_count()} cores',
-        'engines': reports,
-    }
-    args.json.parent.mkdir(parents=True, exist_ok=True)
-    args.json.write_text(json.dumps(report, indent=1) + '\n')
+    report = write_report(args.json, {'machine': machine(), 'engines': reports})
     print(json.dumps(report, indent=1))
     return 0
 

@@ -13,10 +13,8 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-import datetime
 import json
 from pathlib import Path
-import platform
 from statistics import fmean
 import sys
 from typing import Any
@@ -32,6 +30,7 @@ from depthforge_ros.model.answer import Answer, Answering
 from depthforge_ros.model.dpt import DepthMaps
 from depthforge_ros.model.streams import KnownDepth
 from depthforge_ros.pipeline import Pipeline
+from report import exit_code, machine, write_report
 import torch
 from torch import Tensor
 
@@ -109,21 +108,17 @@ class DepthFrom:
 
 
 def main() -> int:
-    """Judge every model on every set with every depth; 2 with one line for wrong input."""
+    """Judge every model on every set with every depth."""
     args = _arguments()
     keep_freed_memory()
     torch.set_num_threads(args.threads)
     rows: list[dict[str, Any]] = []
-    try:
-        for model in args.models:
-            loaded = load(model, device='cpu')
-            for name in args.sets:
-                rows += judged(loaded, name, args)
-                print(json.dumps(rows[-1]), flush=True)
-                _write(args, rows)
-    except UserError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
+    for model in args.models:
+        loaded = load(model, device='cpu')
+        for name in args.sets:
+            rows += judged(loaded, name, args)
+            print(json.dumps(rows[-1]), flush=True)
+            _write(args, rows)
     print(json.dumps(gains(rows)))
     return 0
 
@@ -168,15 +163,7 @@ def gains(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _write(args: argparse.Namespace, rows: Sequence[Mapping[str, Any]]) -> None:
-    report = {
-        'command': ' '.join(sys.argv),
-        'date': datetime.date.today().isoformat(),
-        'machine': f'{platform.machine()}, {args.threads} threads, torch {torch.__version__}',
-        **gains(rows),
-        'rows': rows,
-    }
-    args.json.parent.mkdir(parents=True, exist_ok=True)
-    args.json.write_text(json.dumps(report, indent=1) + '\n')
+    write_report(args.json, {'machine': machine(args.threads), **gains(rows), 'rows': rows})
 
 
 def _arguments() -> argparse.Namespace:
@@ -193,4 +180,4 @@ def _arguments() -> argparse.Namespace:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(exit_code(main))

@@ -11,7 +11,6 @@ Run from the repository root: python benchmarks/depth_agreement.py --shared ../s
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 from pathlib import Path
 import statistics
@@ -20,27 +19,21 @@ from typing import Any
 
 from depthforge_ros.bags.image_files import read_depth_m
 from depthforge_ros.engine import load_engine
-from depthforge_ros.errors import UserError
 from depthforge_ros.frame import rgb_from_file
 from depthforge_ros.metrics.depth import depth_errors
 from depthforge_ros.pipeline import Pipeline
 import numpy as np
+from report import exit_code, write_report
 
 RESULTS = Path('benchmarks/results/depth_agreement.json')
 FRAMES = range(50, 78)
 
 
 def main() -> int:
-    """Measure and write the figures; 2 with one line for wrong input."""
+    """Measure and write the figures."""
     args = _arguments()
-    try:
-        figures = measure(args.shared / 'data' / 'kitti_drive', args.model, args.teacher)
-    except UserError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
-    report = {'command': ' '.join(sys.argv), 'date': datetime.date.today().isoformat(), **figures}
-    args.json.parent.mkdir(parents=True, exist_ok=True)
-    args.json.write_text(json.dumps(report, indent=1) + '\n')
+    figures = measure(args.shared / 'data' / 'kitti_drive', args.model, args.teacher)
+    write_report(args.json, figures)
     print(json.dumps(figures, indent=1))
     return 0
 
@@ -80,4 +73,4 @@ def _arguments() -> argparse.Namespace:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(exit_code(main))

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-import datetime
 import fnmatch
 import json
 from pathlib import Path
@@ -29,6 +28,7 @@ from depthforge_ros.frame import rgb_from_file
 from depthforge_ros.model.registry import find_checkpoint
 import numpy as np
 import numpy.typing as npt
+from report import exit_code, write_report
 from tqdm import tqdm
 
 RESULTS = Path('benchmarks/results')
@@ -119,17 +119,11 @@ CORRUPTIONS: Sequence[Callable[[Rgb], Rgb]] = (
 
 
 def main() -> int:
-    """Measure and write statistics and figures; 2 with one line for wrong input."""
+    """Measure and write statistics and figures."""
     args = _arguments()
-    try:
-        figures = measure(args)
-    except UserError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
-    report = {'command': ' '.join(sys.argv), 'date': datetime.date.today().isoformat(), **figures}
+    figures = measure(args)
     path = args.json or RESULTS / f'domain_shift_{args.model.removeprefix("depthforge_")}.json'
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(report, indent=1) + '\n')
+    write_report(path, figures)
     print(json.dumps(figures, indent=1))
     return 0
 
@@ -235,4 +229,4 @@ def _arguments() -> argparse.Namespace:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(exit_code(main))

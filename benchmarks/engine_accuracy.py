@@ -12,11 +12,9 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import datetime
 import json
 import os
 from pathlib import Path
-import platform
 import sys
 import tempfile
 from typing import Any
@@ -28,12 +26,12 @@ from depthforge_ros.engine.build import build, exported
 from depthforge_ros.engine.compiled import CompiledEngine
 from depthforge_ros.engine.tensorrt.dry_run import build_unloaded, prepare
 from depthforge_ros.engine.torch_engine import load
-from depthforge_ros.errors import UserError
 from depthforge_ros.evaluation.datasets import Dataset, DatasetChoice, open_dataset
 from depthforge_ros.evaluation.images import evaluate_images
 from depthforge_ros.evaluation.sliding import sliding_engine
 from depthforge_ros.frame import rgb_from_file
 from depthforge_ros.pipeline import Pipeline
+from report import exit_code, machine, write_report
 import torch
 
 RESULTS = Path('benchmarks/results/engine_accuracy.json')
@@ -44,28 +42,24 @@ TENSORRT = ('tensorrt:fp16', 'tensorrt:bf16', 'tensorrt:fp8')
 
 
 def main() -> int:
-    """Judge every engine on the same images; 2 with one line for wrong input."""
+    """Judge every engine on the same images."""
     args = _arguments()
     keep_freed_memory()
     torch.set_num_threads(args.threads)
     rows: list[dict[str, Any]] = []
-    try:
-        choice = DatasetChoice(root=args.shared / 'data' / 'camvid', split='test')
-        dataset = open_dataset('camvid', choice)
-        dataset = dataclasses.replace(dataset, pairs=dataset.pairs[:: args.every])
-        with tempfile.TemporaryDirectory() as cache:
-            os.environ[ENGINES_VARIABLE] = cache
-            for name in args.engines:
-                figures = evaluate_images(Pipeline(_open(args.model, name, dataset)), dataset)
-                row = {key: figures[key] for key in ('miou', 'pixel_accuracy', 'ece', 'images')}
-                price = (rows[0]['miou'] if rows else row['miou']) - row['miou']
-                row |= {'price': round(price, 2), 'command': ' '.join(sys.argv)}
-                rows.append({'model': args.model, 'engine': name, **row})
-                print(rows[-1], flush=True)
-                _write(args, rows)
-    except UserError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
+    choice = DatasetChoice(root=args.shared / 'data' / 'camvid', split='test')
+    dataset = open_dataset('camvid', choice)
+    dataset = dataclasses.replace(dataset, pairs=dataset.pairs[:: args.every])
+    with tempfile.TemporaryDirectory() as cache:
+        os.environ[ENGINES_VARIABLE] = cache
+        for name in args.engines:
+            figures = evaluate_images(Pipeline(_open(args.model, name, dataset)), dataset)
+            row = {key: figures[key] for key in ('miou', 'pixel_accuracy', 'ece', 'images')}
+            price = (rows[0]['miou'] if rows else row['miou']) - row['miou']
+            row |= {'price': round(price, 2), 'command': ' '.join(sys.argv)}
+            rows.append({'model': args.model, 'engine': name, **row})
+            print(rows[-1], flush=True)
+            _write(args, rows)
     return 0
 
 
@@ -90,14 +84,8 @@ def _write(args: argparse.Namespace, rows: list[dict[str, Any]]) -> None:
     """Replace the rows of these engines in the file, and keep the others."""
     before = json.loads(args.json.read_text())['rows'] if args.json.is_file() else []
     present = {(row['model'], row['engine']) for row in rows}
-    report = {
-        'command': ' '.join(sys.argv),
-        'date': datetime.date.today().isoformat(),
-        'machine': f'{platform.machine()}, {args.threads} threads, torch {torch.__version__}',
-        'rows': [*(one for one in before if (one['model'], one['engine']) not in present), *rows],
-    }
-    args.json.parent.mkdir(parents=True, exist_ok=True)
-    args.json.write_text(json.dumps(report, indent=1) + '\n')
+    kept = [one for one in before if (one['model'], one['engine']) not in present]
+    write_report(args.json, {'machine': machine(args.threads), 'rows': [*kept, *rows]})
 
 
 def _arguments() -> argparse.Namespace:
@@ -117,4 +105,4 @@ def _arguments() -> argparse.Namespace:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(exit_code(main))

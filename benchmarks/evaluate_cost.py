@@ -12,7 +12,6 @@ python benchmarks/evaluate_cost.py [--turns 3]
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 from pathlib import Path
 import statistics
@@ -27,6 +26,7 @@ from depthforge_ros.engine import load_engine
 from depthforge_ros.evaluation.bag_judge import BagRequest, judge_bag
 from depthforge_ros.pipeline import Pipeline
 from depthforge_ros.resources import share_directory
+from report import write_report
 import torch
 
 RESULTS = Path('benchmarks/results/evaluate_cost.json')
@@ -50,16 +50,12 @@ def main() -> int:
             for name, pipeline in pipelines.items():
                 times[name].append(_cpu_s_per_1000(bag, pipeline))
     figures = {
-        'command': f'benchmarks/evaluate_cost.py --turns {args.turns}',
-        'date': datetime.date.today().isoformat(),
         'size': '512x256',
         'threads': THREADS,
         'model': DEFAULT_MODEL,
         'cpu_s_per_1000_frames': {name: _summary(one) for name, one in times.items()},
     }
-    text = json.dumps(figures, indent=1)
-    print(text)
-    args.json.write_text(text + '\n')
+    print(json.dumps(write_report(args.json, figures), indent=1))
     return 0
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-import datetime
 import json
 from pathlib import Path
 import sys
@@ -23,6 +22,7 @@ from depthforge_ros.geometry.camera import Camera
 from depthforge_ros.geometry.points import CloudBuilder, metric_depth
 from depthforge_ros.geometry.road import fit_road, plane_inverse_depth
 import numpy as np
+from report import write_report
 
 SIZES = ((640, 192), (1242, 375), (1920, 1280))
 HEIGHT_M, SCALE, RANGE_M = 1.65, 8.0, 80.0
@@ -36,8 +36,7 @@ def main() -> int:
     args = parser.parse_args()
     cv2.setNumThreads(1)
     rows = [measure(width, height, args.turns) for width, height in SIZES]
-    report = {'command': ' '.join(sys.argv), 'date': datetime.date.today().isoformat()}
-    args.json.write_text(json.dumps({**report, 'rows': rows}, indent=1) + '\n')
+    write_report(args.json, {'rows': rows})
     print(json.dumps(rows, indent=1))
     return 0
 

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-import datetime
 import json
 from pathlib import Path
 import sys
@@ -28,7 +27,6 @@ from typing import Any
 import cv2
 from depthforge_ros.bags.image_files import read_depth_m, read_labels
 from depthforge_ros.engine import load_engine
-from depthforge_ros.errors import UserError
 from depthforge_ros.frame import rgb_from_file
 from depthforge_ros.geometry.grid import (
     FREE,
@@ -48,6 +46,7 @@ from metric_depth import _open as open_drive
 from metric_depth import Drive
 import numpy as np
 import numpy.typing as npt
+from report import exit_code, write_report
 from tqdm import tqdm
 
 WITHIN_M = 20.0
@@ -59,17 +58,11 @@ COLORS = {UNKNOWN: (60, 60, 60), FREE: (90, 190, 90), OCCUPIED: (220, 60, 60)}
 
 
 def main() -> int:
-    """Measure and write the figures; 2 with one line for wrong input."""
+    """Measure and write the figures."""
     args = _arguments()
     cv2.setNumThreads(1)
-    try:
-        report = _measured(args)
-    except UserError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
-    args.json.parent.mkdir(parents=True, exist_ok=True)
-    args.json.write_text(json.dumps(report, indent=1) + '\n')
-    print(json.dumps(report, indent=1))
+    figures = _measured(args)
+    print(json.dumps(write_report(args.json, figures), indent=1))
     return 0
 
 
@@ -78,25 +71,21 @@ def _measured(args: argparse.Namespace) -> dict[str, Any]:
         args.model, engine='eager', device='cpu', threads=args.threads, short_side=args.short_side
     )
     pipeline, space = Pipeline(engine), engine.label_space
-    report: dict[str, Any] = {
-        'command': ' '.join(sys.argv),
-        'date': datetime.date.today().isoformat(),
-        'model': args.model,
-    }
+    figures: dict[str, Any] = {'model': args.model}
     pictures = []
     drive = open_drive(args.drive, slice(0, None, args.every))
-    report['drive'], picture = judge_exact(drive, pipeline, space)
+    figures['drive'], picture = judge_exact(drive, pipeline, space)
     pictures.append(picture)
     if args.kitti is not None:
         kitti = open_drive(args.kitti, slice(args.start, None, args.every))
-        report['kitti'], picture = judge_lidar(kitti, pipeline, space)
+        figures['kitti'], picture = judge_lidar(kitti, pipeline, space)
         pictures.append(picture)
-    report['cost'] = cost(drive, args.turns)
+    figures['cost'] = cost(drive, args.turns)
     if args.picture is not None:
         coarse = _stacked(pictures)[..., ::-1] & 0xF8  # half the file
         png = cv2.imencode('.png', coarse, (cv2.IMWRITE_PNG_COMPRESSION, 9))[1]
         args.picture.write_bytes(png)
-    return report
+    return figures
 
 
 def judge_exact(
@@ -325,4 +314,4 @@ def _arguments() -> argparse.Namespace:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(exit_code(main))

@@ -12,7 +12,6 @@ python benchmarks/label_errors.py --root CAMVID [--model depthforge_tiny] [--see
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 from pathlib import Path
 import shutil
@@ -29,6 +28,7 @@ from depthforge_trainer.data import Source
 from depthforge_trainer.label_errors import LEAST_PIXELS, rank_labels, Suspect
 import numpy as np
 import numpy.typing as npt
+from report import write_report
 
 RESULTS = Path('benchmarks/results/label_errors.json')
 FALSE_SHARE = 0.05
@@ -47,15 +47,7 @@ def main() -> int:
     args = parser.parse_args()
     loaded = load(args.model, device='auto')
     rows = [found_share(args.root / args.split, loaded, seed) for seed in range(args.seeds)]
-    figures = {
-        'command': f'benchmarks/label_errors.py --split {args.split} --model {args.model} '
-        f'--seeds {args.seeds}',
-        'date': datetime.date.today().isoformat(),
-        'runs': rows,
-    }
-    text = json.dumps(figures, indent=1)
-    print(text)
-    args.json.write_text(text + '\n')
+    print(json.dumps(write_report(args.json, {'runs': rows}), indent=1))
     return 0
 
 

@@ -12,7 +12,6 @@ python benchmarks/lidar.py --kitti ../shared/data/kitti_drive --picture docs/lid
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 from pathlib import Path
 import sys
@@ -22,7 +21,6 @@ from typing import Any
 import cv2
 from depthforge_ros.bags.image_files import read_depth_m
 from depthforge_ros.engine import load_engine
-from depthforge_ros.errors import UserError
 from depthforge_ros.frame import rgb_from_file
 from depthforge_ros.geometry.camera import Camera
 from depthforge_ros.geometry.painting import painted_points
@@ -31,6 +29,7 @@ from depthforge_ros.pipeline import Pipeline
 from depthforge_ros.ros.topics.lidar import xyz_of
 import numpy as np
 import numpy.typing as npt
+from report import exit_code, write_report
 from sensor_msgs.msg import PointCloud2, PointField
 
 RINGS, STEPS = 64, 1875
@@ -42,25 +41,19 @@ LENS = (-0.3, 0.1, 0.0, 0.0, 0.0)
 
 
 def main() -> int:
-    """Measure, draw, or both; 2 with one line for wrong input."""
+    """Measure, draw, or both."""
     args = _arguments()
     cv2.setNumThreads(1)
-    try:
-        if args.json is not None:
-            report = {
-                'command': ' '.join(sys.argv),
-                'date': datetime.date.today().isoformat(),
-                'points': RINGS * STEPS,
-                'turns': args.turns,
-                'cases': [cost(camera, args.turns) for camera in cameras()],
-            }
-            args.json.write_text(json.dumps(report, indent=1) + '\n')
-            print(json.dumps(report, indent=1))
-        if args.picture is not None:
-            args.picture.write_bytes(picture(args))
-    except UserError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
+    if args.json is not None:
+        figures = {
+            'points': RINGS * STEPS,
+            'turns': args.turns,
+            'cases': [cost(camera, args.turns) for camera in cameras()],
+        }
+        report = write_report(args.json, figures)
+        print(json.dumps(report, indent=1))
+    if args.picture is not None:
+        args.picture.write_bytes(picture(args))
     return 0
 
 
@@ -170,4 +163,4 @@ def _arguments() -> argparse.Namespace:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(exit_code(main))

@@ -14,8 +14,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-import datetime
-import json
 from pathlib import Path
 import sys
 from typing import Any
@@ -33,6 +31,7 @@ from depthforge_ros.metrics.depth import AlignedDepth, best_scale, DepthErrors, 
 from depthforge_ros.pipeline import Pipeline
 import numpy as np
 import numpy.typing as npt
+from report import exit_code, write_report
 from tqdm import tqdm
 
 JUDGED_M = (3.0, 60.0)
@@ -98,24 +97,13 @@ CASES: Mapping[str, Case] = {
 
 
 def main() -> int:
-    """Measure and write the figures; 2 with one line for wrong input."""
+    """Measure and write the figures."""
     args = _arguments()
-    try:
-        drive = _open(args.drive, slice(args.start, args.stop, args.every))
-        frames = list(_frames(drive, args))
-        figures = measure(drive, frames)
-    except UserError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
-    report = {
-        'command': ' '.join(sys.argv),
-        'date': datetime.date.today().isoformat(),
-        'model': args.model,
-        'short_side': args.short_side,
-        **figures,
-    }
-    args.json.parent.mkdir(parents=True, exist_ok=True)
-    args.json.write_text(json.dumps(report, indent=1) + '\n')
+    drive = _open(args.drive, slice(args.start, args.stop, args.every))
+    frames = list(_frames(drive, args))
+    figures = measure(drive, frames)
+    about = {'model': args.model, 'short_side': args.short_side}
+    write_report(args.json, {**about, **figures})
     print(table(figures))
     return 0
 
@@ -328,4 +316,4 @@ def _arguments() -> argparse.Namespace:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(exit_code(main))

@@ -16,11 +16,8 @@ import argparse
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-import datetime
 import json
-import os
 from pathlib import Path
-import platform
 import sys
 import time
 from typing import Any
@@ -33,6 +30,7 @@ import numpy as np
 import rclpy
 from rclpy.executors import ExternalShutdownException
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+from report import machine, write_report
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
@@ -58,17 +56,13 @@ def main() -> int:
     ]
     latencies_ms = {name: [turn[name]['latency_ms_p50'] for turn in turns] for name in commands}
     ratios = [ours / bare for ours, bare in zip(*latencies_ms.values(), strict=True)]
-    report = {
-        'command': ' '.join(sys.argv),
-        'date': datetime.date.today().isoformat(),
-        'machine': f'{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}',
+    figures = {
+        'machine': machine(),
         'latency_ms_p50': {name: _spread(values) for name, values in latencies_ms.items()},
         'ratio': _spread(ratios),
         'lost': {name: sum(turn[name]['lost'] for turn in turns) for name in commands},
     }
-    args.json.parent.mkdir(parents=True, exist_ok=True)
-    args.json.write_text(json.dumps(report, indent=1) + '\n')
-    print(json.dumps(report, indent=1))
+    print(json.dumps(write_report(args.json, figures), indent=1))
     return 0
 
 

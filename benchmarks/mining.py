@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
-import datetime
 import json
 from pathlib import Path
 import statistics
@@ -43,6 +42,7 @@ from depthforge_trainer.training import Training
 from depthforge_trainer.validation import FrozenDepth, validate
 import numpy as np
 import numpy.typing as npt
+from report import write_report
 import torch
 from tqdm import trange
 
@@ -185,17 +185,13 @@ def main() -> int:
     rows = [run(experiment, seed) for seed in range(args.seeds)]
     gains = [row['mined'] - row['random'] for row in rows]
     figures = {
-        'command': f'benchmarks/mining.py --seeds {args.seeds} --iterations {args.iterations}',
-        'date': datetime.date.today().isoformat(),
         'images': {'first': round(FIRST_SHARE * len(experiment.views)),
                    'third': round(LAST_SHARE * len(experiment.views))},
         'runs': rows,
         'gain_miou': round(statistics.fmean(gains), 2),
         'gain_miou_deviation': round(statistics.stdev(gains), 2) if len(gains) > 1 else None,
     }  # fmt: skip
-    text = json.dumps(figures, indent=1)
-    print(text)
-    args.json.write_text(text + '\n')
+    print(json.dumps(write_report(args.json, figures), indent=1))
     return 0
 
 

@@ -23,11 +23,9 @@ import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-import datetime
 import json
 import os
 from pathlib import Path
-import platform
 import shutil
 import subprocess
 import sys
@@ -43,6 +41,7 @@ from depthforge_ros.ros.topics.transport import enlarge_shared_memory
 from diagnostic_msgs.msg import DiagnosticArray
 import numpy as np
 from rclpy.executors import SingleThreadedExecutor
+from report import machine, write_report
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
@@ -100,16 +99,12 @@ def main() -> int:
         measure(case, duration_s, with_gil=args.gil)
         for case in CASES[: QUICK_CASES if args.quick else None]
     ]
-    report = {
-        'command': ' '.join(sys.argv),
-        'date': datetime.date.today().isoformat(),
-        'machine': f'{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}',
+    figures = {
+        'machine': machine(),
         **{key: cases[0][key] for key in ('latency_ms_p50', 'latency_ms_p99', 'lost')},
         'cases': cases,
     }
-    args.json.parent.mkdir(parents=True, exist_ok=True)
-    args.json.write_text(json.dumps(report, indent=1) + '\n')
-    print(json.dumps(report, indent=1))
+    print(json.dumps(write_report(args.json, figures), indent=1))
     return 0
 
 

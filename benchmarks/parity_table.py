@@ -15,8 +15,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 import dataclasses
-import datetime
-import json
 from pathlib import Path
 import sys
 from typing import Any, NamedTuple
@@ -33,6 +31,7 @@ from depthforge_ros.model.patch import to_map
 from depthforge_ros.model.presets import EVA02_LARGE, PRESETS
 from depthforge_ros.model.refinement import Level, Refined
 from depthforge_ros.model.vit import VisionTransformer
+from report import write_report
 import torch
 from torch import nn, Tensor
 import transformers
@@ -82,15 +81,12 @@ def main() -> int:
 
 
 def _write(path: Path, rows: list[Row]) -> None:
-    report = {
-        'command': ' '.join(sys.argv),
-        'date': datetime.date.today().isoformat(),
+    figures = {
         'versions': f'torch {torch.__version__}, transformers {transformers.__version__}',
         'target': TARGET,
         'rows': [row._asdict() for row in rows],
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(report, indent=1) + '\n')
+    write_report(path, figures)
 
 
 def _rows(only: str) -> Iterator[Row]:

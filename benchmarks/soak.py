@@ -16,7 +16,6 @@ import argparse
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-import datetime
 import json
 from pathlib import Path
 import random
@@ -32,6 +31,7 @@ from depthforge_ros.ros.tools.session import own_node
 from diagnostic_msgs.msg import DiagnosticArray
 from faults import BreakingEngine, HANG_S, kinds_of_block, make
 from rclpy.executors import SingleThreadedExecutor
+from report import write_report
 from sensor_msgs.msg import CompressedImage, Image
 
 RESULTS = Path('benchmarks/results/soak.json')
@@ -72,14 +72,7 @@ def main() -> int:
     parts = [
         soak(transport, args, random.Random(args.seed)) for transport in ('raw', 'compressed')
     ]
-    report = {
-        'command': ' '.join(sys.argv),
-        'date': datetime.date.today().isoformat(),
-        'seed': args.seed,
-        'parts': parts,
-    }
-    args.json.parent.mkdir(parents=True, exist_ok=True)
-    args.json.write_text(json.dumps(report, indent=1) + '\n')
+    report = write_report(args.json, {'seed': args.seed, 'parts': parts})
     print(json.dumps(report, indent=1))
     return int(any(part['broken_promises'] for part in parts))
 

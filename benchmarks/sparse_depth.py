@@ -12,22 +12,20 @@ mean time of a frame, since frames with and without depth alternate.
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 from pathlib import Path
-import platform
 import statistics
 import sys
 from typing import Any
 
 from depthforge_ros.allocator import keep_freed_memory
 from depthforge_ros.engine import load_engine
-from depthforge_ros.errors import UserError
 from depthforge_ros.evaluation.datasets import DatasetChoice, open_dataset
 from depthforge_ros.frame import rgb_from_file
 from depthforge_ros.metrics.segmentation import SegmentationScore
 from depthforge_ros.pipeline import Pipeline
 from depthforge_ros.resources import share_directory
+from report import exit_code, machine, write_report
 import torch
 from tqdm import tqdm
 
@@ -35,23 +33,14 @@ RESULTS = Path('benchmarks/results/sparse_depth.json')
 
 
 def main() -> int:
-    """Judge all settings, print and write; 2 with one line for wrong input."""
+    """Judge all settings, print and write."""
     args = _arguments()
     keep_freed_memory()
     torch.set_num_threads(args.threads)
-    try:
-        rows = measure(args)
-    except UserError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
+    rows = measure(args)
     before = json.loads(args.json.read_text())['rows'] if args.json.is_file() else []
-    report = {
-        'command': ' '.join(sys.argv),
-        'date': datetime.date.today().isoformat(),
-        'machine': f'{platform.machine()}, {args.threads} threads, torch {torch.__version__}',
-        'rows': [*(row for row in before if row['model'] != args.model), *rows],
-    }
-    args.json.write_text(json.dumps(report, indent=1) + '\n')
+    kept = [row for row in before if row['model'] != args.model]
+    write_report(args.json, {'machine': machine(args.threads), 'rows': [*kept, *rows]})
     print(json.dumps(rows, indent=1))
     return 0
 
@@ -107,4 +96,4 @@ def _arguments() -> argparse.Namespace:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(exit_code(main))

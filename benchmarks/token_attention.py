@@ -17,12 +17,12 @@ from pathlib import Path
 import sys
 from typing import Any
 
-from depthforge_ros.errors import UserError
 from depthforge_ros.frame import rgb_from_file
 from depthforge_ros.model.checkpoint import load_network
 from depthforge_ros.model.network import DepthForge
 from depthforge_ros.model.tokens import comparable, DepthAwareTokens, refine
 from depthforge_ros.preprocess import Preprocess
+from report import exit_code, write_report
 import torch
 from torch import Tensor
 
@@ -30,21 +30,17 @@ RESULTS = Path('benchmarks/results/token_attention.json')
 
 
 def main() -> int:
-    """Print a row per block; 2 with one line for wrong input."""
+    """Print a row per block."""
     args = _arguments()
-    report: dict[str, Any] = {'command': ' '.join(sys.argv), 'checkpoints': {}}
-    try:
-        for path in args.checkpoints:
-            network, _ = load_network(path, args.foundation)
-            preprocess = Preprocess(network.config.encoder.patch, network.config.short_side)
-            image, _ = preprocess(rgb_from_file(args.image))
-            blocks = rows(network.eval(), torch.from_numpy(image)[None])
-            report['checkpoints'][str(path)] = blocks
-            print(path, *map(json.dumps, blocks), sep='\n')
-    except UserError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
-    args.json.write_text(json.dumps(report, indent=1) + '\n')
+    checkpoints: dict[str, Any] = {}
+    for path in args.checkpoints:
+        network, _ = load_network(path, args.foundation)
+        preprocess = Preprocess(network.config.encoder.patch, network.config.short_side)
+        image, _ = preprocess(rgb_from_file(args.image))
+        blocks = rows(network.eval(), torch.from_numpy(image)[None])
+        checkpoints[str(path)] = blocks
+        print(path, *map(json.dumps, blocks), sep='\n')
+    write_report(args.json, {'checkpoints': checkpoints})
     return 0
 
 
@@ -103,4 +99,4 @@ def _arguments() -> argparse.Namespace:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(exit_code(main))

@@ -15,11 +15,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 import csv
-import datetime
-import json
-import os
 from pathlib import Path
-import platform
 import statistics
 import subprocess
 import sys
@@ -30,6 +26,7 @@ from depthforge_ros.labels import LABEL_SPACES
 from depthforge_ros.model.checkpoint import save_checkpoint
 from depthforge_ros.model.network import DepthForge
 from depthforge_trainer.config import FitConfig, read_config
+from report import machine, write_report
 import torch
 import yaml
 
@@ -130,16 +127,7 @@ def _write(args: argparse.Namespace, rows: Sequence[Mapping[str, Any]]) -> None:
         for size in args.sizes
         if rates[size, 'before'] and rates[size, 'after']
     }
-    report = {
-        'command': ' '.join(sys.argv),
-        'date': datetime.date.today().isoformat(),
-        'machine': f'{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, '
-        f'torch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}',
-        **ratios,
-        'rows': rows,
-    }
-    args.json.parent.mkdir(parents=True, exist_ok=True)
-    args.json.write_text(json.dumps(report, indent=1) + '\n')
+    write_report(args.json, {'machine': machine(), **ratios, 'rows': rows})
 
 
 def _arguments() -> argparse.Namespace:

@@ -17,10 +17,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Mapping, Sequence
 import dataclasses
-import datetime
-import json
 from pathlib import Path
-import platform
 import statistics
 import subprocess
 import sys
@@ -32,6 +29,7 @@ from depthforge_ros.model.config import NetworkConfig
 from depthforge_ros.model.network import DepthForge, MEAN, STD
 from depthforge_ros.model.presets import PUBLISHED
 from depthforge_ros.model.quantize import quantize
+from report import machine, write_report
 import torch
 from torch import nn, Tensor
 from torch.nn import functional
@@ -140,17 +138,13 @@ def main() -> int:
         for size in args.sizes:
             rows.append(measure(model, size, args))
             print(line(rows[-1]), flush=True)
-    report = {
-        'command': ' '.join(sys.argv),
-        'date': datetime.date.today().isoformat(),
-        'machine': f'{platform.machine()}, {args.threads} threads, torch {torch.__version__}, '
-        f'transformers {transformers.__version__}',
+    figures = {
+        'machine': f'{machine(args.threads)}, transformers {transformers.__version__}',
         'ratio_same_dtype': min(row['ratio_same_dtype'] for row in rows),
         'ratio_best': min(row['ratio_best'] for row in rows),
         'rows': rows,
     }
-    args.json.parent.mkdir(parents=True, exist_ok=True)
-    args.json.write_text(json.dumps(report, indent=1) + '\n')
+    write_report(args.json, figures)
     return 0
 
 

@@ -5,30 +5,24 @@
 from __future__ import annotations
 
 import dataclasses
-import runpy
-import sys
 
+from depth_ablation import DepthFrom, gains
 from depthforge_ros.model.answer import Answering
 from depthforge_ros.model.config import NetworkConfig
 from depthforge_ros.model.streams import KnownDepth
 import pytest
 from support.networks import DENSE, MINI, mini_network
-from support.paths import ROOT
 import torch
 
 APART = dataclasses.replace(DENSE, shared_encoder=False, tokens=MINI.tokens)
 
 
 @pytest.mark.parametrize('config', [DENSE, APART], ids=['one encoder', 'two encoders'])
-def test_depth_is_own_anothers_or_constant(
-    config: NetworkConfig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys, 'path', [str(ROOT / 'benchmarks'), *sys.path])
-    program = runpy.run_path(str(ROOT / 'benchmarks' / 'depth_ablation.py'))
+def test_depth_is_own_anothers_or_constant(config: NetworkConfig) -> None:
     network = mini_network(config)
     side = 4 * config.encoder.patch
     frames = torch.randint(0, 256, (2, 1, side, side, 3), dtype=torch.uint8)
-    source = program['DepthFrom'](Answering(network), len(frames))
+    source = DepthFrom(Answering(network), len(frames))
 
     def answers(depth: str) -> list[torch.Tensor]:
         source.depth = depth
@@ -52,11 +46,9 @@ def test_depth_is_own_anothers_or_constant(
             assert not torch.allclose(constant[index][0], own[index][0], atol=1e-3)
 
 
-def test_the_headline_is_of_the_unseen_sets(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, 'path', [str(ROOT / 'benchmarks'), *sys.path])
-    program = runpy.run_path(str(ROOT / 'benchmarks' / 'depth_ablation.py'))
+def test_the_headline_is_of_the_unseen_sets() -> None:
     rows = [
         {'model': 'depthforge_small', 'set': name, 'own': own, 'other': 50.0}
         for name, own in (('camvid_test', 90.0), ('kitti', 51.0), ('bdd10k', 53.0))
     ]
-    assert program['gains'](rows)['unseen_gain'] == 2.0
+    assert gains(rows)['unseen_gain'] == 2.0

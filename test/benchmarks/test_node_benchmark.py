@@ -5,21 +5,12 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-import importlib
 import os
-import sys
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
+import node
 import pytest
-from support.paths import ROOT
-
-
-@pytest.fixture
-def benchmark(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(ROOT / 'benchmarks'))
-    monkeypatch.delitem(sys.modules, 'node', raising=False)
-    return importlib.import_module('node')
 
 
 class FakeCamera:
@@ -59,11 +50,11 @@ class FakeCamera:
 
 
 def test_percentiles_are_those_while_images_came_and_counts_those_after(
-    benchmark: ModuleType, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     process = SimpleNamespace(pid=os.getpid())
-    monkeypatch.setattr(benchmark, '_process', lambda command: nullcontext(process))
-    monkeypatch.setattr(benchmark, 'Camera', FakeCamera)
-    figures = benchmark.measure(benchmark.CASES[0], 7.0)
+    monkeypatch.setattr(node, '_process', lambda command: nullcontext(process))
+    monkeypatch.setattr(node, 'Camera', FakeCamera)
+    figures = node.measure(node.CASES[0], 7.0)
     assert figures['latency_ms_p50'] == 7.0
     assert (figures['sent'], figures['published'], figures['lost']) == (20, 20, 0)

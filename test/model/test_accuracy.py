@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-import runpy
 
+from accuracy import table
 from depthforge_ros.engine import load_engine
 from depthforge_ros.evaluation.datasets import DatasetChoice, open_dataset
 from depthforge_ros.evaluation.images import evaluate_images
@@ -71,8 +71,7 @@ def test_table_of_the_benchmark_has_the_calibration_error() -> None:
     figures = {'model': 'm', 'set': 's', 'per_class': dict.fromkeys(CAMVID.classes, 5.0),
                'miou': 5.0, 'pixel_accuracy': 7.0, 'ece': 2.5, 'images': 3,
                'short_side': 8}  # fmt: skip
-    table = runpy.run_path(str(ROOT / 'benchmarks' / 'accuracy.py'))['table']([figures])
-    assert '| **ece** | 2.5 |' in table.splitlines()
+    assert '| **ece** | 2.5 |' in table([figures]).splitlines()
 
 
 @pytest.mark.parametrize('path', sorted(MODELS.glob('*.safetensors')), ids=lambda path: path.stem)
