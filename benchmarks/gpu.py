@@ -15,7 +15,6 @@ import argparse
 from collections.abc import Callable, Iterator
 import copy
 import dataclasses
-import datetime
 import gc
 import json
 from pathlib import Path
@@ -38,6 +37,7 @@ from depthforge_ros.model.dpt import DepthMaps
 from depthforge_ros.model.registry import MODELS, outline
 from depthforge_ros.model.streams import KnownDepth
 import numpy as np
+from report import write_report
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -54,9 +54,7 @@ def main() -> int:
     if not torch.cuda.is_available():
         print('error: no GPU here; the CPU has benchmarks/cpu.py', file=sys.stderr)
         return 2
-    report: dict[str, Any] = {
-        'command': ' '.join(sys.argv),
-        'date': datetime.date.today().isoformat(),
+    figures: dict[str, Any] = {
         'device': torch.cuda.get_device_name(),
         'torch': torch.__version__,
         'bf16_tflops': matrix_rate() / 1e12,
@@ -65,15 +63,16 @@ def main() -> int:
     for model in args.models:
         for size in args.sizes:
             for batch in args.batches:
-                for row in measure(model, size, batch, args, 1e12 * report['bf16_tflops']):
-                    report['rows'].append(row)
-                    args.json.write_text(json.dumps(report, indent=1) + '\n')
-    print(json.dumps(report, indent=1))
+                for row in measure(model, size, batch, args, 1e12 * figures['bf16_tflops']):
+                    figures['rows'].append(row)
+                    write_report(args.json, figures)
+    print(json.dumps(figures, indent=1))
     return 0
 
 
-def matrix_rate(side: int = 8192, repeats: int = 20) -> float:
+def matrix_rate() -> float:
     """Floating-point operations per second of a large bf16 matrix product."""
+    side, repeats = 8192, 20
     a, b = (torch.randn(side, side, device='cuda', dtype=torch.bfloat16) for _ in range(2))
     times_ms = sorted(_device_ms(torch.matmul, a, b) for _ in range(repeats))
     return 2.0 * side**3 / (1e-3 * times_ms[repeats // 2])

@@ -57,7 +57,7 @@ def untagged(stamp_ns: int) -> list[str]:
 
 @dataclass(frozen=True)
 class Slicing:
-    """What else frames are frame_truth apart by, and whether those that show errors are kept."""
+    """What frames are sliced by beside place and time, and whether those with errors are kept."""
 
     tags: Callable[[int], list[str]] = untagged
     """Of a frame by its stamp."""

@@ -171,9 +171,9 @@ def evaluate_corruptions(
     dataset: Dataset,
     corruptions: Sequence[Corruption],
     *,
-    target: LabelSpace | None = None,
-    report: Callable[[str], None] = lambda line: None,
-    skip: Callable[[str], None] = lambda line: None,
+    target: LabelSpace | None,
+    report: Callable[[str], None],
+    skip: Callable[[str], None],
 ) -> dict[str, Any]:
     """
     Run the model over a dataset once for each corruption.

@@ -53,19 +53,11 @@ def _sizes(bag: Bag, topic: str) -> Iterator[tuple[int, int]]:
 class OwnDistance:
     """Brings one camera's relative depth to metres, frame by frame."""
 
-    def __init__(
-        self,
-        camera: Camera,
-        height_m: float,
-        space: LabelSpace,
-        *,
-        max_range_m: float = MAX_RANGE_M,
-    ) -> None:
+    def __init__(self, camera: Camera, height_m: float, space: LabelSpace) -> None:
         """`height_m` is the camera's above the road, `space` the classes of the masks."""
         self.rays = camera.rays(rectified=False)
         self._camera = camera
         self._height_m = height_m
-        self._max_range_m = max_range_m
         self._road_ids, self._sky_ids = space.ids(DRIVABLE), space.ids(SKY)
         self._filter = ScaleFilter()
         self._has_fitted = False
@@ -104,5 +96,5 @@ class OwnDistance:
             pixels_of(labels, self._sky_ids),
             rays=self.rays,
             scale=scale.scale,
-            max_range_m=self._max_range_m,
+            max_range_m=MAX_RANGE_M,
         )

@@ -54,7 +54,7 @@ class Source(Protocol):
         """Yield what can be read."""
 
 
-def open_source(path: Path, copies: ExitStack, topic: str | None = None) -> Source:
+def open_source(path: Path, copies: ExitStack, topic: str | None) -> Source:
     """
     Tell what an input is; UserError for one that holds no frames. `topic` is for bags.
 

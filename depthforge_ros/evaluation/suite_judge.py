@@ -29,8 +29,8 @@ def judge_suite(
     sequences: Sequence[SuiteSequence],
     pipeline: Pipeline,
     *,
-    target: LabelSpace | None = None,
-    tags: Tags | None = None,
+    target: LabelSpace | None,
+    tags: Tags | None,
     skip: Callable[[str], None],
 ) -> dict[str, Any]:
     """

@@ -22,7 +22,7 @@ What is not on the plane. Whatever stands on the road is nearer than the road be
 is too large and, where its own bottom is not seen, grows too slowly with y: on an upright surface
 not at all. Two tests use this. A pixel is *flat* if d changes from row to row as the plane's p
 does, d log(d) / d log(p) = 1, whatever the scale. Of the flat ones, the largest group that agrees
-on s within `tolerance` is the road, and its median is the answer.
+on s within TOLERANCE is the road, and its median is the answer.
 """
 
 from __future__ import annotations
@@ -44,20 +44,14 @@ MIN_PIXELS = 50
 """Fewer are never enough, however small the image."""
 MAD_TO_STD = 1.4826
 """Standard deviation of a normal distribution over its median absolute deviation."""
-
-
-@dataclass(frozen=True)
-class RoadFit:
-    """When the scale of a frame is believed."""
-
-    max_range_m: float = 30.0
-    """Road beyond it is not used: there a small pitch means a large error."""
-    tolerance: float = 0.1
-    """Relative difference in scale up to which pixels agree."""
-    min_share: float = 0.005
-    """Least share of the image that must be road and agree."""
-    max_off_plane: float = 0.7
-    """Largest share of the road pixels that may disagree."""
+MAX_RANGE_M = 30.0
+"""Road beyond it is not used: there a small pitch means a large error."""
+TOLERANCE = 0.1
+"""Relative difference in scale up to which pixels agree."""
+MIN_SHARE = 0.005
+"""Least share of the image that must be road and agree."""
+MAX_OFF_PLANE = 0.7
+"""Largest share of the road pixels that may disagree."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +89,6 @@ def fit_road(
     *,
     height_m: float,
     pitch_rad: float | None,
-    limits: RoadFit = RoadFit(),
 ) -> RoadScale:
     """
     Find the scale of relative inverse depth (H, W) by the pixels that `is_road` (H, W) marks.
@@ -113,10 +106,10 @@ def fit_road(
     # The network blurs depth over the edges of what stands on the road.
     marked = cv2.erode(is_road[::step, ::step].astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     pitch = 0.0 if pitch_rad is None else pitch_rad
-    view = _View(d, y, marked, height_m, pitch, limits)
+    view = _View(d, y, marked, height_m, pitch)
     for _ in range(PITCH_ROUNDS if pitch_rad is None else 0):
         pitch = view.estimated_pitch_rad()
-        view = _View(d, y, marked, height_m, pitch, limits)
+        view = _View(d, y, marked, height_m, pitch)
     return view.result()
 
 
@@ -130,16 +123,15 @@ class _View:
         marked: npt.NDArray[np.bool_],
         height_m: float,
         pitch_rad: float,
-        limits: RoadFit,
     ) -> None:
-        self._d, self._y, self._pitch_rad, self._limits = d, y, pitch_rad, limits
+        self._d, self._y, self._pitch_rad = d, y, pitch_rad
         plane = plane_inverse_depth(y, height_m=height_m, pitch_rad=pitch_rad)
-        self._road = marked & (plane > 1.0 / limits.max_range_m)
+        self._road = marked & (plane > 1.0 / MAX_RANGE_M)
         candidates = self._road & (d > 0.0) & _is_flat(d, plane)
         self._scales: npt.NDArray[np.float32] = np.divide(
             d, plane, out=np.full(d.shape, np.nan, np.float32), where=candidates
         )
-        self._agrees = _largest_group(self._scales, limits.tolerance)
+        self._agrees = _largest_group(self._scales)
 
     def estimated_pitch_rad(self) -> float:
         """Where the agreeing pixels put the horizon; the present pitch if they are too few."""
@@ -157,12 +149,12 @@ class _View:
         if not self._is_enough():
             refusal = (
                 f'flat road fills {agrees / self._d.size:.1%} of the image, '
-                f'{self._limits.min_share:.1%} are needed'
+                f'{MIN_SHARE:.1%} are needed'
             )
-        elif off_plane > self._limits.max_off_plane:
+        elif off_plane > MAX_OFF_PLANE:
             refusal = (
                 f'{off_plane:.0%} of the road pixels are off the plane, at most '
-                f'{self._limits.max_off_plane:.0%} may be; check camera height and pitch'
+                f'{MAX_OFF_PLANE:.0%} may be; check camera height and pitch'
             )
         else:
             scale = float(np.median(self._scales[self._agrees]))
@@ -180,7 +172,7 @@ class _View:
         )
 
     def _is_enough(self) -> bool:
-        return bool(self._agrees.sum() >= max(MIN_PIXELS, self._limits.min_share * self._d.size))
+        return bool(self._agrees.sum() >= max(MIN_PIXELS, MIN_SHARE * self._d.size))
 
 
 def _is_flat(d: npt.NDArray[np.float32], plane: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
@@ -194,16 +186,16 @@ def _is_flat(d: npt.NDArray[np.float32], plane: npt.NDArray[np.float32]) -> npt.
     return flat
 
 
-def _largest_group(scales: npt.NDArray[np.float32], tolerance: float) -> npt.NDArray[np.bool_]:
+def _largest_group(scales: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
     """
-    Mark the largest group of scales (H, W) that lie within the tolerance of its middle.
+    Mark the largest group of scales (H, W) that lie within TOLERANCE of its middle.
 
     A search over all groups: what RANSAC finds by luck for one unknown, sorting finds for sure.
     """
     ordered = np.sort(scales[np.isfinite(scales)])
     if not len(ordered):
         return np.zeros(scales.shape, bool)
-    ends = np.searchsorted(ordered, ordered * ((1.0 + tolerance) / (1.0 - tolerance)), 'right')
+    ends = np.searchsorted(ordered, ordered * ((1.0 + TOLERANCE) / (1.0 - TOLERANCE)), 'right')
     first = int(np.argmax(ends - np.arange(len(ordered))))
     low, high = ordered[first], ordered[ends[first] - 1]
     return np.asarray((scales >= low) & (scales <= high))

@@ -9,21 +9,16 @@ from dataclasses import dataclass
 from depthforge_ros.geometry.road import RoadScale
 import numpy as np
 
-
-@dataclass(frozen=True)
-class FilterModel:
-    """Noise of the logarithm of the scale, in which relative errors are equal in size."""
-
-    frame_std: float = 0.03
-    """What the fit's own standard error leaves out: the network's error is common to a frame."""
-    drift_std: float = 0.1
-    """Change of the scale in one second; it grows with the root of the time."""
-    gate: float = 4.0
-    """A frame further off than so many standard deviations is left out."""
-    max_left_out: int = 5
-    """After so many of those in a row the scene has changed, and the filter begins anew."""
-    max_relative_std: float = 0.15
-    """A less certain scale is not given out."""
+FRAME_STD = 0.03
+"""Noise of one frame's logarithm of the scale: the network's error, which is common to a frame."""
+DRIFT_STD = 0.1
+"""Change of that logarithm in one second; it grows with the root of the time."""
+GATE = 4.0
+"""A frame further off than so many standard deviations is left out."""
+MAX_LEFT_OUT = 5
+"""After so many of those in a row the scene has changed, and the filter begins anew."""
+MAX_RELATIVE_STD = 0.15
+"""A less certain scale is not given out."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +35,7 @@ class MetricScale:
 class ScaleFilter:
     """A Kalman filter of one state, the logarithm of the scale, as a random walk."""
 
-    def __init__(self, model: FilterModel = FilterModel()) -> None:
-        self._model = model
+    def __init__(self) -> None:
         self._log_scale = float('nan')
         self._variance = float('inf')
         self._stamp_s = self._agreed_s = -float('inf')
@@ -52,12 +46,12 @@ class ScaleFilter:
         if stamp_s < self._stamp_s:
             self._log_scale, self._variance, self._left_out = float('nan'), float('inf'), 0
         if np.isfinite(self._log_scale):
-            self._variance += self._model.drift_std**2 * (stamp_s - self._stamp_s)
+            self._variance += DRIFT_STD**2 * (stamp_s - self._stamp_s)
         self._stamp_s = stamp_s
         if not road.refusal:
             self._correct(float(np.log(road.scale)), road.relative_std**2)
         relative_std = float(np.sqrt(self._variance))
-        if relative_std <= self._model.max_relative_std:
+        if relative_std <= MAX_RELATIVE_STD:
             held_s = stamp_s - self._agreed_s
             return MetricScale(float(np.exp(self._log_scale)), relative_std, held_s=held_s)
         return MetricScale(
@@ -65,11 +59,11 @@ class ScaleFilter:
         )
 
     def _correct(self, log_scale: float, fit_variance: float) -> None:
-        variance = fit_variance + self._model.frame_std**2
+        variance = fit_variance + FRAME_STD**2
         innovation = log_scale - self._log_scale
-        if abs(innovation) > self._model.gate * np.sqrt(self._variance + variance):
+        if abs(innovation) > GATE * np.sqrt(self._variance + variance):
             self._left_out += 1
-            if self._left_out <= self._model.max_left_out:
+            if self._left_out <= MAX_LEFT_OUT:
                 return
             self._log_scale, self._variance = log_scale, variance
         elif not np.isfinite(self._log_scale):

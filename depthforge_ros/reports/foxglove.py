@@ -62,6 +62,8 @@ ROAD_FRAME_ID = 'road'
 OPTICAL_XYZW = (-0.5, 0.5, -0.5, 0.5)
 """Turns an optical frame (x right, y down, z ahead) into one with z up (REP 103)."""
 JPEG = (cv2.IMWRITE_JPEG_QUALITY, 90)
+STRIDE = 2
+"""Every so many pixels and rows become a point."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +73,6 @@ class Calibration:
     camera: Camera
     height_m: float
     """Of the camera above the road."""
-    max_range_m: float = 80.0
-    stride: int = 2
-    """Every so many pixels and rows become a point."""
 
 
 def bag_answers(
@@ -81,12 +80,12 @@ def bag_answers(
     path: Path,
     topic: str,
     pipeline: Pipeline | None,
-    stamps_ns: frozenset[int] = frozenset(),
+    stamps_ns: frozenset[int],
 ) -> Iterator[Answer]:
     """
     Yield the answers recorded in a bag or, with a pipeline, those of its model.
 
-    `stamps_ns` chooses frames, without it all are taken.
+    `stamps_ns` chooses frames; empty, all are taken.
     """
 
     def wanted(stamp_ns: int) -> bool:
@@ -193,10 +192,8 @@ class _Cloud:
 
     def __init__(self, calibration: Calibration, space: LabelSpace) -> None:
         self.camera = calibration.camera
-        self._distance = OwnDistance(
-            self.camera, calibration.height_m, space, max_range_m=calibration.max_range_m
-        )
-        self._build = CloudBuilder(self._distance.rays, stride=calibration.stride)
+        self._distance = OwnDistance(self.camera, calibration.height_m, space)
+        self._build = CloudBuilder(self._distance.rays, stride=STRIDE)
         self._height_m = calibration.height_m
 
     def place(self, stamp_ns: int) -> Any:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, Protocol
 
 from depthforge_ros.evaluation.judgement import Judgement
@@ -150,9 +149,7 @@ def class_bars(judged: Sequence[Scored]) -> go.Figure:
     return plot
 
 
-def confusion(
-    one: Scored, anchors: Mapping[tuple[int, int], str] = MappingProxyType({})
-) -> go.Figure | None:
+def confusion(one: Scored, anchors: Mapping[tuple[int, int], str]) -> go.Figure | None:
     """
     Draw of each true class what its pixels were taken for; None without ground truth.
 
