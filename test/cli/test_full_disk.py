@@ -14,7 +14,7 @@ import sys
 
 from depthforge_ros.cli.main import EXIT_NO_READER, main
 import pytest
-from support.bags import write_drive as write_bag
+from support.bags import write_bag
 from support.drives import make_bag_arguments, write_drive
 from support.paths import ROOT
 

@@ -11,7 +11,7 @@ import shutil
 from depthforge_ros.bags.make_bag import START_NS
 import numpy as np
 import pytest
-from support.bags import cut, HEIGHT, recording, scene, WIDTH, write_drive, write_truth
+from support.bags import cut, HEIGHT, recording, scene, WIDTH, write_bag, write_truth
 from support.judging import judge, NULL, refusal, write_truth_folder
 
 
@@ -33,7 +33,7 @@ def test_a_bag_cut_short_is_judged_as_far_as_it_goes(
     storage: str,
     harm: Callable[[Path], None],
 ) -> None:
-    bag = write_drive(tmp_path / 'bag', storage, frames=20)
+    bag = write_bag(tmp_path / 'bag', storage, frames=20)
     whole = judge(tmp_path, bag, *NULL)
     harm(bag)
     capsys.readouterr()
@@ -51,14 +51,14 @@ def test_a_bag_cut_short_is_judged_as_far_as_it_goes(
 
 
 def test_a_bag_whose_metadata_is_lost_alone_is_judged_whole(tmp_path: Path) -> None:
-    bag = write_drive(tmp_path / 'bag', frames=4)
+    bag = write_bag(tmp_path / 'bag', frames=4)
     (bag / 'metadata.yaml').unlink()
     figures = judge(tmp_path, bag, *NULL, code=3)
     assert figures['received'] == 4
 
 
 def test_the_bag_itself_is_not_touched(tmp_path: Path) -> None:
-    bag = cut(write_drive(tmp_path / 'bag'), 0.6)
+    bag = cut(write_bag(tmp_path / 'bag'), 0.6)
     before = {path.name: path.read_bytes() for path in bag.iterdir()}
     judge(tmp_path, bag, *NULL, code=3)
     assert {path.name: path.read_bytes() for path in bag.iterdir()} == before
@@ -66,7 +66,7 @@ def test_the_bag_itself_is_not_touched(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize('storage', ['mcap', 'rosbag1'])
 def test_a_damaged_place_ends_the_judgement(tmp_path: Path, storage: str) -> None:
-    bag = write_drive(tmp_path / 'bag', storage, frames=20)
+    bag = write_bag(tmp_path / 'bag', storage, frames=20)
     file = bag if bag.is_file() else next(bag.glob('*.mcap'))
     data = bytearray(file.read_bytes())
     middle = len(data) // 2
@@ -81,21 +81,21 @@ def test_a_damaged_place_ends_the_judgement(tmp_path: Path, storage: str) -> Non
 def test_nothing_but_a_beginning_is_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], storage: str
 ) -> None:
-    bag = cut(write_drive(tmp_path / 'bag', storage), 0.0001)
+    bag = cut(write_bag(tmp_path / 'bag', storage), 0.0001)
     assert 'cannot be read as a bag' in refusal(capsys, bag, *NULL)
 
 
 def test_a_missing_topic_lists_those_that_are_there(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    bag = write_drive(tmp_path / 'bag', frames=1)
+    bag = write_bag(tmp_path / 'bag', frames=1)
     line = refusal(capsys, bag, *NULL, '--topic', '/front')
     assert line.endswith('has no image topic /front; it has /camera/image')
 
 
 @pytest.mark.parametrize('kind', ['labels', 'depth'])
 def test_a_broken_file_of_the_truth_is_named_and_left_out(tmp_path: Path, kind: str) -> None:
-    bag, truth = write_drive(tmp_path / 'bag', frames=3), write_truth_folder(tmp_path / 'truth', 3)
+    bag, truth = write_bag(tmp_path / 'bag', frames=3), write_truth_folder(tmp_path / 'truth', 3)
     broken = sorted((truth / kind).iterdir())[1]
     broken.write_bytes(b'no image')
     figures = judge(tmp_path, bag, '--truth', str(truth), *NULL, code=3)
@@ -109,8 +109,8 @@ def test_a_broken_file_of_the_truth_is_named_and_left_out(tmp_path: Path, kind: 
 def test_errors_of_a_cut_bag_name_the_bag(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], storage: str, side: str
 ) -> None:
-    whole = write_drive(tmp_path / 'whole', storage, frames=1)
-    broken = cut(write_drive(tmp_path / 'cut', storage, frames=20), 0.6)
+    whole = write_bag(tmp_path / 'whole', storage, frames=1)
+    broken = cut(write_bag(tmp_path / 'cut', storage, frames=20), 0.6)
     if side == 'bag':
         line = refusal(capsys, broken, *NULL, '--topic', '/front')
         assert f'{broken} has no image topic /front' in line
@@ -155,7 +155,7 @@ def test_single_broken_images_are_counted_by_reason(tmp_path: Path) -> None:
 def test_stamps_without_overlap_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    bag = write_drive(tmp_path / 'bag', frames=2)
+    bag = write_bag(tmp_path / 'bag', frames=2)
     with recording(tmp_path / 'late') as late:
         write_truth(late, 50)
     line = refusal(capsys, bag, '--truth', str(tmp_path / 'late'), *NULL)

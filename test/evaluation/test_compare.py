@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 import numpy as np
 import pytest
-from support.bags import write_drive
+from support.bags import write_bag
 
 CLASSES = ('road', 'sky')
 
@@ -142,7 +142,7 @@ def test_clips_survive_the_file(tmp_path: Path) -> None:
 def test_the_command_prints_a_table_and_gates_by_its_exit_code(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    bag = write_drive(tmp_path / 'bag', frames=17)
+    bag = write_bag(tmp_path / 'bag', frames=17)
     runs = []
     for side in (32, 64):
         runs.append(str(tmp_path / f'{side}.json'))

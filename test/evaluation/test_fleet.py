@@ -18,7 +18,7 @@ from depthforge_ros.errors import UserError
 from depthforge_ros.evaluation import fleet
 from depthforge_ros.evaluation.fleet import evaluate, Job, Outcome, read_manifest, run_fleet
 import pytest
-from support.bags import cut, write_drive
+from support.bags import cut, write_bag
 
 OPTIONS = ('--engine', 'null', '--truth-labels', 'camvid')
 
@@ -33,7 +33,7 @@ def write_bags(folder: Path) -> Path:
     """Write three bags of 9, 8 and 12 frames."""
     names = ['one', 'two', 'three']
     for name, frames in zip(names, (9, 8, 12), strict=True):
-        write_drive(folder / name, frames=frames)
+        write_bag(folder / name, frames=frames)
     return write_manifest(folder, names)
 
 
@@ -105,7 +105,7 @@ def test_what_is_judged_is_not_judged_again(tmp_path: Path) -> None:
     assert list(gone_on.figures) == ['0000_one', '0001_two', '0002_three']
     assert not run_fleet(jobs, out, answering(), attempts=1).attempts
     # Another bag under the same name, or other options, are another question.
-    write_drive(tmp_path / 'new', frames=3)
+    write_bag(tmp_path / 'new', frames=3)
     (tmp_path / 'two').rename(tmp_path / 'old')
     (tmp_path / 'new').rename(tmp_path / 'two')
     changed = run_fleet(jobs, out, answering(good), attempts=1)
@@ -115,8 +115,8 @@ def test_what_is_judged_is_not_judged_again(tmp_path: Path) -> None:
 
 
 def test_failed_and_cut_bags_are_named(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    write_drive(tmp_path / 'good', frames=2)
-    cut(write_drive(tmp_path / 'short', frames=20), 0.6)
+    write_bag(tmp_path / 'good', frames=2)
+    cut(write_bag(tmp_path / 'short', frames=20), 0.6)
     manifest = write_manifest(tmp_path, ['good', {'bag': 'missing'}, 'short'])
     figures = run(tmp_path, manifest, code=3)
     assert not figures['complete']
@@ -128,7 +128,7 @@ def test_failed_and_cut_bags_are_named(tmp_path: Path, capfd: pytest.CaptureFixt
 
 
 def test_a_lost_process_is_tried_again_and_bad_input_is_not(tmp_path: Path) -> None:
-    job = Job('bag', (str(write_drive(tmp_path / 'bag', frames=1)), *OPTIONS))
+    job = Job('bag', (str(write_bag(tmp_path / 'bag', frames=1)), *OPTIONS))
     good = evaluate(job, '1')
     lost = Outcome(None, 'exit code -9', is_final=False)
     bad = Outcome(None, 'exit code 2')

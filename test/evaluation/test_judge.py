@@ -9,7 +9,7 @@ from pathlib import Path
 from depthforge_ros.bags.bag import Bag
 import numpy as np
 import pytest
-from support.bags import HEIGHT, recording, scene, WIDTH, write_drive, write_truth
+from support.bags import HEIGHT, recording, scene, WIDTH, write_bag, write_truth
 from support.judging import (
     CAMVID_TRUTH,
     judge,
@@ -23,20 +23,20 @@ from support.judging import (
 
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3', 'rosbag1'])
 def test_every_storage_gives_the_same_figures(tmp_path: Path, storage: str) -> None:
-    bag = write_drive(tmp_path / 'bag', storage)
+    bag = write_bag(tmp_path / 'bag', storage)
     figures = judge(tmp_path, bag, *NULL)
     assert figures['complete']
     assert figures['damage'] is None
     assert (figures['received'], figures['published'], figures['dropped']) == (10, 10, 0)
     assert figures['pixel_accuracy'] == pytest.approx(NULL_ROAD_SHARE, abs=1.5)
-    reference = judge(tmp_path, write_drive(tmp_path / 'reference'), *NULL)
+    reference = judge(tmp_path, write_bag(tmp_path / 'reference'), *NULL)
     assert without_latency(figures) == without_latency(reference)
     assert len(figures['clips']) == 2
     assert figures['mvc8'] == 100.0
 
 
 def test_the_same_bag_gives_the_same_figures(tmp_path: Path) -> None:
-    bag = write_drive(tmp_path / 'bag', frames=3)
+    bag = write_bag(tmp_path / 'bag', frames=3)
     first, second = (judge(tmp_path, bag, *CAMVID_TRUTH) for _ in range(2))
     assert first['model'] == 'depthforge_tiny'
     assert first['domain_shift'] > 0.0
@@ -49,7 +49,7 @@ def test_compressed_images_are_judged(tmp_path: Path) -> None:
         for frame in range(3):
             bag.compressed('/camera/image/compressed', frame, scene(frame), '.png')
             write_truth(bag, frame)
-    raw = judge(tmp_path, write_drive(tmp_path / 'raw', frames=3), *NULL)
+    raw = judge(tmp_path, write_bag(tmp_path / 'raw', frames=3), *NULL)
     figures = judge(tmp_path, tmp_path / 'bag', *NULL)
     assert list(figures['cameras']) == ['/camera/image/compressed']
     assert (figures['miou'], figures['absrel'], figures['tc'], figures['flicker']) == (
@@ -171,7 +171,7 @@ def test_compressed_masks_are_judged(tmp_path: Path) -> None:
 
 
 def test_truth_in_a_folder_by_stamp_is_that_of_topics(tmp_path: Path) -> None:
-    bag = write_drive(tmp_path / 'bag', frames=4)
+    bag = write_bag(tmp_path / 'bag', frames=4)
     by_topic = judge(tmp_path, bag, *NULL)
     with recording(tmp_path / 'images') as images:
         for frame in range(4):

@@ -22,9 +22,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
 import pytest
-from support.bags import cut, recording, scene, write_drive
-from support.drives import write_drive as write_images
-from support.drives import write_video
+from support.bags import cut, recording, scene, write_bag
+from support.drives import write_drive, write_video
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -54,7 +53,7 @@ def frames(figures: dict[str, Any]) -> int:
 def test_a_cut_bag_is_read_as_far_as_it_goes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, storage: str, share: float
 ) -> None:
-    bag = cut(write_drive(tmp_path / 'bag', storage, frames=FRAMES), share)
+    bag = cut(write_bag(tmp_path / 'bag', storage, frames=FRAMES), share)
     code, figures = run(command, bag, tmp_path / 'out')
     assert code == 3
     assert not figures['complete']
@@ -68,8 +67,8 @@ def test_a_cut_bag_is_read_as_far_as_it_goes(
 def test_fewer_messages_than_metadata_promises_are_counted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
-    bag = write_drive(tmp_path / 'bag', frames=FRAMES)
-    short = write_drive(tmp_path / 'short', frames=7)
+    bag = write_bag(tmp_path / 'bag', frames=FRAMES)
+    short = write_bag(tmp_path / 'short', frames=7)
     shutil.copy(next(short.glob('*.mcap')), next(bag.glob('*.mcap')))
     code, figures = run(command, bag, tmp_path / 'out')
     assert code == 3
@@ -153,7 +152,7 @@ def unfinished_wal(bag: Path) -> None:
 
 
 def test_what_sqlite_still_has_in_its_log_is_read(tmp_path: Path) -> None:
-    bag = write_drive(tmp_path / 'bag', 'sqlite3', frames=FRAMES)
+    bag = write_bag(tmp_path / 'bag', 'sqlite3', frames=FRAMES)
     unfinished_wal(bag)
     before = {path.name: path.read_bytes() for path in bag.iterdir()}
     code, figures = run('predict', bag, tmp_path / 'out')
@@ -163,7 +162,7 @@ def test_what_sqlite_still_has_in_its_log_is_read(tmp_path: Path) -> None:
 
 
 def test_an_unfinished_rosbag1_is_read(tmp_path: Path) -> None:
-    bag = cut(write_drive(tmp_path / 'bag', 'rosbag1', frames=FRAMES), 0.9)
+    bag = cut(write_bag(tmp_path / 'bag', 'rosbag1', frames=FRAMES), 0.9)
     code, figures = run('predict', bag.rename(tmp_path / 'bag.bag.active'), tmp_path / 'out')
     assert code == 3
     assert 0 < frames(figures) < FRAMES
@@ -171,7 +170,7 @@ def test_an_unfinished_rosbag1_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(('storage', 'suffix'), [('mcap', 'MCAP'), ('sqlite3', 'Db3')])
 def test_the_case_of_a_suffix_does_not_matter(tmp_path: Path, storage: str, suffix: str) -> None:
-    bag = write_drive(tmp_path / 'bag', storage, frames=3)
+    bag = write_bag(tmp_path / 'bag', storage, frames=3)
     file = next(one for one in bag.iterdir() if one.suffix != '.yaml')
     code, figures = run('predict', file.rename(tmp_path / f'X.{suffix}'), tmp_path / 'out')
     assert code == 0
@@ -180,7 +179,7 @@ def test_the_case_of_a_suffix_does_not_matter(tmp_path: Path, storage: str, suff
 
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
 def test_a_compressed_file_is_read_and_stays_as_it_is(tmp_path: Path, storage: str) -> None:
-    bag = write_drive(tmp_path / 'bag', storage, frames=3)
+    bag = write_bag(tmp_path / 'bag', storage, frames=3)
     file = next(one for one in bag.iterdir() if one.suffix != '.yaml')
     packed = zstd.compress(file.read_bytes())
     path = tmp_path / f'{file.name}.zstd'
@@ -195,7 +194,7 @@ def test_a_compressed_file_is_read_and_stays_as_it_is(tmp_path: Path, storage: s
 def test_a_name_that_sqlite_cannot_open_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    bag = write_drive(tmp_path / os.fsdecode(b'b\xff'), 'sqlite3', frames=1)
+    bag = write_bag(tmp_path / os.fsdecode(b'b\xff'), 'sqlite3', frames=1)
     assert run('predict', bag, tmp_path / 'out')[0] == 2
     assert 'not UTF-8 here, which SQLite cannot open; rename it' in capsys.readouterr().err
 
@@ -245,7 +244,7 @@ def test_a_bag_cut_anywhere_gives_a_beginning_of_its_messages(storage: str, shar
 def test_figures_are_there_after_an_interruption(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drive, output = write_images(tmp_path / 'drive', 5), tmp_path / 'out'
+    drive, output = write_drive(tmp_path / 'drive', 5), tmp_path / 'out'
     made = prediction.depth_levels
     calls = iter(range(5))
 
@@ -268,7 +267,7 @@ def test_a_disk_that_fills_up_leaves_no_depth_without_its_scale(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
     full_at: int,
 ) -> None:  # fmt: skip
-    drive, output = write_images(tmp_path / 'drive', 4), tmp_path / 'out'
+    drive, output = write_drive(tmp_path / 'drive', 4), tmp_path / 'out'
     writes = iter(range(1000))
     real = Path.write_bytes
 
@@ -291,7 +290,7 @@ def test_a_disk_that_fills_up_leaves_no_depth_without_its_scale(
 
 @pytest.mark.parametrize('stored', ['[1]', '"a"', '{"inputs": 3}', '{', '\xff'])
 def test_another_figures_json_is_written_over(tmp_path: Path, stored: str) -> None:
-    drive, figures = write_images(tmp_path / 'drive', 1), tmp_path / 'out' / 'figures.json'
+    drive, figures = write_drive(tmp_path / 'drive', 1), tmp_path / 'out' / 'figures.json'
     figures.parent.mkdir()
     figures.write_text(stored, encoding='latin-1')
     assert main(['predict', str(drive / 'images'), *NULL, '--output', str(figures.parent)]) == 0
@@ -299,7 +298,7 @@ def test_another_figures_json_is_written_over(tmp_path: Path, stored: str) -> No
 
 
 def test_the_scales_of_an_earlier_run_are_kept(tmp_path: Path) -> None:
-    first, second = write_images(tmp_path / 'a', 2), write_images(tmp_path / 'b', 3)
+    first, second = write_drive(tmp_path / 'a', 2), write_drive(tmp_path / 'b', 3)
     shutil.copy(second / 'images' / '002.png', second / 'other.png')
     for source in (first / 'images', second / 'other.png'):
         assert main(['predict', str(source), *NULL, '--output', str(tmp_path / 'out')]) == 0

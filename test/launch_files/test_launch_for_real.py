@@ -14,7 +14,7 @@ from typing import Any
 
 from depthforge_ros.cli.main import main
 import pytest
-from support.bags import write_drive
+from support.bags import write_bag
 from support.paths import ROOT
 from support.ros_workspace import SHOW_NODE, workspace
 
@@ -79,7 +79,7 @@ def test_arguments_and_actions_are_accepted(
 ) -> None:
     environment = workspace(tmp_path / 'workspace', packages=['rviz2'])
     monkeypatch.setenv('AMENT_PREFIX_PATH', environment['AMENT_PREFIX_PATH'])
-    bag = write_drive(tmp_path / 'bag', frames=1)
+    bag = write_bag(tmp_path / 'bag', frames=1)
     path = FOLDER / f'{name}.launch.py'
     description = runpy.run_path(str(path))['generate_launch_description']()
     context = __import__('launch').LaunchContext()
@@ -110,7 +110,7 @@ def test_refusals_start_nothing(
     name: str, given: list[str], expected: str, tmp_path: Path
 ) -> None:
     environment = workspace(tmp_path / 'workspace', node=SHOW_NODE)
-    bag = write_drive(tmp_path / 'bag', frames=1)
+    bag = write_bag(tmp_path / 'bag', frames=1)
     code, said = launched(environment, name, *(one.replace('BAG', str(bag)) for one in given))
     assert code == 1, said
     assert said.count(expected) == 1, said
@@ -173,7 +173,7 @@ def test_the_node_comes_up_and_ends_in_order(peer: Any, tmp_path: Path) -> None:
 
 def test_a_replay_can_be_judged(tmp_path: Path) -> None:
     bag, output, figures = (tmp_path / name for name in ('bag', 'out', 'figures.json'))
-    write_drive(bag, frames=6)
+    write_bag(bag, frames=6)
     given = ('image_topic:=/camera/image', 'engine:=null', 'namespace:=car')
     code, said = launched(
         workspace(tmp_path / 'workspace'), 'replay', f'bag:={bag}', f'output:={output}', *given

@@ -8,14 +8,14 @@ import json
 from pathlib import Path
 
 from depthforge_ros.cli.main import main
-from support.bags import write_drive
+from support.bags import write_bag
 from support.launch_files import load
 from support.ros_workspace import run_replay, workspace
 
 
 def test_a_replay_can_be_judged(tmp_path: Path) -> None:
     bag, output, figures = (tmp_path / name for name in ('bag', 'out', 'figures.json'))
-    write_drive(bag, frames=6)
+    write_bag(bag, frames=6)
     _, start = load('replay.launch.py', reads_bag=True)
     actions = start(
         bag=str(bag), output=str(output), image_topic='/camera/image', engine='null', rate='1.0'

@@ -24,7 +24,7 @@ from depthforge_ros.mining.writing import brush_runs
 from depthforge_trainer.cli import main as train
 import numpy as np
 import pytest
-from support.bags import PERIOD_NS, scene, write_drive
+from support.bags import PERIOD_NS, scene, write_bag
 from support.networks import mini_checkpoint
 from support.training import configuration
 import yaml
@@ -105,7 +105,7 @@ def manifest(output: Path) -> list[dict[str, str]]:
 
 def test_frames_of_a_bag_are_mined(tmp_path: Path) -> None:
     mini_checkpoint(tmp_path / 'mini.safetensors')
-    bag, output = write_drive(tmp_path / 'bag', frames=4), tmp_path / 'mined'
+    bag, output = write_bag(tmp_path / 'bag', frames=4), tmp_path / 'mined'
     assert mine(bag, '--output', str(output), '--budget', '3') == 0
     rows = manifest(output)
     for rank, row in enumerate(rows, start=1):

@@ -24,7 +24,7 @@ from depthforge_ros.model.patch import to_map
 from depthforge_ros.model.refinement import Level, Refined
 from depthforge_ros.model.vit import VisionTransformer
 import pytest
-from support.parity import close, randomize
+from support.parity import close, randomize, their_mask2former
 import torch
 from torch import Tensor
 
@@ -103,16 +103,7 @@ def test_depth_anything(tmp_path: Path) -> None:
 
 @torch.no_grad()
 def test_mask2former(tmp_path: Path) -> None:
-    config = transformers.Mask2FormerConfig(
-        backbone_config=transformers.SwinConfig(
-            embed_dim=24, depths=[1, 1, 1, 1], num_heads=[1, 1, 1, 1],
-            out_features=['stage1', 'stage2', 'stage3', 'stage4'],
-        ),
-        feature_size=32, mask_feature_size=32, hidden_dim=32, encoder_feedforward_dim=48,
-        encoder_layers=2, decoder_layers=5, dim_feedforward=40, num_attention_heads=4,
-        num_queries=9, num_labels=6, dropout=0.0,
-    )  # fmt: skip
-    theirs = transformers.Mask2FormerForUniversalSegmentation(config).eval()
+    theirs = their_mask2former()
     # Ours takes maps of one width; their decoder is made for those of their backbone.
     pixels = theirs.model.pixel_level_module.decoder
     for level in range(3):

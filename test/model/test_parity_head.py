@@ -9,10 +9,10 @@ from depthforge_ros.model.deformable import PixelDecoder
 from depthforge_ros.model.mask2former import Mask2FormerHead, mask_logits
 from depthforge_ros.model.refinement import Level, Refined
 import pytest
-from support.parity import close, randomize
+from support.parity import close, randomize, their_mask2former
 import torch
 
-transformers = pytest.importorskip('transformers', reason='pip install -e .[test]')
+pytest.importorskip('transformers', reason='pip install -e .[test]')
 
 HEAD = HeadConfig(
     width=32, attention_heads=4, pixel_layers=2, pixel_ffn=48, decoder_layers=4, decoder_ffn=40
@@ -20,16 +20,7 @@ HEAD = HeadConfig(
 
 
 def mask2former() -> tuple[Mask2FormerHead, torch.nn.Module]:
-    config = transformers.Mask2FormerConfig(
-        backbone_config=transformers.SwinConfig(
-            embed_dim=24, depths=[1, 1, 1, 1], num_heads=[1, 1, 1, 1],
-            out_features=['stage1', 'stage2', 'stage3', 'stage4'],
-        ),
-        feature_size=32, mask_feature_size=32, hidden_dim=32, encoder_feedforward_dim=48,
-        encoder_layers=2, decoder_layers=5, dim_feedforward=40, num_attention_heads=4,
-        num_queries=9, num_labels=6, dropout=0.0,
-    )  # fmt: skip
-    theirs = transformers.Mask2FormerForUniversalSegmentation(config).eval()
+    theirs = their_mask2former()
     randomize(theirs)
     ours = Mask2FormerHead(HEAD, 20, 6).eval()
     return ours, theirs

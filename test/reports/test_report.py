@@ -28,7 +28,7 @@ PLOTS = 7
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Judge a drive twice with the null engine; beside report.html lie report.md and .json."""
     folder = tmp_path_factory.mktemp('report')
-    drive = bags.write_drive(folder / 'bag', frames=12)
+    drive = bags.write_bag(folder / 'bag', frames=12)
     code = main(
         ['evaluate', 'bag', str(drive), '--truth-labels', 'camvid', '--model', 'depthforge_tiny',
          '--against', 'depthforge_tiny', '--engine', 'null', '--report',
@@ -114,6 +114,6 @@ def test_one_slow_frame_does_not_squash_the_others(tmp_path: Path) -> None:
 def test_an_unknown_format_is_refused_before_the_work(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    drive = bags.write_drive(tmp_path / 'bag', frames=1)
+    drive = bags.write_bag(tmp_path / 'bag', frames=1)
     assert main(['evaluate', 'bag', str(drive), '--engine', 'null', '--report', 'a.pdf']) == 2
     assert 'choose one of .html, .md' in capsys.readouterr().err

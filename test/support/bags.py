@@ -141,7 +141,7 @@ def write_truth(bag: Recording, frame: int, prefix: str = '/camera') -> None:
     bag.image(f'{prefix}/depth', frame, depth_m, '32FC1')
 
 
-def write_drive(
+def write_bag(
     path: Path, storage: str = 'mcap', frames: int = 10, cameras: tuple[str, ...] = ('/camera',)
 ) -> Path:
     """Write a drive with ground truth."""

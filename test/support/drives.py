@@ -5,14 +5,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import cv2
-from depthforge_ros.bags.messages import STORE, TYPES
+from depthforge_ros.bags.bag import Bag
+from depthforge_ros.frame import rgb_from_message
 import numpy as np
-from rosbags.rosbag2 import Reader, StoragePlugin, Writer
+from support.bags import HEIGHT, recording, WIDTH
 
-HEIGHT, WIDTH = 48, 64
 CAMERA = f"""image_width: {WIDTH}
 image_height: {HEIGHT}
 camera_name: test
@@ -66,33 +65,12 @@ def make_bag_arguments(drive: Path, bag: Path, *more: str) -> list[str]:
 
 def add_answers(source: Path, output: Path, *, drop: int) -> None:
     """Record a bag as the node would have answered it: masks all road, exact inverse depth."""
-    with (
-        Reader(source) as reader,
-        Writer(output, version=9, storage_plugin=StoragePlugin.MCAP) as writer,
-    ):
-        topics = ('/camera/image', '/n/segmentation/mask', '/n/depth/relative')
-        connections = {
-            topic: writer.add_connection(topic, 'sensor_msgs/msg/Image', typestore=STORE)
-            for topic in topics
-        }
-        wanted = [one for one in reader.connections if one.topic == '/camera/image']
-        for index, (_, received_ns, raw) in enumerate(reader.messages(wanted)):
-            writer.write(connections['/camera/image'], received_ns, raw)
-            if index == drop:
-                continue
-            header = STORE.deserialize_cdr(raw, 'sensor_msgs/msg/Image').header
-            mask = image(header, np.full((HEIGHT, WIDTH), 3, np.uint8), 'mono8')
-            rows = (7.0 / (2.0 + np.arange(HEIGHT)))[:, None]
-            depth = image(header, np.repeat(rows, WIDTH, 1).astype(np.float32), '32FC1')
-            later_ns = received_ns + 25_000_000
-            writer.write(connections['/n/segmentation/mask'], later_ns, mask)
-            writer.write(connections['/n/depth/relative'], later_ns, depth)
-
-
-def image(header: Any, pixels: np.ndarray, encoding: str) -> memoryview | bytes:
-    data = pixels.view(np.uint8).reshape(-1)
-    message = TYPES['sensor_msgs/msg/Image'](
-        header=header, height=HEIGHT, width=WIDTH, encoding=encoding, is_bigendian=0,
-        step=len(data) // HEIGHT, data=data,
-    )  # fmt: skip
-    return STORE.serialize_cdr(message, 'sensor_msgs/msg/Image')
+    mask = np.full((HEIGHT, WIDTH), 3, np.uint8)
+    depth = np.repeat((7.0 / (2.0 + np.arange(HEIGHT)))[:, None], WIDTH, 1).astype(np.float32)
+    with Bag(source) as bag, recording(output) as answered:
+        for frame, raw in enumerate(bag.raw_messages('/camera/image')):
+            pixels = rgb_from_message(bag.decode(raw))
+            answered.image('/camera/image', frame, pixels, 'rgb8')
+            if frame != drop:
+                answered.image('/n/segmentation/mask', frame, mask, 'mono8', later_ms=25.0)
+                answered.image('/n/depth/relative', frame, depth, '32FC1', later_ms=25.0)

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from depthforge_ros.model.config import VitConfig
 from depthforge_ros.model.vit import VisionTransformer
 import torch
@@ -28,6 +30,22 @@ def close(ours: Tensor, theirs: Tensor, tolerance: float = TOLERANCE) -> None:
     assert ours.shape == theirs.shape
     scale = max(1.0, float(theirs.abs().max()))
     assert float((ours - theirs).abs().max()) < tolerance * scale
+
+
+def their_mask2former() -> Any:
+    """Make the Mask2Former of transformers in miniature: 6 classes, 9 queries, maps 24 wide."""
+    import transformers
+
+    config = transformers.Mask2FormerConfig(
+        backbone_config=transformers.SwinConfig(
+            embed_dim=24, depths=[1, 1, 1, 1], num_heads=[1, 1, 1, 1],
+            out_features=['stage1', 'stage2', 'stage3', 'stage4'],
+        ),
+        feature_size=32, mask_feature_size=32, hidden_dim=32, encoder_feedforward_dim=48,
+        encoder_layers=2, decoder_layers=5, dim_feedforward=40, num_attention_heads=4,
+        num_queries=9, num_labels=6, dropout=0.0,
+    )  # fmt: skip
+    return transformers.Mask2FormerForUniversalSegmentation(config).eval()
 
 
 def from_transformers(theirs: torch.nn.Module, config: VitConfig) -> VisionTransformer:

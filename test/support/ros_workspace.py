@@ -33,7 +33,6 @@ ROS2 = """
 from pathlib import Path
 import sys
 
-from depthforge_ros.bags.bag import Bag
 from depthforge_ros.cli.main import main
 
 words = sys.argv[1:]
@@ -47,6 +46,8 @@ if words[:2] == ['bag', 'record']:
     topics = words[words.index('--topics') + 1 :]
     sys.exit(main(['record', '--output', value('--output'), *topics]))
 if words[:2] == ['bag', 'play']:
+    from depthforge_ros.bags.bag import Bag
+
     with Bag(Path(words[2])) as bag:
         awaited = 2 * bag.camera_topics()  # by node and recorder
     sys.exit(main(['replay', words[2], '--rate', value('--rate'), '--wait-for', *awaited]))

@@ -29,7 +29,7 @@ from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 from rosbags.typesys import get_types_from_msg, get_typestore, Stores
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
-from support.bags import cut, write_drive
+from support.bags import cut, write_bag
 from support.messages_in_bags import make_bag, PERIOD_NS, read_bag, TYPESTORE
 
 
@@ -94,7 +94,7 @@ def test_types_that_are_not_installed_are_named_and_skipped(
 def test_a_cut_bag_is_replayed_as_far_as_it_goes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    bag = cut(write_drive(tmp_path / 'bag', frames=6), 0.5)
+    bag = cut(write_bag(tmp_path / 'bag', frames=6), 0.5)
     code = main(['replay', str(bag), '--rate', '100'])
     told = capsys.readouterr()
     (count,) = re.findall(r'/camera/image: (\d+) messages', told.out)
