@@ -1,6 +1,6 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""An engine that is built once, and copied for each test."""
+"""An engine that is built once, and copied for each test; what is built again is not exported."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from depthforge_ros.engine.torch_engine import load
 import pytest
 from support.engines import Interpreted, SIZE
 from support.networks import mini_checkpoint, SHORT
+import torch
+from torch.export import ExportedProgram
 
 
 @pytest.fixture(scope='package')
@@ -35,3 +37,16 @@ def compiled(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> st
     shutil.copytree(built, tmp_path / 'copy')
     monkeypatch.setenv(ENGINES_VARIABLE, str(tmp_path / 'copy' / 'engines'))
     return str(tmp_path / 'copy' / 'mini.safetensors')
+
+
+@pytest.fixture(scope='package')
+def program(built: Path) -> ExportedProgram:
+    """Load what was exported of the model."""
+    (path,) = (built / 'engines').glob('*.pt2')
+    return torch.export.load(path)
+
+
+@pytest.fixture
+def not_exported_again(program: ExportedProgram, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let `build` take the program that was exported for `built`."""
+    monkeypatch.setattr('depthforge_ros.engine.build.exported', lambda *_, **__: program)

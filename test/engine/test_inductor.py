@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 import ctypes
 import os
 from pathlib import Path
@@ -40,7 +39,7 @@ class Long(nn.Module):
     """A network that takes some tens of milliseconds."""
 
     def forward(self, image_BHW3: Tensor) -> tuple[Tensor, ...]:
-        square = image_BHW3.float().sum() * torch.ones(1500, 1500)
+        square = image_BHW3.float().sum() * torch.ones(800, 800)
         for _ in range(4):
             square = square @ square
         return (square,)
@@ -72,36 +71,41 @@ class Foreign(nn.Module):
         return (brighter(image_BHW3),)
 
 
-@pytest.fixture
-def compiled(tmp_path: Path) -> Callable[[nn.Module], Path]:
-    def compile_of(network: nn.Module) -> Path:
-        program = torch.export.export(network, (torch.from_numpy(FRAMES),))
-        path = tmp_path / 'program.pt2'
-        Inductor().compile(program, SIZE, path)
-        return path
+def compiled(network: nn.Module, path: Path) -> Path:
+    program = torch.export.export(network, (torch.from_numpy(FRAMES),))
+    Inductor().compile(program, SIZE, path)
+    return path
 
-    return compile_of
+
+@pytest.fixture(scope='module')
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Compile `Brightness` once."""
+    return compiled(Brightness(), tmp_path_factory.mktemp('built') / 'program.pt2')
+
+
+@pytest.fixture
+def brightness(built: Path, tmp_path: Path) -> Path:
+    """Copy it into a folder of the test's own."""
+    return Path(shutil.copy(built, tmp_path / 'program.pt2'))
 
 
 def test_a_program_is_loaded_once_and_leaves_nothing_on_the_disk(
-    compiled: Callable[[nn.Module], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    brightness: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = compiled(Brightness())
     unpacked = temporary_folder(tmp_path, monkeypatch)
     inductor, images = Inductor(), torch.from_numpy(FRAMES)
     for _ in range(3):
-        ours = inductor.load(path, SIZE, CPU)(images)
+        ours = inductor.load(brightness, SIZE, CPU)(images)
         torch.testing.assert_close(ours, list(Brightness()(images)))
     # Its machine code stays in the process for good.
-    assert inductor.load(path, SIZE, CPU) is inductor.load(path, SIZE, CPU)
+    assert inductor.load(brightness, SIZE, CPU) is inductor.load(brightness, SIZE, CPU)
     assert not list(unpacked.iterdir())
-    assert list(path.parent.glob('*.*')) == [path]
+    assert list(tmp_path.glob('*.*')) == [brightness]
 
 
 def test_a_program_in_a_folder_that_is_read_only_is_unpacked_elsewhere(
-    compiled: Callable[[nn.Module], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    brightness: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = compiled(Brightness())
     folders: list[Path] = []
     load = ctypes.CDLL
 
@@ -111,30 +115,26 @@ def test_a_program_in_a_folder_that_is_read_only_is_unpacked_elsewhere(
 
     monkeypatch.setattr(ctypes, 'CDLL', note_and_load)
     unpacked = temporary_folder(tmp_path, monkeypatch)
-    Inductor().load(path, SIZE, CPU)
+    Inductor().load(brightness, SIZE, CPU)
     monkeypatch.setattr(os, 'access', lambda *_: False)  # root may write everywhere
-    Inductor().load(path, SIZE, CPU)
-    assert folders == [path.parent, unpacked]
+    Inductor().load(brightness, SIZE, CPU)
+    assert folders == [tmp_path, unpacked]
 
 
-def test_a_program_in_which_a_frame_hangs_is_loaded_again(
-    compiled: Callable[[nn.Module], Path],
-) -> None:
-    inductor, path = Inductor(), compiled(Brightness())
-    first = inductor.load(path, SIZE, CPU)
+def test_a_program_in_which_a_frame_hangs_is_loaded_again(brightness: Path) -> None:
+    inductor = Inductor()
+    first = inductor.load(brightness, SIZE, CPU)
     assert isinstance(first, Program)
     with first._turn:  # as a call that does not return
-        second = inductor.load(path, SIZE, CPU)
+        second = inductor.load(brightness, SIZE, CPU)
         torch.testing.assert_close(
             second(torch.from_numpy(FRAMES)), list(Brightness()(torch.from_numpy(FRAMES)))
         )
-    assert inductor.load(path, SIZE, CPU) is second
+    assert inductor.load(brightness, SIZE, CPU) is second
 
 
-def test_other_threads_go_on_while_a_program_runs(
-    compiled: Callable[[nn.Module], Path],
-) -> None:
-    run = Inductor().load(compiled(Long()), SIZE, CPU)
+def test_other_threads_go_on_while_a_program_runs(tmp_path: Path) -> None:
+    run = Inductor().load(compiled(Long(), tmp_path / 'program.pt2'), SIZE, CPU)
     runs, is_over = 0, threading.Event()
 
     def run_on() -> None:
@@ -156,8 +156,8 @@ def test_other_threads_go_on_while_a_program_runs(
     assert turns > 50
 
 
-def test_memory_does_not_grow_with_the_runs(compiled: Callable[[nn.Module], Path]) -> None:
-    run = Inductor().load(compiled(Brightness()), SIZE, CPU)
+def test_memory_does_not_grow_with_the_runs(brightness: Path) -> None:
+    run = Inductor().load(brightness, SIZE, CPU)
 
     def grown_bytes() -> int:
         before = _resident_bytes()
@@ -171,9 +171,9 @@ def test_memory_does_not_grow_with_the_runs(compiled: Callable[[nn.Module], Path
 
 
 def test_a_failure_is_told_in_pytorchs_words_to_each_who_runs_the_program(
-    compiled: Callable[[nn.Module], Path],
+    tmp_path: Path,
 ) -> None:
-    run = Inductor().load(compiled(Greedy()), SIZE, CPU)
+    run = Inductor().load(compiled(Greedy(), tmp_path / 'program.pt2'), SIZE, CPU)
     errors: list[Exception] = []
 
     def fail() -> None:
@@ -209,11 +209,9 @@ def test_a_library_that_does_not_load_is_told_and_leaves_nothing(
     assert len(os.listdir('/proc/self/fd')) == descriptors
 
 
-def test_operators_outside_the_program_are_refused(
-    compiled: Callable[[nn.Module], Path],
-) -> None:
+def test_operators_outside_the_program_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match='operators outside C'):
-        Inductor().load(compiled(Foreign()), SIZE, CPU)
+        Inductor().load(compiled(Foreign(), tmp_path / 'program.pt2'), SIZE, CPU)
 
 
 def temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

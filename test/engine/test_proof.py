@@ -125,6 +125,7 @@ def test_a_faulty_engine_is_refused_at_load(compiled: str, fault: Fault) -> None
     assert '\n' not in str(caught.value)
 
 
+@pytest.mark.usefixtures('not_exported_again')
 @pytest.mark.parametrize('fault', NAMED)
 def test_a_faulty_engine_is_refused_at_build(compiled: str, fault: Fault) -> None:
     for path in stored(compiled, 'interpreted'):

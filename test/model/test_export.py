@@ -16,12 +16,19 @@ import torch
 from torch.export import Dim, export
 
 FORMS = {
-    'joint': variant(head=dataclasses.replace(MINI.head, gate_on='grid', refine_tokens=True)),
-    'separate': variant(tokens=dataclasses.replace(MINI.tokens, attention='separate')),
-    'shared': variant(shared_encoder=True),
-    'published': variant(head=dataclasses.replace(MINI.head, gate_on='finest', one_gate=True)),
+    'shared, joint': variant(
+        shared_encoder=True,
+        head=dataclasses.replace(MINI.head, gate_on='grid', refine_tokens=True),
+    ),
+    'separate, published': variant(
+        tokens=dataclasses.replace(MINI.tokens, attention='separate'),
+        head=dataclasses.replace(MINI.head, gate_on='finest', one_gate=True),
+    ),
     **DEPTH_FORMS,
 }
+"""Every choice of the configuration stands in one of them."""
+ONE_OF_A_KIND = ('depthforge_small', 'depthforge_eva02_large')
+"""By visual encoder; the other presets differ from these in sizes alone."""
 
 
 def images(batch: int, config: NetworkConfig = MINI) -> torch.Tensor:
@@ -44,19 +51,17 @@ def test_exported_network_answers_as_the_network_for_every_batch(config: Network
             torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize('name', PRESETS)
+@pytest.mark.parametrize('name', ONE_OF_A_KIND)
 @torch.no_grad()
-def test_named_models_export_whole(name: str) -> None:
+def test_named_models_export_whole_and_ask_nothing_about_data(name: str) -> None:
     # On the meta device: shapes without values, since only the graph is asked for.
     with torch.device('meta'):
         network = DepthForge(PRESETS[name], 19).eval().to('meta').fold()
         batch = images(2)
         program = export(network, (batch,), dynamic_shapes=({0: Dim('batch', min=1, max=6)},))
-    asking = {str(node.target) for node in program.graph.nodes} & {
-        'aten.nonzero.default', 'aten.item.default', 'aten._local_scalar_dense.default',
-        'aten.masked_select.default',
-    }  # fmt: skip
-    assert not asking
+    operators = {str(node.target) for node in program.graph.nodes if node.op == 'call_function'}
+    asking = ('aten.nonzero', 'aten.item', 'aten._local_scalar_dense', 'aten.masked_select')
+    assert not [name for name in operators if name.startswith((*asking, 'cond', 'while_loop'))]
 
 
 @torch.no_grad()
@@ -66,12 +71,3 @@ def test_bundled_model_exported_answers_as_it_does() -> None:
     exported = export(network.fold(), (frame,)).module()
     for ours, expected in zip(exported(frame), network(frame), strict=True):
         torch.testing.assert_close(ours, expected, atol=1e-4, rtol=1e-4)
-
-
-@torch.no_grad()
-def test_static_export_holds_no_question_about_data() -> None:
-    network = mini_network().fold()
-    program = export(network, (images(1),))
-    operators = {str(node.target) for node in program.graph.nodes if node.op == 'call_function'}
-    asking = ('aten.nonzero', 'aten.item', 'aten._local_scalar_dense', 'aten.masked_select')
-    assert not [name for name in operators if name.startswith((*asking, 'cond', 'while_loop'))]

@@ -11,7 +11,8 @@ import signal
 import sys
 
 FORKS = multiprocessing.get_context('forkserver')
-FORKS.set_forkserver_preload(['depthforge_ros.ros.running', 'depthforge_ros.ros.executable'])
+# Not `running`, which takes from these modules what a program may have changed in them.
+FORKS.set_forkserver_preload(['depthforge_ros.ros.executable', 'depthforge_ros.ros.node'])
 
 
 def run_forked(program: str, errors: Path, timeout_s: float) -> int | None:

@@ -109,6 +109,8 @@ def test_a_reader_of_the_diagnostics_that_does_not_fit_is_told_to_the_others(pee
         peer.spin_until(
             lambda: reports and '/diagnostics: durability' in reports[-1].status[0].message
         )
+        assert '/diagnostics: durability is volatile here' in node._last_error
+        assert 'qos_overrides./diagnostics.publisher.durability' in node._last_error
         peer.node.destroy_subscription(unfit)
         peer.spin_until(lambda: '/diagnostics' not in reports[-1].status[0].message)
 
@@ -261,13 +263,6 @@ def test_a_second_node_of_the_name_is_told_while_it_is_there(peer: Any, autostar
                 node.trigger_deactivate()
                 assert message().startswith('not active; another node')
         peer.spin_until(lambda: told not in message())
-
-
-def test_a_reader_of_diagnostics_that_does_not_fit_is_told_too(peer: Any) -> None:
-    with node_in_process() as node:
-        peer.node.create_subscription(DiagnosticArray, '/diagnostics', print, LATCHED)
-        peer.spin_until(lambda: '/diagnostics: durability is volatile here' in node._last_error)
-        assert 'qos_overrides./diagnostics.publisher.durability' in node._last_error
 
 
 @pytest.mark.parametrize(
