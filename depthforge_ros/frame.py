@@ -136,7 +136,7 @@ def rgb_from_decoded(decoded: Decoded) -> npt.NDArray[np.uint8]:
 
 
 def rgb_from_bgr(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Turn the colours of (H, W, 3) round."""
+    """Swap red and blue of (H, W, 3)."""
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
 
 
@@ -194,7 +194,7 @@ def rgb_from_file(path: Path | str) -> npt.NDArray[np.uint8]:
 
 
 def _of_8_bits(pixels: npt.NDArray[Any], white_level: int) -> tuple[npt.NDArray[np.uint8], str]:
-    """Scale 16 bits so that white becomes 255; also say what is to be told of their range."""
+    """Scale 16 bits so that white becomes 255; returns a warning too, of a dark image."""
     if pixels.dtype.itemsize < 2:
         return pixels, ''
     shape = pixels.shape

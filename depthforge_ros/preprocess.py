@@ -91,9 +91,9 @@ class Preprocess:
 
     def shrink(self, height: int, width: int) -> int:
         """
-        Say by what a camera image of height x width pixels may be divided: 1, 2, 4 or 8.
+        Return the divisor, 1, 2, 4 or 8, at which a camera image may be decoded.
 
-        It loses nothing by it that the network would see.
+        It leaves at least the pixels that the network sees.
         """
         geometry = self.geometry(height, width)
         content = geometry.content_width, geometry.content_height
@@ -106,7 +106,8 @@ class Preprocess:
         """
         Resize and pad RGB uint8 (H, W, 3) to the network's uint8 (h, w, 3).
 
-        One that was divided already says by what: the geometry is that of the camera's image.
+        `shrunk` is the divisor of an image that was decoded smaller; the geometry is that of the
+        whole one.
         """
         if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
             raise UserError(

@@ -181,7 +181,7 @@ class Bag:
         return self._cameras[topic]
 
     def _begins_with_picture(self, topic: str) -> bool:
-        """Look at the first messages; where none can be decoded, they are told of when read."""
+        """Tell whether the topic begins with pictures, or with messages that cannot be decoded."""
         damage = self.damage
         seen: list[bool] = []
         with suppress(UserError):

@@ -113,7 +113,7 @@ def _plain(path: Path, folder: Path) -> Path:
 
 
 def _is_unfinished(path: Path) -> bool:
-    """Tell files that lack what their recorder still had apart."""
+    """Tell whether a recorder left a file without closing it, as its name or its log says."""
     beside = [path.with_name(path.name + ending) for ending in SQLITE_BESIDE]
     has_more = any(one.is_file() and one.stat().st_size for one in beside)
     return has_more or path.name.lower().endswith('.active')

@@ -140,7 +140,7 @@ def _of_agreement(agreement: Agreement) -> dict[str, float]:
 
 @contextmanager
 def _cancellable() -> Iterator[Callable[[str], None]]:
-    """Give what tells each step, and ends the build there if a compiler swallowed a ctrl-C."""
+    """Give a function that prints each step, or ends the build that swallowed a ctrl-C."""
     is_cancelled = False
 
     def cancel(number: int, frame: Any) -> None:

@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _options(args: argparse.Namespace) -> list[str]:
-    """Write down the options of `evaluate bag` again."""
+    """Return the options that `evaluate bag` is called with."""
     named = {
         '--mask-labels': args.mask_labels,
         '--truth-labels': args.truth_labels,

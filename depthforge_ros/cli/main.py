@@ -91,7 +91,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run_and_flush(arguments: list[str]) -> int:
-    """Run the command; that nobody reads stdout, or its disk is full, shows here at the latest."""
+    """Run the command and flush stdout: a closed pipe or a full disk is an error here."""
     print_odd_names()
     os.environ.setdefault('OPENCV_LOG_LEVEL', 'ERROR')
     try:

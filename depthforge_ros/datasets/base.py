@@ -96,7 +96,7 @@ def mapping(train_ids: Mapping[int, int], *, void: Sequence[int] = ()) -> Labels
 
 
 def images_in(folder: Path, pattern: str = '*') -> list[Path]:
-    """List image files in the order of their names' characters, which caches keep to."""
+    """List image files by name, character by character; caches depend on this order."""
     return sorted(image_files.images_in(folder, pattern))
 
 

@@ -93,7 +93,7 @@ def _unpack(path: Path, file: IO[bytes]) -> None:
 
 
 def _last_error(library: ctypes.CDLL) -> str:
-    """Return what the program says of its failure in this thread; or PyTorch, which it called."""
+    """Return the error of this thread: the program's own, or PyTorch's where that failed."""
     message = ctypes.c_char_p()
     library.AOTInductorGetLastError(ctypes.byref(message))
     text = message.value or b''

@@ -50,7 +50,7 @@ class Inductor:
             )
 
     def load(self, path: Path, request: Request, device: torch.device) -> Run:
-        """Load the package, or give what was loaded of it before, unless a frame hangs in that."""
+        """Load the package once, and again only where a frame hangs in what was loaded."""
         del request
         key = path, path.stat().st_mtime_ns, device
         run = self._loaded.get(key)

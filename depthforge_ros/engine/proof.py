@@ -82,7 +82,7 @@ def answered(run: Run, frames: npt.NDArray[np.uint8], loaded: Loaded) -> tuple[T
 def prove(
     run: Run, loaded: Loaded, request: Request, reference: NetworkOutput, limits: Limits
 ) -> Agreement:
-    """Run every proving batch; the worst agreement of any slot with the reference of its frame."""
+    """Run every proving batch; returns the worst agreement of a slot with its reference."""
     frames = proving_frames(loaded, request)
     return Agreement.worst(
         compare(
@@ -117,7 +117,7 @@ def in_slots(output: NetworkOutput, slots: Sequence[int]) -> NetworkOutput:
 
 
 def write_reference(path: Path, reference: NetworkOutput) -> None:
-    """Keep an answer for proofs to come; shares need no more than half precision for that."""
+    """Store an answer for later proofs, its shares in half precision."""
     np.savez_compressed(
         path,
         labels=reference.labels,

@@ -70,7 +70,7 @@ class SparseDepthEngine:
         return output
 
     def skip_frame(self) -> bool:
-        """Count a frame, of the last one's size, that would get no new depth; tell if it did."""
+        """Count a frame that needs no answer if it would get no new depth; tell whether it did."""
         has_depth = self._age + 1 >= self._every or not self._shape or self._is_gap
         if not has_depth:
             self._age += 1

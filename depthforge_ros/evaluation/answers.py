@@ -159,7 +159,7 @@ def predicted(
 
 
 def _images(bags: Bags, path: Path, topic: str) -> Iterator[Stamped]:
-    """Yield all images; of those that cannot be told apart or decoded, the error."""
+    """Yield all images; one that repeats a stamp or cannot be decoded, as its error."""
     seen: set[int] = set()
     repeated, ahead, is_unstamped = 0, 0, False
     for image in stamped(bags.open(path), topic):

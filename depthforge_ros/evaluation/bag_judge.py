@@ -111,7 +111,7 @@ def _judge_cameras(path: Path, request: BagRequest, pipeline: Pipeline | None) -
 
 
 def _cameras(path: Path, request: BagRequest, *, is_recorded: bool) -> list[_Camera]:
-    """List the cameras to judge; of recorded answers those that the node ran on, if on any."""
+    """List the cameras to judge: if answers are recorded, those that have any, or else all."""
     with Bag(path) as bag:
         names = {one: bag.camera_name(one) for one in bag.camera_topics(request.topics)}
         if is_recorded and not request.topics:

@@ -200,7 +200,7 @@ class CameraJudge:
         truth: npt.NDArray[np.uint8],
         distance_m: npt.NDArray[np.float32] | None,
     ) -> JudgedLabels:
-        """Add what labels give."""
+        """Judge a mask against its labels, and add the counts."""
         self._judged_truth += 1
         self._mismatches.count_ids(truth)
         judged = judge_labels(sums, score, mask, truth, distance_m)

@@ -71,7 +71,7 @@ class OwnDistance:
         """
         Return metres (H, W), NaN and inf as in `metric_depth`; None without a scale.
 
-        Also None for a frame of another size after one that fits; UserError for one before.
+        A frame of another size than the calibration's is a UserError, or None after one that fits.
         """
         if inverse_depth.shape != (self._camera.height, self._camera.width):
             if self._has_fitted:

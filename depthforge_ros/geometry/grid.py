@@ -231,7 +231,7 @@ class GridBuilder:
         return np.asarray(np.bincount(cell, minlength=len(self._cells)) >= MIN_PIXELS)
 
     def _beside(self, is_occupied: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-        """Mark the cells that lie within the margin of occupied ones, and these."""
+        """Mark occupied cells, and those within the margin of one."""
         shape = self.shape
         plane = is_occupied.reshape(shape.rows, shape.columns).astype(np.uint8)
         return np.asarray(cv2.dilate(plane, self._margin) > 0).ravel()

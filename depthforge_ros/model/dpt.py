@@ -97,7 +97,7 @@ class DptHead(nn.Module):
     """Four normalised encoder maps to relative inverse depth, or to depth in metres."""
 
     def __init__(self, config: DptConfig, width: int, stem: tuple[int, ...] = ()) -> None:
-        """Take maps of `width` channels, the first two of the last two of `stem` `from_stem`."""
+        """Take maps of `width` channels; with `from_stem`, two of the stem and two of `width`."""
         super().__init__()
         self.config = config
         channels = config.out_channels

@@ -176,7 +176,7 @@ class DepthForge(nn.Module):
         yield self.estimate_depth(self.depth_maps(taps, image_B3HW), stem, _size(image_B3HW))
 
     def see_depth(self, image_B3HW: Tensor) -> KnownDepth:
-        """Run of the depth stream what the masks need: its head where the decoder takes depth."""
+        """Run the depth stream, and its head only where the decoder takes depth."""
         steps = self.depth_steps(image_B3HW)
         if self.config.head.depth != 'none':
             return KnownDepth.of(steps)
@@ -212,7 +212,7 @@ class DepthForge(nn.Module):
         block: int,
         folded: Folded,
     ) -> Tensor:
-        """Refine the patches that left a block by the tokens; what is before them passes by."""
+        """Refine a block's patches by the tokens; the tokens in front of them stay as they are."""
         prefix = self.visual.prefix
         patches = depth_BNC = visual_BNC[:, prefix:]
         # Rein does not ask depth, and does not wait for it.

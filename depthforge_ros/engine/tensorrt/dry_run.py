@@ -97,7 +97,7 @@ def dry_run(
 
 
 def _batches(request: Request) -> list[list[int]]:
-    """List the frames of the least batch and, of a range, of one more frame, the last first."""
+    """List the frames of the least batch and, of a range, of one with another frame in front."""
     least = list(range(request.min_batch))
     if request.max_batch == request.min_batch:
         return [least]
