@@ -97,6 +97,11 @@ def test_a_gate_holds_a_slice(
     if gate == 'road@night:-1.0':
         assert 'is worse than' in said.err
         assert 'by 25, 1 is allowed' in said.err
+
+
+def test_a_gate_of_a_slice_that_is_not_there_is_refused(
+    two_judgements: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(['compare', *two_judgements, '--gate', 'road@fog:-1.0']) == 2
     assert 'gate road@fog: ' in capsys.readouterr().err
 
