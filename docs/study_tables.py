@@ -18,7 +18,8 @@ def study_depth() -> str:
     if not RESULTS.is_file():
         return 'Not measured yet.'
     told = json.loads(RESULTS.read_text(encoding='utf-8'))
-    return '\n\n'.join(part for name, one in told.items() for part in _parts(name, one))
+    parts = [part for name, one in told.items() for part in _parts(name, one)]
+    return '\n\n'.join(('File `benchmarks/results/study_depth.json`.', *parts))
 
 
 def _parts(name: str, told: dict[str, Any]) -> Iterator[str]:

@@ -27,7 +27,7 @@ NEAR = Limits(0.995, 0.02, 0.01, 0.01)
 NEAR_HALF = Limits(0.99, 0.02, 0.01, 0.01)
 """Eight bits of mantissa: bf16 costs the shipped models up to 0.5 % of a frame's pixels."""
 NEAR_FP8 = Limits(0.97, 0.05, 0.03, 0.03)
-"""Three bits of mantissa: docs/engines.md has what they cost in mIoU."""
+"""Three bits of mantissa: docs/accuracy.md has what they cost in mIoU."""
 LIMITS: Mapping[str, Limits] = {
     'fp32': NEAR,
     'bf16': NEAR_HALF,
