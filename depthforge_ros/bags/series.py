@@ -5,16 +5,20 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain, islice
-from typing import Any
+from typing import Any, TypeVar
 
 from depthforge_ros.bags.bag import Bag, RawMessage
 from depthforge_ros.errors import UserError
+from depthforge_ros.files import UNREADABLE
 from depthforge_ros.frame import stamp_ns
+import numpy as np
+import numpy.typing as npt
 
+Plane = TypeVar('Plane', npt.NDArray[np.uint8], npt.NDArray[np.float32])
 LOOK_AHEAD = 2
 STAMP_AHEAD = 'stamp_ahead'
 """Reason of a drop: the stamp is later than those of the images that follow."""
@@ -38,11 +42,12 @@ class Series:
     The messages of one topic by header stamp; of a repeated stamp the first.
 
     The topic is read once: stamps must rise in the bag, and must be looked up in rising order.
+    Messages that cannot be read are left out, and told of in `lost`.
     """
 
-    def __init__(self, bag: Bag, topic: str | None) -> None:
-        every = stamped(bag, topic) if topic else iter(())
-        self._items = (one for one in every if not isinstance(one.message, UserError))
+    def __init__(self, bag: Bag, topic: str | None, lost: list[str]) -> None:
+        self._topic, self._lost = topic, lost
+        self._items = self._whole(stamped(bag, topic) if topic else iter(()))
         self._next = next(self._items, None)
         self.first_stamp_ns = self._next.stamp_ns if self._next else None
 
@@ -53,6 +58,39 @@ class Series:
         if self._next is None or self._next.stamp_ns != wanted_ns:
             return None
         return self._next.received_ns, self._next.message
+
+    def pixels_at(self, wanted_ns: int, read: Callable[[Any], Plane]) -> Plane | None:
+        """Return what `read` makes of the image of a stamp, (H, W); None of a broken or no one."""
+        found = self.at(wanted_ns)
+        try:
+            return read(found[1]) if found else None
+        except UserError as error:
+            line = f'{self._topic} at {wanted_ns} ns: {error}'
+            if error.reason != UNREADABLE:
+                raise UserError(line, reason=error.reason) from error
+            self._lost.append(line)
+            return None
+
+    def pixels_beside(
+        self, mask: npt.NDArray[np.uint8], wanted_ns: int, read: Callable[[Any], Plane]
+    ) -> Plane | None:
+        """Return `pixels_at` if they are as many as the mask's, else None."""
+        found = self.pixels_at(wanted_ns, read)
+        if found is None or found.shape == mask.shape:
+            return found
+        height, width = found.shape
+        self._lost.append(
+            f'{self._topic} at {wanted_ns} ns has {width} x {height} pixels, its mask '
+            f'{mask.shape[1]} x {mask.shape[0]}; record both of one node'
+        )
+        return None
+
+    def _whole(self, items: Iterator[Stamped]) -> Iterator[Stamped]:
+        for one in items:
+            if isinstance(one.message, UserError):
+                self._lost.append(str(one.message))
+            else:
+                yield one
 
 
 def stamped(bag: Bag, topic: str) -> Iterator[Stamped]:
@@ -88,7 +126,11 @@ def _without_future_stamps(items: Iterator[Stamped], topic: str) -> Iterator[Sta
             and all(_is_below(later, one.stamp_ns) for later in waiting)
             and not (is_last_but_one and waiting[0].stamp_ns < before_ns)
         ):
-            error = UserError(f'{topic}: {one.stamp_ns} ns is ahead', reason=STAMP_AHEAD)
+            error = UserError(
+                f'{topic} has a message of {one.stamp_ns} ns before two of earlier stamps; check '
+                'what stamps it',
+                reason=STAMP_AHEAD,
+            )
             yield replace(one, message=error)
             continue
         if not isinstance(one.message, UserError):

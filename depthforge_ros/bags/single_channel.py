@@ -8,6 +8,7 @@ from typing import Any
 
 from depthforge_ros.bags.image_files import decode_ids
 from depthforge_ros.errors import UserError
+from depthforge_ros.files import UNREADABLE
 from depthforge_ros.headers import PNG_START
 import numpy as np
 import numpy.typing as npt
@@ -35,12 +36,13 @@ def depth_from_message(message: Any) -> npt.NDArray[np.float32]:
 
 def _labels_from_png(data: bytes) -> npt.NDArray[np.uint8]:
     """Decode PNG; JPEG would blend ids into others."""
+    ids = decode_ids(data, f'a compressed mask: {len(data)} bytes')
     if not data.startswith(PNG_START):
         raise UserError(
             f'the compressed mask, {len(data)} bytes that begin with {data[:8]!r}, is no 8-bit '
             'PNG of one channel; record the raw topic'
         )
-    return decode_ids(data, f'a compressed mask: {len(data)} bytes')
+    return ids
 
 
 def _plane(message: Any, encodings: tuple[str, ...]) -> npt.NDArray[Any]:
@@ -56,7 +58,8 @@ def _plane(message: Any, encodings: tuple[str, ...]) -> npt.NDArray[Any]:
     if step < width * dtype.itemsize or len(data) != height * step:
         raise UserError(
             f'the image has {len(data)} bytes in rows of {step} for {width} x {height} pixels in '
-            f'{message.encoding}; record the topic again'
+            f'{message.encoding}; record the topic again',
+            reason=UNREADABLE,
         )
     rows = data.reshape(height, step)[:, : width * dtype.itemsize]
     return np.ascontiguousarray(rows).view(dtype)

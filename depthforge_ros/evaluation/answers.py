@@ -72,9 +72,9 @@ def recorded_answers(
 
     def series(ending: str) -> Series:
         bag = bags.open(path)
-        return Series(bag, bag.topic_ending(ending, camera))
+        return Series(bag, bag.topic_ending(ending, camera), bags.lost)
 
-    masks = Series(bags.open(path), mask_topic)
+    masks = Series(bags.open(path), mask_topic, bags.lost)
     depths, confidences, entropies = map(series, (DEPTH_ENDING, CONFIDENCE_ENDING, ENTROPY_ENDING))
     figures = NodeFigures(bags.open(path), topic)
     for image in _images(bags, path, topic):
@@ -82,18 +82,17 @@ def recorded_answers(
             yield _dropped_answer(image.stamp_ns, image.message)
             continue
         stamp, rgb = image.stamp_ns, partial(rgb_from_message, image.message)
-        mask = masks.at(stamp)
-        if mask is None:
+        mask, labels = masks.at(stamp), masks.pixels_at(stamp, labels_from_message)
+        if mask is None or labels is None:
             yield Answer(stamp, rgb, drop_reason=NO_ANSWER)
             continue
-        depth, confidence, doubt = (one.at(stamp) for one in (depths, confidences, entropies))
-        entropy = depth_from_message(doubt[1]) if doubt else None
+        entropy = entropies.pixels_beside(labels, stamp, depth_from_message)
         yield Answer(
             stamp,
             rgb,
-            labels=labels_from_message(mask[1]),
-            inverse_depth=depth_from_message(depth[1]) if depth else None,
-            confidence=labels_from_message(confidence[1]) if confidence else None,
+            labels=labels,
+            inverse_depth=depths.pixels_beside(labels, stamp, depth_from_message),
+            confidence=confidences.pixels_beside(labels, stamp, labels_from_message),
             entropy=(
                 float(np.mean(entropy))
                 if entropy is not None

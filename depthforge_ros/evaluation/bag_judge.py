@@ -132,6 +132,8 @@ def _judge_camera(
     answers = _answers(bags, path, camera, pipeline)
     for answer in tqdm(answers, desc=camera.topic, unit='frame', total=camera.frames):
         judge.add(answer)
+    if bags.lost and not judge.found_truth:
+        raise UserError(f'{request.bag}: nothing can be judged; {bags.damage}')
     try:
         judgement = judge.finish()
     except UserError as error:

@@ -113,6 +113,11 @@ class CameraJudge:
             self._add_answer(clip, row, answer, answer.labels, frame_truth)
         self._judgement.line.append(**row)
 
+    @property
+    def found_truth(self) -> bool:
+        """Tell whether any frame had labels or depth, though of another size."""
+        return bool(self._judged_truth or self._mismatches.first)
+
     def finish(self) -> Judgement:
         """Return the judgement; UserError where no ground truth belongs to any frame, or fits."""
         if self._mismatches.first and not self._judged_truth:

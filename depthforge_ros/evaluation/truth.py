@@ -6,12 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from depthforge_ros.bags.bag import Bags
 from depthforge_ros.bags.camera_file import DriveFile, read_drive_file
 from depthforge_ros.bags.image_files import list_images, read_depth_m, read_labels
-from depthforge_ros.bags.series import Series
+from depthforge_ros.bags.series import Plane, Series
 from depthforge_ros.bags.single_channel import depth_from_message, labels_from_message
 from depthforge_ros.bags.storage_files import is_bag
 from depthforge_ros.errors import UserError
@@ -23,7 +23,6 @@ import numpy.typing as npt
 LABELS_ENDING = '/labels'
 DEPTH_ENDING = '/depth'
 CAMERA_FILE = 'camera.yaml'
-Plane = TypeVar('Plane', npt.NDArray[np.uint8], npt.NDArray[np.float32])
 
 
 class Truth(Protocol):
@@ -73,16 +72,14 @@ class _BagTruth:
                 f'{path} holds labels on {topic} but not what their classes are; say it by '
                 '--truth-labels'
             )
-        self._labels = Series(labels, topic)
-        self._depths = Series(depths, depths.topic_ending(DEPTH_ENDING, camera))
+        self._labels = Series(labels, topic, bags.lost)
+        self._depths = Series(depths, depths.topic_ending(DEPTH_ENDING, camera), bags.lost)
 
     def labels(self, stamp_ns: int) -> npt.NDArray[np.uint8] | None:
-        found = self._labels.at(stamp_ns)
-        return labels_from_message(found[1]) if found else None
+        return self._labels.pixels_at(stamp_ns, labels_from_message)
 
     def depth_m(self, stamp_ns: int) -> npt.NDArray[np.float32] | None:
-        found = self._depths.at(stamp_ns)
-        return depth_from_message(found[1]) if found else None
+        return self._depths.pixels_at(stamp_ns, depth_from_message)
 
     def first_stamp_ns(self) -> int | None:
         firsts = (self._labels.first_stamp_ns, self._depths.first_stamp_ns)

@@ -35,7 +35,7 @@ class VideoConsistency:
     Of the pixels whose ground truth is the same class in n consecutive frames, the share whose
     predicted class is the same in all n; mVC_n is the mean over all windows of n frames. As in the
     published VC_perclip.py the steady class need not be the right one, so read it beside the
-    mIoU; pixels without ground truth do not count here.
+    mIoU; pixels without ground truth do not count here. A change of size begins the windows anew.
     """
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class VideoConsistency:
     def add(self, *, truth: Labels, predicted: Labels, classes: int) -> list[float | None]:
         """Take the next frame (H, W); returns VC_8 and VC_16 of the windows that end with it."""
         run_true, run_both = np.ones_like(truth), np.ones_like(truth)
-        if self._last is not None and self._runs is not None:
+        if self._last and self._runs and self._last[0].shape == truth.shape:
             same = truth == self._last[0]
             run_true = _count_runs(self._runs[0], same)
             run_both = _count_runs(self._runs[1], same & (predicted == self._last[1]))
@@ -109,7 +109,8 @@ class Tracker:
         labels = np.ascontiguousarray(labels[::every, ::every])
         depth = None if inverse_depth is None else inverse_depth[::every, ::every].copy()
         change = None
-        if self._gray is not None and self._gray.shape == gray.shape == labels.shape:
+        sizes = {gray.shape, labels.shape, self._labels.shape}
+        if self._gray is not None and sizes == {self._gray.shape}:
             change = self._compare(gray, labels, depth)
         else:
             self._followed, self._kept = np.ones_like(labels), np.ones_like(labels)
