@@ -41,6 +41,9 @@ MEASURED = re.compile(r'8[US]C[12]?|(16|32|64)[USF]C\d*')
 """Encodings of values that are no picture: depth, confidence, flow."""
 GREY_OF_16_BITS = b'\x10\x00'
 """Bits and colour type of a PNG, at 24."""
+VIDEO = re.compile(r'/(CompressedVideo|FFMPEGPacket)$|of (h26|hevc|av1|vp9)', re.IGNORECASE)
+"""In the type of a topic, and the format of its first image, where each needs those before it."""
+NO_VIDEO = 'video inside a bag is not decoded: record images, or give a video file such as .mp4'
 FIRST_MESSAGES = 5
 """So many are looked at for one that tells whether a camera fills the topic."""
 STORE = get_typestore(Stores.ROS2_JAZZY)
@@ -142,18 +145,28 @@ class Bag:
         topics, cameras = self.image_topics, self._found_cameras()
         for name in wanted:
             if name not in topics:
-                is_empty = self.topics.get(name) in IMAGE_TYPES
-                lacks = 'holds no message on' if is_empty else 'has no image topic'
                 raise UserError(
-                    f'{self.path} {lacks} {name}; it has {_listing(cameras or topics)}'
+                    f'{self.path} {self._lack(name)}; it has {_listing(cameras or topics)}'
                 )
         if wanted or cameras:
             return list(wanted) or cameras
-        kinds = [f'{name} ({self._content(name)})' for name in sorted(self.topics)]
+        contents = {name: self._content(name) for name in sorted(self.topics)}
+        remedy = f'; {NO_VIDEO}' if any(map(VIDEO.search, contents.values())) else ''
         raise UserError(
             f'{self.path} has no topic of camera images, that is sensor_msgs/msg/Image or '
-            f'CompressedImage of JPEG or PNG; it has {_listing(kinds)}'
+            'CompressedImage of JPEG or PNG; it has '
+            f'{_listing([f"{name} ({content})" for name, content in contents.items()])}{remedy}'
         )
+
+    def _lack(self, topic: str) -> str:
+        """Say why a topic is none of images."""
+        kind = self.topics.get(topic)
+        if kind is None:
+            return f'has no image topic {topic}'
+        if kind in IMAGE_TYPES:
+            return f'holds no message on {topic}'
+        remedy = f' ({NO_VIDEO})' if VIDEO.search(kind) else ''
+        return f'holds {kind} on {topic}, not images{remedy}'
 
     def _content(self, topic: str) -> str:
         """Say the type of a topic and, of its first image, the encoding."""
@@ -297,7 +310,7 @@ class Bags(ExitStack):
         self.warnings: list[str] = []
         """Warnings about the messages that were read."""
         self.lost: list[str] = []
-        """What could not be read of files beside the bags, in words."""
+        """What could not be read of single files and messages, a line each."""
 
     def open(self, path: Path) -> Bag:
         """Open a bag once more; it is closed with the others."""
@@ -308,7 +321,9 @@ class Bags(ExitStack):
     @property
     def damage(self) -> str | None:
         """Return what was wrong with the first damaged bag or file; None if all are complete."""
-        damages = (*(bag.damage for bag in self._opened), *self.lost)
+        count = len(self.lost)
+        first = f'{count} images cannot be read, the first: ' if count > 1 else ''
+        damages = (*(bag.damage for bag in self._opened), *(first + one for one in self.lost))
         return next((one for one in damages if one), None)
 
 

@@ -23,8 +23,11 @@ ADVICE = {
     SQLITE: '`ros2 bag reindex` restores metadata, `sqlite3 FILE .recover` repairs a db3',
     '.bag': '`rosbag reindex` repairs a bag that was cut short',
 }
-OF_ROS_1 = 'Profile is not ros2'
-"""What the reader says of an mcap that holds messages of ROS 1."""
+NOT_OF_ROS_2 = 'Profile is not ros2'
+"""What the reader says of an mcap whose writer named another profile, or none."""
+PROFILE_OF_ROS_1 = b'\x04\0\0\0ros1'
+PROFILE_AT = 17
+"""Place of the profile's length and text in an mcap."""
 
 
 def is_bag(path: Path) -> bool:
@@ -56,8 +59,12 @@ def is_compressed(path: Path) -> bool:
 
 def advice(path: Path, reason: str) -> str:
     """Say what mends a bag that cannot be read for that reason."""
-    if OF_ROS_1 in reason:
-        return 'it holds messages of ROS 1; give the .bag file that it was made from'
+    if NOT_OF_ROS_2 in reason:
+        with next(iter(bag_files(path))).open('rb') as file:
+            file.seek(PROFILE_AT)
+            if file.read(len(PROFILE_OF_ROS_1)) == PROFILE_OF_ROS_1:
+                return 'it holds messages of ROS 1; give the .bag file that it was made from'
+        return 'it was not recorded by ROS 2; record its topics by `ros2 bag record`'
     kinds = sorted({storage_suffix(one) or '' for one in bag_files(path)})
     known = [ADVICE[kind] for kind in kinds if kind in ADVICE]
     return '; '.join(known) or 'give a rosbag2 folder, an mcap, db3 or bag file'

@@ -206,6 +206,7 @@ def test_a_name_that_sqlite_cannot_open_is_said(
         ('a.bag', b'#ROSBAG V2.0\n', 'rosbag reindex'),
         ('a.db3', b'SQLite format 3\0', 'sqlite3 FILE .recover'),
         ('a.mcap', b'\x89MCAP0\r\n\x01\x0c\0\0\0\0\0\0\0\x04\0\0\0ros1\0\0\0\0', 'ROS 1'),
+        ('a.mcap', b'\x89MCAP0\r\n\x01\x08' + bytes(15), 'not recorded by ROS 2'),
     ],
 )
 def test_the_advice_is_for_that_file(
