@@ -13,6 +13,8 @@ import numpy.typing as npt
 
 MAX_ASPECT = 4.0
 """Longest network side over the shortest; longer frames shrink further, to bound the memory."""
+MAX_INPUT_PIXELS = 4096 * 4096
+"""More than any machine answers; a mistyped size must not end in a shortage of memory."""
 MAX_HALVINGS = 3
 """What a JPEG decoder can leave out: an eighth of each side is the mean of every block."""
 
@@ -56,17 +58,22 @@ class Preprocess:
     fixed_size: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
-        if self.short_side < self.patch:
+        sides = self.fixed_size or (self.short_side, self.short_side)
+        if self.fixed_size is None and self.short_side < self.patch:
             raise UserError(
                 f'short_side {self.short_side} is smaller than one patch of {self.patch} pixels; '
                 'choose a multiple of the patch'
             )
-        sides = self.fixed_size or ()
-        if any(side < self.patch or side % self.patch for side in sides):
+        if self.fixed_size and any(side < self.patch or side % self.patch for side in sides):
             near = (max(1, round(side / self.patch)) * self.patch for side in sides)
             raise UserError(
                 f'height x width {" x ".join(map(str, sides))} must be multiples of the patch, '
                 f'{self.patch}; the nearest is {" x ".join(map(str, near))}'
+            )
+        if sides[0] * sides[1] > MAX_INPUT_PIXELS:
+            raise UserError(
+                f'an input of {sides[0]} x {sides[1]} pixels is too large for a network; choose '
+                f'at most {MAX_INPUT_PIXELS} pixels'
             )
 
     def geometry(self, height: int, width: int) -> Geometry:

@@ -42,7 +42,8 @@ class Series:
     The messages of one topic by header stamp; of a repeated stamp the first.
 
     The topic is read once: stamps must rise in the bag, and must be looked up in rising order.
-    Messages that cannot be read are left out, and told of in `lost`.
+    Messages that cannot be read are left out, and told of in `lost`; those stamped ahead are left
+    out.
     """
 
     def __init__(self, bag: Bag, topic: str | None, lost: list[str]) -> None:
@@ -87,10 +88,10 @@ class Series:
 
     def _whole(self, items: Iterator[Stamped]) -> Iterator[Stamped]:
         for one in items:
-            if isinstance(one.message, UserError):
-                self._lost.append(str(one.message))
-            else:
+            if not isinstance(one.message, UserError):
                 yield one
+            elif one.message.reason != STAMP_AHEAD:
+                self._lost.append(str(one.message))
 
 
 def stamped(bag: Bag, topic: str) -> Iterator[Stamped]:
@@ -126,11 +127,7 @@ def _without_future_stamps(items: Iterator[Stamped], topic: str) -> Iterator[Sta
             and all(_is_below(later, one.stamp_ns) for later in waiting)
             and not (is_last_but_one and waiting[0].stamp_ns < before_ns)
         ):
-            error = UserError(
-                f'{topic} has a message of {one.stamp_ns} ns before two of earlier stamps; check '
-                'what stamps it',
-                reason=STAMP_AHEAD,
-            )
+            error = UserError(f'{topic}: {one.stamp_ns} ns is ahead', reason=STAMP_AHEAD)
             yield replace(one, message=error)
             continue
         if not isinstance(one.message, UserError):

@@ -45,6 +45,8 @@ class Tags:
             raise UserError(f'{path} is no table of tags; {FORMAT}') from error
         if head != HEAD:
             raise UserError(f'{path} begins with {",".join(head)}; {FORMAT}')
+        if not rows:
+            raise UserError(f'{path} has no line below its head; {FORMAT}')
         for number, row in enumerate(rows, start=2):
             if len(row) != len(HEAD) or not all(row):
                 raise UserError(

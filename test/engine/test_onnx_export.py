@@ -135,8 +135,9 @@ def test_random_weights_are_said(
     ('changes', 'word'),
     [
         ({'--height': '57'}, 'must be multiples of the patch, 14; the nearest is 56'),
-        ({'--width': '0'}, 'smaller than one patch'),
-        ({'--height': '-56'}, 'smaller than one patch'),
+        ({'--width': '0'}, 'height x width 56 x 0 must be multiples of the patch, 14'),
+        ({'--height': '-56'}, 'height x width -56 x 98 must be multiples of the patch, 14'),
+        ({'--height': '98000000'}, 'an input of 98000000 x 98 pixels is too large'),
         ({'--batch': '6-1'}, 'give one such as 1 or 1-6'),
         ({'--output': 'F.pb'}, 'has not the suffix .onnx'),
         ({'--output': '/proc/none/a.onnx'}, 'cannot be written'),

@@ -122,6 +122,7 @@ def test_gates_of_slices_take_either_sign() -> None:
         (['frames,tag', 'bag/*,20-40m'], "line 2: '20-40m' cannot be a tag"),
         (['frames,tag', 'bag/*,a:b'], "'a:b' cannot be a tag"),
         ([], 'is no table of tags'),
+        (['frames,tag'], 'has no line below its head'),
     ],
 )
 def test_wrong_tables_of_tags_are_refused(tmp_path: Path, lines: list[str], words: str) -> None:
