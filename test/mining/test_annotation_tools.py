@@ -50,7 +50,7 @@ def mined(tmp_path: Path) -> Path:
         for index, name in enumerate(('a', 'b'))
     ]  # fmt: skip
     with ExitStack() as copies:
-        sources = [open_source(tmp_path / 'drive', copies)]
+        sources = [open_source(tmp_path / 'drive', copies, None)]
         write_mined(tmp_path / 'mined', Classes(), sources, chosen)  # type: ignore[arg-type]
     return tmp_path / 'mined'
 
