@@ -30,7 +30,9 @@ HEIGHT_M, RANGE_M = 1.65, 40.0
 PIXELS_PER_M, WIDTH, HEIGHT = 14, 400, 600
 GRID_M = 10
 LEGEND = 24
-"""Pixels; height of the line of class names."""
+"""Pixels; height of a line of class names."""
+IN_A_ROW = 10
+"""Class names on a line."""
 
 
 def main() -> int:
@@ -74,15 +76,16 @@ def _titled(picture: npt.NDArray[np.uint8], title: str) -> npt.NDArray[np.uint8]
 
 
 def _legend(space: LabelSpace) -> npt.NDArray[np.uint8]:
-    """Name the classes in their colours: BGR uint8 (LEGEND, 2 WIDTH, 3)."""
-    strip = np.full((LEGEND, 2 * WIDTH, 3), 255, np.uint8)
-    step = 2 * WIDTH // len(space)
+    """Name the classes in their colours, ten in a row: BGR uint8 (rows x LEGEND, 2 WIDTH, 3)."""
+    strip = np.full((-(-len(space) // IN_A_ROW) * LEGEND, 2 * WIDTH, 3), 255, np.uint8)
+    step = 2 * WIDTH // IN_A_ROW
     colors = colorize(np.arange(len(space), dtype=np.uint8)[None], space)[0, :, ::-1]
     for index, name in enumerate(space.classes):
-        at = index * step
+        row, column = divmod(index, IN_A_ROW)
+        x, y = column * step, row * LEGEND
         color = [int(value) for value in colors[index]]
-        cv2.rectangle(strip, (at + 2, 6), (at + 12, 16), color, cv2.FILLED)
-        cv2.putText(strip, name, (at + 15, 15), 0, 0.35, (0, 0, 0), 1, cv2.LINE_AA)
+        cv2.rectangle(strip, (x + 2, y + 6), (x + 12, y + 16), color, cv2.FILLED)
+        cv2.putText(strip, name, (x + 15, y + 15), 0, 0.35, (0, 0, 0), 1, cv2.LINE_AA)
     return strip
 
 
