@@ -55,6 +55,8 @@ MCAP_CHUNK_HEAD = struct.Struct('<QQQII')
 """Times, size and checksum of a chunk, and the length of the name of its compression."""
 SQLITE_BESIDE = ('-wal', '-journal')
 """What SQLite keeps beside a file that it has not closed."""
+SQLITE_PAGE_AT = 16
+"""Where an SQLite file says the size of its pages."""
 BLOCK = 1 << 20
 
 
@@ -229,6 +231,7 @@ def _repair_sqlite(source: Path, target: Path) -> None:
     """
     if _is_unfinished(source):
         source = _with_journal(source, target.parent.parent)
+    source = _of_whole_pages(source, target.parent.parent)
     with (
         sqlite3.connect(f'{source.resolve().as_uri()}?immutable=1', uri=True) as old,
         sqlite3.connect(target) as new,
@@ -242,6 +245,23 @@ def _repair_sqlite(source: Path, target: Path) -> None:
             _copy_rows(old, new, name)
     old.close()
     new.close()
+
+
+def _of_whole_pages(source: Path, folder: Path) -> Path:
+    """Copy a file whose last page is cut without it: SQLite would read zeros for what it lacks."""
+    with source.open('rb') as file:
+        file.seek(SQLITE_PAGE_AT)
+        page = int.from_bytes(file.read(2), 'big')
+    # SQLite writes 1 for 65536.
+    page = 65536 if page == 1 else page
+    size = source.stat().st_size
+    if not page or size % page == 0:
+        return source
+    whole = folder / f'whole_{source.name}'
+    shutil.copy(source, whole)
+    with whole.open('r+b') as file:
+        file.truncate(size - size % page)
+    return whole
 
 
 def _with_journal(source: Path, folder: Path) -> Path:

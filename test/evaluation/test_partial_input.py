@@ -18,7 +18,7 @@ from depthforge_ros.bags.repair import repaired
 from depthforge_ros.cli.main import main
 from depthforge_ros.errors import UserError
 from depthforge_ros.evaluation import prediction
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 import numpy as np
 import pytest
@@ -222,6 +222,7 @@ def test_the_advice_is_for_that_file(
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3', 'rosbag1'])
 @settings(max_examples=25, deadline=None)
 @given(share=st.floats(0.0, 1.0))
+@example(share=0.853515625)
 def test_a_bag_cut_anywhere_gives_a_beginning_of_its_messages(storage: str, share: float) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / 'bag'
