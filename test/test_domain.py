@@ -113,4 +113,4 @@ def test_day_is_told_from_dusk_and_darkness() -> None:
     dusk = [rgb_from_file(p) for p in sorted((folder / 'train/images').glob('0001TP*'))[::25]]
     worst_day = max(map(distance, day))
     assert worst_day < min(map(distance, dusk))
-    assert worst_day < min(distance((rgb * 0.12).astype(np.uint8)) for rgb in day)
+    assert worst_day < min(distance((rgb * 0.06).astype(np.uint8)) for rgb in day)
