@@ -74,7 +74,9 @@ def test_arguments_are_listed() -> None:
     assert set(re.findall(r'\w+', told[1])) == set(declared)
 
 
-def test_documents_launch_what_there_is() -> None:
+def test_documents_launch_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Their paths are those of this repository.
+    monkeypatch.chdir(ROOT)
     assert {name for name, _ in LAUNCHED} == set(FILES)
     for name, words in LAUNCHED:
         given = dict(word.split(':=') for word in words if word != '--show-args')
