@@ -18,9 +18,7 @@ from collections.abc import Iterator, Mapping
 import csv
 import datetime
 import json
-import os
 from pathlib import Path
-import platform
 import statistics
 import sys
 from typing import Any
@@ -37,6 +35,7 @@ from depthforge_trainer.networks import Make
 from depthforge_trainer.study import AVERAGE, Judged, study, StudyConfig
 from depthforge_trainer.teacher import load_depth, load_foundation
 import numpy as np
+from report import exit_code, machine
 import torch
 from torch import nn, Tensor
 from tqdm import tqdm
@@ -192,21 +191,17 @@ def gains(config: StudyConfig, runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Do the studies, and write what each gave; 2 with one line for wrong input."""
+    """Do the studies, and write what each gave."""
     args = _arguments()
-    try:
-        for path in args.config:
-            config = read_config(path, StudyConfig)
-            names = args.variants or [*config.variants]
-            if UNTRAINED in names:
-                first = next(iter(config.variants))
-                make_untrained(config.run(first, 0), config.run(UNTRAINED, 0))
-            table = study(config, seeds=args.seeds, variants=args.variants, makers=MAKERS)
-            _write(args, path, config, table)
-            print(table.read_text())
-    except UserError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
+    for path in args.config:
+        config = read_config(path, StudyConfig)
+        names = args.variants or [*config.variants]
+        if UNTRAINED in names:
+            first = next(iter(config.variants))
+            make_untrained(config.run(first, 0), config.run(UNTRAINED, 0))
+        table = study(config, seeds=args.seeds, variants=args.variants, makers=MAKERS)
+        _write(args, path, config, table)
+        print(table.read_text())
     return 0
 
 
@@ -216,8 +211,7 @@ def _write(args: argparse.Namespace, path: Path, config: StudyConfig, table: Pat
     report[path.stem] = {
         'command': f'benchmarks/study_depth.py {path}',
         'date': datetime.date.today().isoformat(),
-        'machine': f'{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, '
-        f'{torch.backends.cpu.get_cpu_capability()}',
+        'machine': machine(),
         'unseen': list(config.unseen),
         'gains': gains(config, runs),
         'runs': runs,
@@ -238,4 +232,4 @@ def _arguments() -> argparse.Namespace:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(exit_code(main))

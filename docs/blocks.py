@@ -5,9 +5,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+import json
 from pathlib import Path
+from typing import Any
 
+RESULTS = Path(__file__).resolve().parents[1] / 'benchmarks' / 'results'
 Blocks = Mapping[str, str]
+
+
+def read_result(name: str) -> Any:
+    """Read the figures that a benchmark left."""
+    return json.loads((RESULTS / f'{name}.json').read_text(encoding='utf-8'))
 
 
 def fill(text: str, blocks: Blocks) -> str:

@@ -4,13 +4,8 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Any
+from blocks import read_result, table
 
-from blocks import table
-
-RESULTS = Path(__file__).resolve().parents[1] / 'benchmarks' / 'results'
 SETS = {'kitti': 'KITTI', 'bdd10k': 'BDD100K', 'camvid_test': 'CamVid test'}
 DEPTHS = {
     'own': 'the frame itself',
@@ -19,13 +14,9 @@ DEPTHS = {
 }
 
 
-def _read(name: str) -> Any:
-    return json.loads((RESULTS / f'{name}.json').read_text(encoding='utf-8'))
-
-
 def ablation() -> str:
     """Return what the masks owe to depth, by model."""
-    rows = _read('depth_ablation')['rows']
+    rows = read_result('depth_ablation')['rows']
     sets = dict.fromkeys(row['set'] for row in rows)
     miou = {(row['model'], row['set'], key): row[key] for row in rows for key in DEPTHS}
     models = dict.fromkeys(row['model'] for row in rows)
@@ -55,7 +46,9 @@ def attempts() -> str:
     """Return what each attempt that is kept gained."""
     rows = []
     for start, (of, answer) in ATTEMPTS.items():
-        row = next(one for one in _read('attempts')['rows'] if one['attempt'].startswith(start))
+        row = next(
+            one for one in read_result('attempts')['rows'] if one['attempt'].startswith(start)
+        )
         times = f'{row["times_as_fast"]:.2f} ({row["least"]:.2f} to {row["most"]:.2f})'
         milliseconds = [_short(row[key]) for key in ('before_ms', 'after_ms')]
         rows.append([row['attempt'], of, *milliseconds, times, answer])
@@ -70,7 +63,7 @@ def _short(milliseconds: float) -> str:
 def dry_run() -> str:
     """Return what the builder of TensorRT did without a GPU, by model, precision and batch."""
     order = {'fp16': 0, 'bf16': 1, 'fp8': 2}
-    runs = _read('tensorrt_dry_run')
+    runs = read_result('tensorrt_dry_run')
     models = list(dict.fromkeys(run['model'] for run in runs))
     runs.sort(key=lambda run: (models.index(run['model']), order[run['precision']], run['batch']))
     rows = []

@@ -4,17 +4,7 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Any
-
-from blocks import table
-
-RESULTS = Path(__file__).resolve().parents[1] / 'benchmarks' / 'results'
-
-
-def _read(name: str) -> Any:
-    return json.loads((RESULTS / f'{name}.json').read_text(encoding='utf-8'))
+from blocks import read_result, RESULTS, table
 
 
 def _percent(share: float, digits: int = 0) -> str:
@@ -27,7 +17,7 @@ def grid() -> str:
     head += 'LiDAR obstacles on free cells|on occupied|ms of one core'
     rows = []
     for path in sorted(RESULTS.glob('grid_*.json')):
-        report = _read(path.stem)
+        report = read_result(path.stem)
         drive, kitti = report['drive'], report['kitti']
         rows.append([
             f'`{report["model"]}`', f'{drive["frames"]}',
@@ -42,5 +32,5 @@ def grid() -> str:
 def lidar() -> str:
     """Return what benchmarks/lidar.py wrote."""
     keys = ('camera', 'lens', 'in_view', 'p50_ms', 'p90_ms')
-    rows = [[f'{case[key]}' for key in keys] for case in _read('lidar')['cases']]
+    rows = [[f'{case[key]}' for key in keys] for case in read_result('lidar')['cases']]
     return table('camera|lens|points in view|ms, p50|ms, p90', rows)

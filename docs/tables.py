@@ -10,17 +10,15 @@ entered nowhere by hand.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-import json
 from pathlib import Path
 from typing import Any
 
-from blocks import Blocks, table, write
+from blocks import Blocks, read_result, RESULTS, table, write
 from model_tables import ablation, attempts, dry_run
 from spatial_tables import grid, lidar
 from study_tables import study_depth
 
 ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / 'benchmarks' / 'results'
 SHIPPED = ('depthforge_small', 'depthforge_tiny')
 SETS = {
     'kitti': 'KITTI',
@@ -38,14 +36,14 @@ TARGET_NODE = {'transport': 'raw', 'rate_hz': 30.0}
 ROW = dict[str, Any]
 
 
-def _read(name: str) -> Any:
-    return json.loads((RESULTS / f'{name}.json').read_text(encoding='utf-8'))
-
-
 def _judged() -> dict[tuple[str, str], ROW]:
     """Return the rows of benchmarks/accuracy.py by model and set; a later file goes before."""
-    files = sorted(RESULTS.glob('accuracy_*.json'), key=lambda path: _read(path.stem)['date'])
-    return {(row['model'], row['set']): row for path in files for row in _read(path.stem)['rows']}
+    files = sorted(
+        RESULTS.glob('accuracy_*.json'), key=lambda path: read_result(path.stem)['date']
+    )
+    return {
+        (row['model'], row['set']): row for path in files for row in read_result(path.stem)['rows']
+    }
 
 
 def _percent(share: float, digits: int = 0) -> str:
@@ -87,17 +85,17 @@ def _on_unseen(model: str) -> str:
 def five_numbers() -> str:
     """Return the README's table."""
     cpu = max(
-        (row for row in _read('cpu')['rows'] if row['model'] == 'depthforge_tiny'),
+        (row for row in read_result('cpu')['rows'] if row['model'] == 'depthforge_tiny'),
         key=lambda row: float(row['fps']),
     )
     node = [
         case['latency_ms_p50']
         for resolution in ('camera', 'network')
-        for case in _read('node')['cases']
+        for case in read_result('node')['cases']
         if case['output_resolution'] == resolution
         and all(case[key] == value for key, value in TARGET_NODE.items())
     ]
-    judging = _read('evaluate_cost')['cpu_s_per_1000_frames']['null']['median']
+    judging = read_result('evaluate_cost')['cpu_s_per_1000_frames']['null']['median']
     return table('five numbers | ', [
         ['mIoU of `depthforge_small` on streets never trained on', _on_unseen('depthforge_small')],
         ['mIoU of `depthforge_tiny` (bundled) there', _on_unseen('depthforge_tiny')],
@@ -115,13 +113,13 @@ def cpu() -> str:
         [row['model'], row['size'], row['engine'], f'{row["fps"]:.2f}',
          f'{row["ms_median"]:.0f} ({row["ms_least"]:.0f})', f'{row["times_eager"]:.2f}',
          _percent(row['mask_agreement'], 1), f'{row["peak_mib"]:.0f}']
-        for row in _read('cpu')['rows']
+        for row in read_result('cpu')['rows']
     ])  # fmt: skip
 
 
 def stages() -> str:
     """Return the share of each part of the network in eager's time."""
-    shares = sorted(_read('cpu')['tiny_stage_shares'].items(), key=lambda one: -one[1])
+    shares = sorted(read_result('cpu')['tiny_stage_shares'].items(), key=lambda one: -one[1])
     return table('part|share', [[part, _percent(x / 100)] for part, x in shares])
 
 
@@ -137,7 +135,7 @@ def node() -> str:
          f'{case["age_ms_p50"]:.0f} / {case["age_ms_p99"]:.0f}', f'{case["cpu_ms_per_frame"]:.1f}',
          f'{_percent(case["cpu_share"])}, {_percent(case["executor_cpu_share"])}',
          f'{case["sent"]}', f'{case["lost"]}']
-        for case in _read('node')['cases']
+        for case in read_result('node')['cases']
     ])  # fmt: skip
 
 
@@ -150,7 +148,7 @@ def _input(case: ROW) -> str:
 
 def middleware() -> str:
     """Return the node beside a bare one."""
-    report = _read('middleware')
+    report = read_result('middleware')
     rows = [
         [name, *(f'{value:.1f}' for value in report['latency_ms_p50'][key])]
         for name, key in (('ours, ms', 'depthforge'), ('bare, ms', 'bare'))
@@ -161,7 +159,7 @@ def middleware() -> str:
 
 def judging() -> str:
     """Return the CPU time of judging."""
-    report = _read('evaluate_cost')
+    report = read_result('evaluate_cost')
     names = {'null': 'read and judge', 'eager': f'with `{report["model"]}`, engine eager'}
     return table('1000 frames|median, s|least to most, s', [
         [f'{names[key]}, {report["size"]}', f'{cost["median"]:.0f}',
@@ -181,7 +179,7 @@ def transformers() -> str:
          *(_spread(row, key) for key in (
              'ratio_same_dtype', 'ratio_best', 'ratio_best_to_theirs_kept')),
          ', '.join(f'{row["peak_mib"][side]:.0f}' for side in ('theirs', 'ours', 'int8'))]
-        for row in _read('vs_transformers')['rows']
+        for row in read_result('vs_transformers')['rows']
     ])  # fmt: skip
 
 
@@ -192,7 +190,7 @@ def _spread(row: ROW, key: str) -> str:
 
 def engines() -> str:
     """Return what engines and windows cost in mIoU."""
-    rows = _read('engine_accuracy')['rows']
+    rows = read_result('engine_accuracy')['rows']
     models = dict.fromkeys(row['model'] for row in rows)
     names = dict.fromkeys(row['engine'] for row in rows)
     miou = {(row['model'], row['engine']): row['miou'] for row in rows}
@@ -211,13 +209,13 @@ def sparse_depth() -> str:
     return table('model|`depth_every`|times as fast|mIoU', [
         [f'`{row["model"]}`', f'{row["depth_every"]}', f'{row["times_as_fast"]:.2f}',
          f'{row["miou"]:.2f}']
-        for row in _read('sparse_depth')['rows']
+        for row in read_result('sparse_depth')['rows']
     ])  # fmt: skip
 
 
 def corruptions() -> str:
     """Return mIoU under each corruption by severity."""
-    rows = _read('corruptions_tiny')['corruptions']
+    rows = read_result('corruptions_tiny')['corruptions']
     miou = {(row['name'], row['severity']): row['miou'] for row in rows}
     severities = sorted({severity for _, severity in miou})
     return table(f'corruption|{"|".join(map(str, severities))}', [
@@ -228,7 +226,9 @@ def corruptions() -> str:
 
 def domain() -> str:
     """Return how well distance and entropy tell changed frames."""
-    reports = {model: _read(f'domain_shift_{model.split("_")[1]}')['kinds'] for model in SHIPPED}
+    reports = {
+        model: read_result(f'domain_shift_{model.split("_")[1]}')['kinds'] for model in SHIPPED
+    }
     head = 'frames|' + '|'.join(f'`{model}`: distance|entropy' for model in SHIPPED)
     kinds = dict.fromkeys(kind for model in SHIPPED for kind in reports[model])
     rows = []
@@ -245,7 +245,7 @@ def domain() -> str:
 
 def anomalies() -> str:
     """Return how well entropy and features find unknown objects on the road."""
-    found = _read('anomalies')
+    found = read_result('anomalies')
     rows = [
         [name.replace('_', ' '), f'{found[name]["auroc"]:.1f} %', f'{found[name]["fpr95"]:.1f} %']
         for name in ('entropy', 'feature_distance')
@@ -300,7 +300,7 @@ def onnx() -> str:
             _percent(row['depth_error'], 4),
             f'{row["confidence_error"]:.1e}, {row["entropy_error"]:.1e}',
         ]
-        for row in _read('onnx_export')
+        for row in read_result('onnx_export')
     ]
     return table(
         'model|size|batch|MiB, files|masks as eager|depth off by|confidence, entropy off by', rows

@@ -25,6 +25,7 @@ from depthforge_ros.errors import UserError
 from depthforge_ros.labels import LabelSpace, UNLABELLED
 from depthforge_ros.model.answer import summarise
 from depthforge_ros.model.checkpoint import digest
+from depthforge_ros.model.config import NetworkConfig
 from depthforge_ros.model.dpt import DepthMaps
 from depthforge_ros.model.network import DepthForge
 from depthforge_ros.model.refinement import resize
@@ -165,7 +166,7 @@ def open_cache(
             _create(folder, network, len(samples), len(blocks), augment)
             description.write_text(json.dumps(made_of))
         stored = json.loads(description.read_text())
-        if _needed(network) <= {*stored.get('blocks', ())}:
+        if least_blocks(network.config) <= {*stored.get('blocks', ())}:
             blocks = made_of['blocks'] = stored['blocks']
         _check(folder, stored, made_of)
         cache = _map(folder, files, tuple(blocks), _grid(network, augment), 'r+')
@@ -173,9 +174,9 @@ def open_cache(
     return _map(folder, cache.files, cache.blocks, cache.grid, 'r')
 
 
-def _needed(network: DepthForge) -> set[int]:
-    """Blocks from which the others can be computed: the tapped one, and one before the tokens."""
-    return {*network.config.taps, network.config.tokens.first_block - 1} - {-1}
+def least_blocks(config: NetworkConfig) -> set[int]:
+    """Blocks from which the others can be computed: the tapped, and the one before the tokens."""
+    return {*config.taps, config.tokens.first_block - 1} - {-1}
 
 
 def frozen_digest(network: DepthForge) -> str:

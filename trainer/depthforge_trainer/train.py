@@ -14,7 +14,7 @@ import time
 from depthforge_ros.errors import UserError
 from depthforge_ros.model.checkpoint import load_network
 from depthforge_ros.model.network import DepthForge
-from depthforge_trainer.cache import CachedLoader, open_cache, pseudo_labels
+from depthforge_trainer.cache import CachedLoader, least_blocks, open_cache, pseudo_labels
 from depthforge_trainer.classes import Targets
 from depthforge_trainer.config import FitConfig
 from depthforge_trainer.data import all_loaders, Loader, loaders, Source
@@ -156,7 +156,9 @@ class Trainer:
 
     def _done(self, phase: Phase, place: Place, step: int) -> float:
         """Return the share of a phase that is done, the same in all processes."""
-        return phase.done(step, self.fabric.broadcast(place.seconds - place.phase_began))
+        seconds = place.seconds - place.phase_began
+        # Only a limit of time has to be told to the other processes.
+        return phase.done(step, self.fabric.broadcast(seconds) if phase.seconds else seconds)
 
     def _step(self, module: nn.Module, optimizer: torch.optim.Optimizer, batch: Batch) -> float:
         """Return the mean loss of all processes; weights change only if it is finite."""
@@ -262,12 +264,13 @@ class Trainer:
     def _cached_blocks(self) -> tuple[int, ...]:
         """Blocks whose tokens are kept: the tapped ones, and what the tokens begin with."""
         model = self.teacher.config
-        first = model.tokens.first_block
         if self.config.trains_network:
             return model.taps
-        if first == 0 and any(phase.train != 'head' for phase in self.config.phases):
+        if model.tokens.first_block == 0 and any(
+            phase.train != 'head' for phase in self.config.phases
+        ):
             return tuple(range(model.encoder.depth))
-        return tuple(sorted({*model.taps, first - 1} - {-1}))
+        return tuple(sorted(least_blocks(model)))
 
     def _class_weights(self) -> Tensor | None:
         """Weights of the pixel-wise loss: by the rarity of classes where that is asked for."""
