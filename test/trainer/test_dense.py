@@ -202,3 +202,11 @@ def test_coarser_labels_need_a_dense_head(
     line = capsys.readouterr().err
     assert 'camvid has coarser classes' in line
     assert 'dense head' in line
+
+
+def test_features_as_targets_need_cached_views(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = run(tmp_path, loss={'features': 1.0})
+    assert main(['fit', str(path)]) == 2
+    assert 'loss: features compares with a teacher' in capsys.readouterr().err

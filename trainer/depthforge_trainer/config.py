@@ -119,7 +119,7 @@ class FitConfig:
             raise UserError('a phase trains auxiliary, but loss: auxiliary is 0; give it a weight')
         if self.loss.features and self.cached_augment is None:
             raise UserError(
-                'loss: features needs the features of cached views of phases that train network; '
+                'loss: features compares with a teacher, whose features cached views alone have; '
                 'give views and cached_augment, or leave it out'
             )
         self._check_labels()
