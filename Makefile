@@ -26,7 +26,7 @@ ifneq ($(DEPTHFORGE_WEIGHTS),)
 export DEPTHFORGE_WEIGHTS
 endif
 
-.PHONY: demo test check lint format docs clean tensorrt-dry-run
+.PHONY: demo test check lint format docs clean tensorrt-dry-run annotation-tools
 
 demo: .venv/.demo
 	$(BIN)/depthforge demo --output out/demo \
@@ -75,8 +75,21 @@ $(TENSORRT)/.installed:
 		tensorrt-rtx-cu13-bindings==1.5.0.114
 	touch $@
 
+# Whether CVAT's and Label Studio's libraries read what `mine` writes. A venv of its own: their
+# OpenCV would lie over opencv-python-headless.
+ANNOTATION := .venv-annotation
+
+annotation-tools: $(ANNOTATION)/.installed
+	$(ANNOTATION)/bin/python -m pytest --noconftest test/mining/test_annotation_tools.py
+
+$(ANNOTATION)/.installed:
+	$(PYTHON) -m venv $(ANNOTATION)
+	$(ANNOTATION)/bin/python -m pip install -e . datumaro label-studio-sdk hypothesis pytest \
+		pytest-timeout
+	touch $@
+
 clean:
-	rm -rf .venv .venv-tensorrt build install log out .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-tensorrt .venv-annotation build install log out .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . \( -name __pycache__ -o -name '*.egg-info' \) -prune -exec rm -rf {} +
 
 # A stamp is written only when its install is complete, so an interrupted one is done again.

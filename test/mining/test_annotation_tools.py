@@ -3,9 +3,9 @@
 """
 What the libraries of CVAT and of Label Studio read of mined frames.
 
-`pip install datumaro` is what CVAT imports Segmentation mask 1.1 with, `pip install
-label-studio-sdk` is Label Studio's own check of predictions and its converter. `make test` has
-neither, since their OpenCV would lie over ours.
+datumaro is what CVAT imports Segmentation mask 1.1 with; label-studio-sdk is Label Studio's own
+check of predictions and its converter. `make annotation-tools` runs these tests. `make test` skips
+them: the libraries' OpenCV would lie over ours.
 """
 
 from __future__ import annotations
@@ -56,11 +56,10 @@ def mined(tmp_path: Path) -> Path:
 
 
 def test_cvat_s_library_reads_the_masks(mined: Path, tmp_path: Path) -> None:
-    datumaro = pytest.importorskip('datumaro', reason='pip install datumaro')
+    pytest.importorskip('datumaro', reason='`make annotation-tools` installs and runs it')
     from datumaro.components.annotation import AnnotationType
     from datumaro.components.dataset import Dataset
 
-    assert datumaro
     with zipfile.ZipFile(mined / 'cvat_masks.zip') as masks:
         masks.extractall(tmp_path / 'unpacked')
     read = Dataset.import_from(str(tmp_path / 'unpacked'), 'voc_segmentation')
@@ -75,7 +74,7 @@ def test_cvat_s_library_reads_the_masks(mined: Path, tmp_path: Path) -> None:
 
 
 def test_label_studio_takes_interface_and_predictions(mined: Path) -> None:
-    pytest.importorskip('label_studio_sdk', reason='pip install label-studio-sdk')
+    pytest.importorskip('label_studio_sdk', reason='`make annotation-tools` installs and runs it')
     from label_studio_sdk.converter.brush import decode_from_annotation
     from label_studio_sdk.label_interface import LabelInterface
 
