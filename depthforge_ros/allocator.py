@@ -17,8 +17,8 @@ from typing import Any
 
 TRIM_THRESHOLD, MMAP_MAX, ARENA_MAX = -1, -4, -8
 """`mallopt`'s names, of glibc's malloc.h."""
-NEVER = 2**31 - 1
-"""Bytes."""
+NEVER = -1
+"""As a threshold: a training frees more than the largest number of bytes that `mallopt` takes."""
 
 
 def keep_freed_memory() -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 import sys
 from typing import TYPE_CHECKING
 
+from depthforge_ros.allocator import keep_freed_memory
 from depthforge_ros.errors import UserError
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )  # fmt: skip
     command.add_argument('--json', type=Path, metavar='FILE', help='write the figures there')
     args = parser.parse_args(argv)
+    keep_freed_memory()
     try:
         if args.command == 'estimate':
             return _estimate(args)
