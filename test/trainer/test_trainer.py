@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 import shutil
 
@@ -16,7 +17,7 @@ from depthforge_ros.model.parts import write_part
 from depthforge_trainer.augment import Augment, view
 from depthforge_trainer.cli import main
 from depthforge_trainer.config import FitConfig, read_config
-from depthforge_trainer.data import loaders, Sample, Source
+from depthforge_trainer.data import loaders, Rgb, Sample, Source
 import numpy as np
 import pytest
 from safetensors.torch import load_file
@@ -56,6 +57,12 @@ def test_fit_reads_the_cache_of_frozen_features(tmp_path: Path) -> None:
     for turn in range(2):
         tokens = np.load(tmp_path / 'run' / 'cache' / f'camvid_{turn}' / 'tokens.npy')
         assert tokens.shape == (4, 4, 17, 48)
+        # As before views could be blurred.
+        description = tmp_path / 'run' / 'cache' / f'camvid_{turn}' / 'cache.json'
+        made_of = json.loads(description.read_text())
+        del made_of['augment']['blur']
+        description.write_text(json.dumps(made_of))
+    assert main(['fit', str(path)]) == 0
     assert read_checkpoint(tmp_path / 'run' / 'last.safetensors')[0].foundation is None
 
 
@@ -151,6 +158,27 @@ def test_views_keep_labels_on_their_pixels() -> None:
         known = mask != 255
         assert ((image[..., 0] > 90) != (mask == 3))[known].mean() < 0.05
         assert ((depth > 1.5) != (mask == 3))[known].mean() < 0.05
+
+
+def test_views_are_blurred_and_noisy_where_asked_for() -> None:
+    rgb = np.full((60, 60, 3), 100, np.uint8)
+    rgb[:, ::2] = 150
+    sample = Sample('x', rgb, np.zeros((60, 60), np.uint8))
+
+    def rgbs(**changes: float) -> list[Rgb]:
+        augment = Augment(56, 56, short_side=60, brightness=0.0, scale=(1.0, 1.0), **changes)
+        return [view(sample, augment, np.random.default_rng(seed)).rgb for seed in range(20)]
+
+    def spread(rgbs: list[Rgb], axis: int) -> list[float]:
+        return [float(np.diff(one.astype(float), axis=axis).std()) for one in rgbs]
+
+    assert max(spread(rgbs(), 0)) == 0.0
+    noisy = spread(rgbs(noise=0.2), 0)
+    assert min(noisy) == 0.0
+    assert 20.0 < max(noisy) < 80.0
+    sharp = [np.abs(np.diff(one.astype(float), axis=1)).mean() for one in rgbs(blur=2.0)]
+    assert max(sharp) == 50.0
+    assert min(sharp) < 5.0
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Random views of a sample: scale, crop, flip, photometric distortion."""
+"""Random views of a sample: scale, crop, flip, photometric distortion, blur and noise."""
 
 from __future__ import annotations
 
@@ -32,6 +32,10 @@ class Augment:
     """A crop of which one class takes more is drawn again."""
     brightness: float = 0.25
     """Largest change, as a share of the full range; contrast and saturation change likewise."""
+    blur: float = 0.0
+    """Largest standard deviation of a Gaussian blur, in pixels; half of the views have one."""
+    noise: float = 0.0
+    """Largest standard deviation of white noise, as a share of the full range; likewise."""
 
     def __post_init__(self) -> None:
         if self.scale[0] > self.scale[1]:
@@ -78,7 +82,7 @@ def view(sample: Sample, augment: Augment, rng: np.random.Generator) -> View:
     step = -1 if rng.random() < 0.5 else 1
     left, top, right, bottom = drawn.window
     return View(
-        distort(np.ascontiguousarray(drawn.rgb[:, ::step]), augment.brightness, rng),
+        distort(np.ascontiguousarray(drawn.rgb[:, ::step]), augment, rng),
         np.ascontiguousarray(drawn.labels[:, ::step]),
         np.ascontiguousarray(drawn.inverse_depth[:, ::step]),
         Window(left, top, right, bottom) if step > 0 else Window(right, top, left, bottom),
@@ -109,11 +113,23 @@ def _crop(whole: View, augment: Augment, rng: np.random.Generator) -> View:
     return View(rgb, part, depth, window)
 
 
-def distort(rgb: Rgb, strength: float, rng: np.random.Generator) -> Rgb:
-    """Change brightness, contrast, saturation, hue and gamma, each half of the time."""
-    if strength == 0.0:
-        return rgb
+def distort(rgb: Rgb, augment: Augment, rng: np.random.Generator) -> Rgb:
+    """Change light and colours, blur and add noise, each half of the time."""
     unit: npt.NDArray[np.float32] = rgb.astype(np.float32) / 255.0
+    if augment.brightness:
+        unit = _lit(unit, augment.brightness, rng)
+    if augment.blur and rng.random() < 0.5:
+        unit = np.asarray(cv2.GaussianBlur(unit, (0, 0), max(0.1, rng.uniform(0.0, augment.blur))))
+    if augment.noise and rng.random() < 0.5:
+        sigma = np.float32(rng.uniform(0.0, augment.noise))
+        unit = unit + sigma * rng.standard_normal(unit.shape, np.float32)
+    return (np.clip(unit, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
+
+
+def _lit(
+    unit: npt.NDArray[np.float32], strength: float, rng: np.random.Generator
+) -> npt.NDArray[np.float32]:
+    """Change brightness, contrast, gamma, saturation and hue, each half of the time."""
     if rng.random() < 0.5:
         unit = unit + np.float32(rng.uniform(-strength, strength) * 0.5)
     if rng.random() < 0.5:
@@ -129,4 +145,4 @@ def distort(rgb: Rgb, strength: float, rng: np.random.Generator) -> Rgb:
         )
     if rng.random() < 0.5:
         unit = unit * rng.uniform(1.0 - strength, 1.0 + strength, 3).astype(np.float32)
-    return (np.clip(unit, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
+    return unit

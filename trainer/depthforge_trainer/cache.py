@@ -166,6 +166,8 @@ def open_cache(
             _create(folder, network, len(samples), len(blocks), augment)
             description.write_text(json.dumps(made_of))
         stored = json.loads(description.read_text())
+        # One of before a field was there has views without what it does.
+        stored['augment'] = asdict(Augment()) | stored.get('augment', {})
         if least_blocks(network.config) <= {*stored.get('blocks', ())}:
             blocks = made_of['blocks'] = stored['blocks']
         _check(folder, stored, made_of)

@@ -74,6 +74,8 @@ RANGES: Mapping[str, Mapping[str, Range]] = {
         'scale': POSITIVE,
         'max_class_share': Range(0, 1, low_open=True),
         'brightness': Range(0, 0.5),
+        'blur': NOT_NEGATIVE,
+        'noise': Range(0, 1),
     },
     'LossWeights': {
         'classes': NOT_NEGATIVE,
