@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from depthforge_ros.reports.drive import Section
 
 PRINTED_FIRST = ('per_class', 'miou', 'pixel_accuracy')
+OPTIONAL = ('damage', 'unmatched_tags')
+"""Not printed where there is nothing to say."""
 HELP = 'judge a model on labelled images, or the answers in a bag against its ground truth'
 
 
@@ -258,12 +260,23 @@ def _sections(
 
 
 def print_figures(figures: Mapping[str, Any]) -> None:
-    """Print classes and all single figures, `-` for what was not to be had."""
+    """Print classes and all single figures, then the names of those that have no data."""
+    from depthforge_ros.metrics.accumulators import PERCENT
+
     print_classes(figures)
-    for name, value in figures.items():
-        if name not in PRINTED_FIRST and not isinstance(value, (dict, list)):
-            print(f'{name:<20} {"-" if value is None else str(value):>12}')
+    single = {
+        name: value
+        for name, value in figures.items()
+        if name not in PRINTED_FIRST and not isinstance(value, (dict, list))
+    }
+    for name, value in single.items():
+        if value is not None:
+            print(f'{name:<24} {value!s:>16}{" %" if name in PERCENT else ""}')
     for topic, one in figures.get('cameras', {}).items():
         if len(figures['cameras']) > 1:
-            print(f'{topic:<20} mIoU {one["miou"]}, tc {one["tc"]}, absrel {one["absrel"]}')
-    print(f'{"dropped by reason":<20} {figures["dropped_by_reason"] or "-"}')
+            print(f'{topic:<24} mIoU {one["miou"]}, tc {one["tc"]}, absrel {one["absrel"]}')
+    for reason, count in figures['dropped_by_reason'].items():
+        print(f'{f"dropped, {reason}":<24} {count:>16}')
+    without = [name for name, value in single.items() if value is None and name not in OPTIONAL]
+    if without:
+        print(f'no data for {", ".join(without)}')

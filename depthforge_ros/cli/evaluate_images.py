@@ -13,9 +13,9 @@ from depthforge_ros.cli.judging import (
     exit_code,
     label_space,
     open_pipeline,
+    percent_line,
     print_classes,
     read_tags,
-    shown,
 )
 from depthforge_ros.errors import UserError
 
@@ -65,7 +65,7 @@ def run_images(args: argparse.Namespace) -> int:
     target = label_space(args.label_space) or common_space(dataset.label_space, predicted)
     pipeline.engine = answer_in(pipeline.engine, target)
     if changes:
-        print('corruption, severity, mIoU, ECE')
+        print(f'{"corruption, severity":<20} {"mIoU, %":>7} {"ECE, %":>7}')
         figures = evaluate_corruptions(
             pipeline, dataset, changes, target=target, report=print, skip=report
         )
@@ -85,10 +85,10 @@ def run_images(args: argparse.Namespace) -> int:
         warn([*tags_without_frames(tags.unmatched if tags else []), *slices_lacking(figures)])
         print_classes(figures)
         for name, caption in IMAGE_FIGURES.items():
-            print(f'{caption:<24} {shown(figures[name])}')
+            print(percent_line(caption, figures[name]))
         for line in domain_rows(figures):
             print(f'{line[0]:<16} ' + ' '.join(f'{cell:>14}' for cell in line[1:]))
-    print(f'{"images":<16} {figures["images"]:7d}')
+    print(f'{"images":<24} {figures["images"]:16d}')
     if args.report:
         page = Shown(
             f'{args.model} on {args.dataset}',

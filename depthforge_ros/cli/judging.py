@@ -44,7 +44,12 @@ def print_classes(figures: Mapping[str, Any]) -> None:
     rows = {**(figures['per_class'] or {}), 'mIoU': figures['miou'],
             'pixel accuracy': figures['pixel_accuracy']}  # fmt: skip
     for name, value in rows.items():
-        print(f'{name:<16} {shown(value)}')
+        print(percent_line(name, value))
+
+
+def percent_line(name: str, percent: float | None) -> str:
+    """Write a figure in percent beside its name."""
+    return f'{name:<24} {shown(percent):>16}{"" if percent is None else " %"}'
 
 
 def shown(percent: float | None) -> str:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from depthforge_ros.errors import UserError
 from depthforge_ros.evaluation.answers import (
     Answer,
     MASK_ENDING,
+    NO_ANSWER,
     predicted_answers,
     recorded_answers,
     REPEATED_STAMP,
@@ -206,7 +208,12 @@ def _require_answers(request: BagRequest, cameras: dict[str, Judgement]) -> None
 
 
 def _use_drop_reasons_of_node(path: Path, cameras: dict[str, Judgement]) -> None:
-    """Count the drops by the reasons that the node gave, where it recorded them."""
+    """
+    Count the drops by the reasons that the node gave, where it recorded them.
+
+    Further images without an answer stay `no_answer`: they were dropped after its last report, or
+    lost on their way to it.
+    """
     for topic, one in cameras.items():
         reported = {
             name.removeprefix(DROPPED): int(value)
@@ -214,9 +221,11 @@ def _use_drop_reasons_of_node(path: Path, cameras: dict[str, Judgement]) -> None
             if name.startswith(DROPPED)
         }
         if reported:
-            own = {name: one.dropped_by_reason[name] for name in OWN_REASONS}
-            one.dropped_by_reason.clear()
-            one.dropped_by_reason.update(reported | {name: n for name, n in own.items() if n})
+            counted = one.dropped_by_reason
+            named = Counter(reported) + Counter({name: counted[name] for name in OWN_REASONS})
+            rest = Counter({NO_ANSWER: counted.total() - named.total()})
+            counted.clear()
+            counted.update(named + rest)
 
 
 def _identity(path: Path, pipeline: Pipeline | None) -> dict[str, str]:

@@ -38,6 +38,12 @@ UNIT = 10**6
 BINS = 10
 """Of confidence, for calibration."""
 DEPTH_FIGURES = ('absrel', 'rmse_m', 'delta_125', 'delta_156', 'delta_195')
+PERCENT = frozenset((
+    'miou', 'pixel_accuracy', 'boundary_f', 'mvc8', 'mvc16', 'tc', 'flow_vc8', 'flow_vc16',
+    'flicker', 'depth_tc', 'depth_scale_change', 'ece', 'aurc', 'auiou', 'error_auroc_confidence',
+    'error_fpr95_confidence', 'error_auroc_entropy', 'error_fpr95_entropy',
+))  # fmt: skip
+"""Figures in percent; the others are ratios, or have their unit in the name."""
 
 
 @dataclass
@@ -158,10 +164,8 @@ class Accumulators:
         """
         Return the figures; None for those without data.
 
-        In percent: `miou`, `per_class`, `pixel_accuracy`, `boundary_f`, `mvc8`, `mvc16`, `tc`,
-        `flow_vc8`, `flow_vc16`, `flicker`, `depth_tc`, `depth_scale_change`, `ece` and what
-        `uncertainty_figures` says. `absrel`, `entropy` and the deltas are ratios, `rmse_m` is in
-        metres, `domain_shift` in standard deviations, `throughput_hz` in answers per second.
+        `per_class` and those of PERCENT are in percent, `domain_shift` is in standard deviations
+        of the training images. docs/evaluation.md says what each means.
         """
         return {
             **_segmentation(self.confusion, classes),

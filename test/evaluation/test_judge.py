@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+import re
 
 from depthforge_ros.bags.bag import Bag
 import numpy as np
@@ -76,9 +77,12 @@ def record_answers(path: Path, cameras: dict[str, int]) -> Path:
     return path
 
 
-def test_each_camera_is_judged_by_its_own_topics(tmp_path: Path) -> None:
+def test_each_camera_is_judged_by_its_own_topics(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     bag = record_answers(tmp_path / 'bag', {'front': WIDTH, 'left': WIDTH // 2})
     figures = judge(tmp_path, bag, *CAMVID_TRUTH)
+    assert re.search(r'^mvc8 +100\.0 %$', capsys.readouterr().out, re.MULTILINE)
     front, left = (figures['cameras'][f'/{name}/image'] for name in ('front', 'left'))
     assert (front['pixel_accuracy'], left['pixel_accuracy']) == (100.0, 50.0)
     assert (front['received'], left['received']) == (9, 9)
@@ -101,11 +105,13 @@ def test_each_camera_is_judged_by_its_own_topics(tmp_path: Path) -> None:
     assert len(left['time_line']['time_s']) == 9
 
 
-def test_what_the_node_said_of_a_camera_is_taken_from_its_diagnostics(tmp_path: Path) -> None:
+def test_what_the_node_said_of_a_camera_is_taken_from_its_diagnostics(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with recording(tmp_path / 'bag') as bag:
-        for frame in range(4):
+        for frame in range(5):
             bag.image('/camera/image', frame, scene(frame), 'rgb8')
-            if frame != 2:
+            if frame not in (2, 4):
                 mask = np.full((HEIGHT, WIDTH), 3, np.uint8)
                 bag.image('/n/segmentation/mask', frame, mask, 'mono8', later_ms=10.0)
             if frame == 1:
@@ -113,14 +119,18 @@ def test_what_the_node_said_of_a_camera_is_taken_from_its_diagnostics(tmp_path: 
                         'dropped.replaced': '1'}  # fmt: skip
                 bag.diagnostics(frame, '/camera/image', said)
                 bag.diagnostics(frame, '/other/image', {'domain_shift': '9', 'model': 'mine'})
-        bag.diagnostics(4, '', {})  # of a node that was cleaned up
+        bag.diagnostics(5, '', {})  # of a node that was cleaned up
     figures = judge(tmp_path, tmp_path / 'bag', '--mask-labels', 'camvid')
-    assert figures['dropped_by_reason'] == {'replaced': 1}
+    # Frame 4 came after the last report.
+    assert figures['dropped_by_reason'] == {'replaced': 1, 'no_answer': 1}
+    printed = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ['dropped,', 'no_answer', '1'] in printed
+    assert printed[-1][:4] == ['no', 'data', 'for', 'boundary_f,']
     assert figures['model'] == 'mine'
     line = figures['cameras']['/camera/image']['time_line']
-    assert line['domain_shift'] == [None, None, None, 1.5]
-    assert line['entropy'] == [None, None, None, 0.25]
-    assert line['time_s'] == [0.0, 0.1, 0.2, 0.3]
+    assert line['domain_shift'] == [None, None, None, 1.5, None]
+    assert line['entropy'] == [None, None, None, 0.25, None]
+    assert line['time_s'] == [0.0, 0.1, 0.2, 0.3, 0.4]
 
 
 def test_one_camera_of_several_can_be_chosen(tmp_path: Path) -> None:

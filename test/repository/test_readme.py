@@ -15,6 +15,9 @@ import sys
 from typing import Any, NoReturn
 
 from depthforge_ros.cli.main import COMMANDS, main
+from depthforge_ros.evaluation.compare import HIGHER_IS_BETTER
+from depthforge_ros.metrics.accumulators import PERCENT
+from depthforge_ros.ros.diagnostics.statistics import NO_FAULTS
 from depthforge_ros.ros.parameters.definitions import NodeConfig
 from depthforge_ros.ros.topics.names import OUTPUTS
 from depthforge_trainer.cli import main as train
@@ -221,6 +224,20 @@ def test_badges_are_up_to_date() -> None:
 def test_all_topics_of_the_node_are_told() -> None:
     told = re.findall(r'^\| `(~/.+?)` \|', text_of('docs/parameters.md'), re.MULTILINE)
     assert set(OUTPUTS.values()) <= set(told)
+
+
+def test_reasons_of_drops_are_explained() -> None:
+    code = (path.read_text(encoding='utf-8') for path in (ROOT / 'depthforge_ros').rglob('*.py'))
+    raised = set(re.findall(r"reason='(\w+)'", ''.join(code))) - {'bad_message'}  # of a bag
+    told = set(re.findall(r'`(\w+)`', text_of('docs/troubleshooting.md')))
+    assert {*NO_FAULTS, *raised, 'bad_input', 'internal_error'} <= told
+
+
+def test_figures_have_their_units_in_evaluation() -> None:
+    rows = re.findall(r'^\| (`.+?`) \| (.*?) \|', text_of('docs/evaluation.md'), re.MULTILINE)
+    units = {name: unit for names, unit in rows for name in re.findall(r'`(\w+)`', names)}
+    assert {name for name in PERCENT if units.get(name) == '%'} == PERCENT
+    assert set(HIGHER_IS_BETTER) - {'latency_ms_p50', 'latency_ms_p99'} <= set(units)
 
 
 def test_parameters_in_the_text_exist() -> None:
