@@ -54,12 +54,18 @@ class DataSet:
             raise UserError(f'{root} {given}; {remedy}')
         found = self.find(root, split)
         if not found:
-            where = f'split {split} of {root}' if split else str(root)
-            raise UserError(
-                f'no images in {where}; expected the published folder layout with '
-                f'{" ".join(IMAGE_SUFFIXES)} files'
-            )
+            raise UserError(self._why_empty(root, split))
         return found
+
+    def _why_empty(self, root: Path, split: str) -> str:
+        where = f'split {split} of {root}' if split else str(root)
+        labels = ' or '.join(one.format(split=split).lstrip('/') for one in self.labels)
+        splits = ', '.join(one for one in self.splits if one)
+        remedy = f'; or choose a split: {splits}' if splits and not split else ''
+        return (
+            f'no images in {where}; expected labels {labels} there, and their images '
+            f'({" ".join(IMAGE_SUFFIXES)}) where the data set has them{remedy}'
+        )
 
     def label_files(self, root: Path, split: str) -> list[Path]:
         """List the label files, of the first pattern that any has."""

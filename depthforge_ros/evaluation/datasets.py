@@ -68,10 +68,8 @@ def open_dataset(name: str, choice: DatasetChoice) -> Dataset:
 def _label_space(name: str | None) -> LabelSpace:
     space = LABEL_SPACES.get(name or '')
     if space is None:
-        raise UserError(
-            f'label space {name!r} of the folder is not known; choose one of '
-            f'{", ".join(LABEL_SPACES)} by --labels'
-        )
+        wrong = f'label space {name!r} is not known' if name else 'a folder names no classes'
+        raise UserError(f'{wrong}; choose one of {", ".join(LABEL_SPACES)} by --labels')
     return space
 
 

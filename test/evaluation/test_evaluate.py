@@ -69,7 +69,8 @@ def test_camvid_and_kitti_layouts_are_found(tmp_path: Path) -> None:
         (['--dataset', 'idd_lite'], 'needs a split; choose one of train, val'),
         (['--dataset', 'kitti_semantic', '--split', 'val'], 'it has no splits: leave it out'),
         (['--dataset', 'bdd10k', '--labels', 'camvid'], 'whose classes are known'),
-        (['--dataset', 'folder'], 'by --labels'),
+        (['--dataset', 'camvid', '--split', 'val'], 'expected labels val/labels/*.png there'),
+        (['--dataset', 'folder'], 'names no classes; choose one of camvid'),
         (['--dataset', 'folder', '--labels', 'camvid', '--match', 'z*'], "matches 'z*'"),
         (['--dataset', 'folder', '--labels', 'camvid', '--limit', '0'], 'at least 1 image'),
         (['--dataset', 'folder', '--labels', 'camvid', '--label-space', 'cityscapes'],
@@ -86,6 +87,14 @@ def test_wrong_choices_are_one_line(
     errors = capsys.readouterr().err.splitlines()
     assert len(errors) == 1
     assert expected in errors[0]
+
+
+def test_a_split_is_asked_for_where_none_was_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_drive(tmp_path / 'test', 1)
+    assert main(['evaluate', 'images', '--dataset', 'camvid', '--root', str(tmp_path)]) == 2
+    assert 'or choose a split: train, val, test' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
