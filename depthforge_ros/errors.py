@@ -41,6 +41,11 @@ def one_line(error: BaseException) -> str:
     return line if len(line) <= MAX_CHARACTERS else f'{line[:MAX_CHARACTERS]} ...'
 
 
+def joined(*reasons: str | None) -> str | None:
+    """Join what is wrong into one line; None where nothing is."""
+    return '; '.join(one for one in reasons if one) or None
+
+
 def require_above_0(value: float, words: str) -> None:
     """Refuse a number that is not above 0 and finite, in words such as `rate 0 Hz`."""
     if not 0.0 < value < math.inf:

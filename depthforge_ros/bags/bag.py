@@ -4,15 +4,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-import re
 from types import TracebackType
 from typing import Any
 
+from depthforge_ros.bags.pictures import (
+    COMPRESSED,
+    IMAGE_TYPES,
+    is_named_otherwise,
+    is_picture,
+    is_unread,
+    NO_IMAGE,
+    NO_VIDEO,
+    VIDEO,
+)
 from depthforge_ros.bags.storage_files import (
     advice,
     bag_files,
@@ -25,25 +34,12 @@ from depthforge_ros.bags.storage_files import (
 )
 from depthforge_ros.errors import one_line, UserError
 from depthforge_ros.files import require_utf_8
-from depthforge_ros.headers import JPEG_START, PNG_START
 from depthforge_ros.labels import LABEL_SPACES, LabelSpace
 from rosbags.highlevel import AnyReader
 from rosbags.typesys import get_typestore, Stores
 
-IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
 LABEL_SPACE_KEY = 'label_space'
 """Key of a bag's custom metadata that names the classes of its ground truth."""
-NON_CAMERA_NAMES = ('labels', 'depth', 'mask', 'overlay', 'confidence', 'entropy', 'relative')
-"""Last parts of topics that hold images which no camera took, whatever their encoding."""
-COMPRESSED, COMPRESSED_DEPTH = '/compressed', '/compressedDepth'
-"""What image_transport appends to a topic's name."""
-MEASURED = re.compile(r'8[US]C[12]?|(16|32|64)[USF]C\d*')
-"""Encodings of values that are no picture: depth, confidence, flow."""
-GREY_OF_16_BITS = b'\x10\x00'
-"""Bits and colour type of a PNG, at 24."""
-VIDEO = re.compile(r'/(CompressedVideo|FFMPEGPacket)$|of (h26|hevc|av1|vp9)', re.IGNORECASE)
-"""In the type of a topic, and the format of its first image, where each needs those before it."""
-NO_VIDEO = 'video inside a bag is not decoded: record images, or give a video file such as .mp4'
 FIRST_MESSAGES = 5
 """So many are looked at for one that tells whether a camera fills the topic."""
 STORE = get_typestore(Stores.ROS2_JAZZY)
@@ -158,6 +154,30 @@ class Bag:
             f'{_listing([f"{name} ({content})" for name, content in contents.items()])}{remedy}'
         )
 
+    @property
+    def unread_cameras(self) -> dict[str, str]:
+        """
+        Topics of cameras in a form that is not read, such as video, with a line that says so.
+
+        None of a camera that is read from another topic: `/front/image` for `/front/image/ffmpeg`.
+        """
+        read = {one.removesuffix(COMPRESSED) for one in self._found_cameras()}
+        found = {}
+        for name in sorted(self.topics):
+            base = name.rpartition('/')[0]
+            if self.count(name) and not read & {name, base} and self._is_unread(name, base):
+                content = self._content(name)
+                remedy = NO_VIDEO if VIDEO.search(content) else NO_IMAGE
+                found[name] = f'{self.path.name}: camera {name} ({content}) is left out ({remedy})'
+        return found
+
+    def _is_unread(self, topic: str, base: str) -> bool:
+        if any(map(is_named_otherwise, (topic, base))):
+            return False
+        kind = self.topics[topic]
+        is_compressed = kind == IMAGE_TYPES[1] and topic not in self._found_cameras()
+        return bool(VIDEO.search(kind) or (is_compressed and self._begins_with(topic, is_unread)))
+
     def _lack(self, topic: str) -> str:
         """Say why a topic is none of images."""
         kind = self.topics.get(topic)
@@ -187,24 +207,23 @@ class Bag:
         ]
 
     def _is_of_camera(self, topic: str) -> bool:
+        """Tell whether the topic begins with pictures, or with messages that cannot be decoded."""
         if topic not in self._cameras:
-            last = topic.removesuffix(COMPRESSED).rpartition('/')[2]
-            is_other = last in NON_CAMERA_NAMES or topic.endswith(COMPRESSED_DEPTH)
-            self._cameras[topic] = not is_other and self._begins_with_picture(topic)
+            is_camera = not is_named_otherwise(topic)
+            self._cameras[topic] = is_camera and self._begins_with(topic, is_picture) is not False
         return self._cameras[topic]
 
-    def _begins_with_picture(self, topic: str) -> bool:
-        """Tell whether the topic begins with pictures, or with messages that cannot be decoded."""
-        damage = self.damage
-        seen: list[bool] = []
+    def _begins_with(self, topic: str, test: Callable[[Any], bool]) -> bool | None:
+        """Tell whether a test holds for a first message; None where none can be decoded."""
+        damage, holds = self.damage, None
         with suppress(UserError):
             for raw in islice(self.raw_messages(topic), FIRST_MESSAGES):
                 with suppress(UserError):
-                    seen.append(is_picture(self.decode(raw)))
-                if any(seen):
+                    holds = test(self.decode(raw))
+                if holds:
                     break
         self.damage = damage
-        return any(seen) or not seen
+        return holds
 
     def topic_ending(self, ending: str, part: str | None = None) -> str | None:
         """
@@ -286,19 +305,6 @@ class Bag:
         """Return the QoS profiles of the publishers that were recorded; empty for rosbag1."""
         connections = (one for one in self._reader.connections if one.topic == topic)
         return [qos for one in connections for qos in getattr(one.ext, 'offered_qos_profiles', ())]
-
-
-def is_picture(message: Any) -> bool:
-    """Tell by its encoding whether an Image or CompressedImage is a picture that a camera took."""
-    if not hasattr(message, 'format'):
-        return MEASURED.fullmatch(message.encoding) is None
-    source = message.format.partition(';')[0].strip()
-    data = bytes(message.data[:26])
-    if MEASURED.fullmatch(source) or not data.startswith((JPEG_START, PNG_START)):
-        return False
-    # What names no encoding and has one value of 16 bits per pixel is depth.
-    is_deep = data.startswith(PNG_START) and data[24:] == GREY_OF_16_BITS
-    return not (is_deep and source.lower() in ('', 'png'))
 
 
 class Bags(ExitStack):

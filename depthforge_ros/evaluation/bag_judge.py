@@ -10,11 +10,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from depthforge_ros.bags.bag import Bag, Bags
+from depthforge_ros.bags.bag import Bag, Bags, namespace
 from depthforge_ros.bags.node_figures import node_figures
 from depthforge_ros.bags.repair import repaired
 from depthforge_ros.bags.storage_files import is_bag
-from depthforge_ros.errors import UserError
+from depthforge_ros.errors import joined, UserError
 from depthforge_ros.evaluation.answers import (
     Answer,
     MASK_ENDING,
@@ -94,12 +94,13 @@ def judge_bag(request: BagRequest, pipeline: Pipeline | None = None) -> BagJudge
             truth, truth_damage = copies.enter_context(repaired(truth))
             damage = damage or truth_damage
         judged = _judge_cameras(path, replace(request, truth=truth), pipeline)
-    return replace(judged, damage=damage or judged.damage)
+    return replace(judged, damage=joined(damage, judged.damage))
 
 
 def _judge_cameras(path: Path, request: BagRequest, pipeline: Pipeline | None) -> BagJudgement:
     """Judge the bag of a request, which is read from `path`."""
     judged: dict[str, Judgement] = {}
+    unread = _unread_cameras(path, request, is_recorded=pipeline is None)
     damage = None
     for camera in _cameras(path, request, is_recorded=pipeline is None):
         with Bags() as bags:
@@ -109,6 +110,7 @@ def _judge_cameras(path: Path, request: BagRequest, pipeline: Pipeline | None) -
     if pipeline is None:
         _use_drop_reasons_of_node(path, judged)
     unmatched = request.tags.unmatched if request.tags else None
+    damage = joined(*unread, damage)
     return BagJudgement(request.bag.name, _identity(path, pipeline), judged, damage, unmatched)
 
 
@@ -122,6 +124,18 @@ def _cameras(path: Path, request: BagRequest, *, is_recorded: bool) -> list[_Cam
         return [
             _Camera(topic, name, bag.count(topic), is_alone=len(names) == 1)
             for topic, name in names.items()
+        ]
+
+
+def _unread_cameras(path: Path, request: BagRequest, *, is_recorded: bool) -> list[str]:
+    """Name the cameras that are not judged because their images are in a form nobody reads."""
+    if request.topics:
+        return []
+    with Bag(path) as bag:
+        return [
+            line
+            for topic, line in bag.unread_cameras.items()
+            if not is_recorded or bag.topic_ending(MASK_ENDING, namespace(topic))
         ]
 
 
@@ -149,7 +163,7 @@ def _answers(
 ) -> Iterator[Answer]:
     if pipeline is not None:
         return predicted_answers(bags, path, camera.topic, pipeline=pipeline)
-    name = camera.name
+    name: str | None = camera.name or namespace(camera.topic)
     with Bag(path) as bag:
         if camera.is_alone and bag.topic_ending(MASK_ENDING, name) is None:
             # The node was given one of the cameras, without a name.

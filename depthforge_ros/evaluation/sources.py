@@ -16,7 +16,7 @@ from depthforge_ros.bags.bag import Bag, RawMessage
 from depthforge_ros.bags.image_files import IMAGE_SUFFIXES, images_in, list_images
 from depthforge_ros.bags.repair import repaired
 from depthforge_ros.bags.storage_files import is_bag, METADATA
-from depthforge_ros.errors import UserError
+from depthforge_ros.errors import joined, UserError
 from depthforge_ros.files import fitting, require_utf_8
 from depthforge_ros.frame import rgb_from_bgr, rgb_from_file, rgb_from_message
 import numpy as np
@@ -81,7 +81,7 @@ def open_source(path: Path, copies: ExitStack, topic: str | None) -> Source:
 
 def damage_of(sources: Iterable[Source]) -> str | None:
     """Say why fewer frames were read than promised, once all were read; None where all were."""
-    return _joined(*(one.damage for one in sources))
+    return joined(*(one.damage for one in sources))
 
 
 class _Images:
@@ -131,10 +131,12 @@ class BagSource:
 
     def __init__(self, path: Path, copy: Path, topic: str | None, damage: str | None) -> None:
         """`copy` is what is read of it, see `repaired`."""
-        self.path, self.copy, self.damage = path, copy, damage
+        self.path, self.copy = path, copy
         with Bag(copy) as bag:
             self.topic = bag.camera_topic(topic)
             self.count = bag.count(self.topic)
+            left_out = () if topic else bag.unread_cameras.values()
+        self.damage = joined(damage, *left_out)
 
     def frames(self) -> Iterator[SourceFrame]:
         """Yield the frames, as far as the bag goes."""
@@ -142,16 +144,12 @@ class BagSource:
             for recorded in bag.raw_messages(self.topic):
                 name = _numbered(self.path, f'_{recorded.received_ns}')
                 yield SourceFrame(name, partial(_rgb_from_recorded, bag, recorded), self.path)
-            self.damage = _joined(self.damage, bag.damage)
+            self.damage = joined(self.damage, bag.damage)
 
 
 def _numbered(path: Path, number: str) -> str:
     """Name a frame of a file."""
     return fitting(path.stem, len(number)) + number
-
-
-def _joined(*reasons: str | None) -> str | None:
-    return '; '.join(one for one in reasons if one) or None
 
 
 def _rgb_from_recorded(bag: Bag, recorded: RawMessage) -> npt.NDArray[np.uint8]:

@@ -8,8 +8,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
-from depthforge_ros.bags.bag import Bag, is_picture
+from depthforge_ros.bags.bag import Bag
 from depthforge_ros.bags.messages import STORE
+from depthforge_ros.bags.pictures import is_picture
 from depthforge_ros.errors import UserError
 from depthforge_ros.frame import LAYOUTS
 from hypothesis import given
