@@ -19,8 +19,9 @@ IMAGES = ('JPEGImages', 'images')
 
 
 def _find(root: Path, split: str) -> list[Pair]:
-    folders = [root / one for one in IMAGES if (root / one).is_dir()]
-    return side_by_side(folders[0], root / 'SegmentationClass') if folders else []
+    # An export without its images has an empty folder for them.
+    by_folder = (side_by_side(root / one, root / 'SegmentationClass') for one in IMAGES)
+    return next(filter(None, by_folder), [])
 
 
 def _export(space: LabelSpace) -> DataSet:
