@@ -16,7 +16,7 @@ from depthforge_ros.cli.main import main
 import pytest
 from support.bags import write_bag
 from support.paths import ROOT
-from support.ros_workspace import SHOW_NODE, workspace
+from support.ros_workspace import SHOW_NODE, workspace, write_program
 
 FOLDER = ROOT / 'launch'
 REASON = 'launch comes with a ROS installation, which is not sourced'
@@ -24,7 +24,7 @@ REASON = 'launch comes with a ROS installation, which is not sourced'
 launch = pytest.importorskip('launch.actions', reason=REASON)
 launch_ros = pytest.importorskip('launch_ros.actions', reason=REASON)
 
-ACTIONS = {'depthforge': 3, 'six_cameras': 3, 'replay': 11}
+ACTIONS = {'depthforge': 3, 'six_cameras': 3, 'nav2': 4, 'replay': 11}
 GIVEN_NODE = ('namespace:=car', 'engine:=null', 'log_level:=warn')
 RUN = """
 import sys
@@ -66,9 +66,9 @@ def launched(
     return done.returncode, said
 
 
-def started_node(said: str) -> tuple[list[str], dict[str, Any]]:
-    """Return arguments and parameters with which a launch has started SHOW_NODE."""
-    line = next(line for line in said.splitlines() if 'NODE ' in line)
+def started_node(said: str, process: str = '') -> tuple[list[str], dict[str, Any]]:
+    """Return arguments and parameters with which a launch has started SHOW_NODE as a process."""
+    line = next(line for line in said.splitlines() if 'NODE ' in line and process in line)
     arguments, values = json.loads(line.partition('NODE ')[2])
     return arguments, values
 
@@ -150,6 +150,21 @@ def test_what_a_user_put_around_counts(tmp_path: Path) -> None:
     assert 'use_sim_time:=True' in arguments
     assert 'use_sim_time' not in values
     assert list(values['cameras']) == ['left']
+
+
+def test_nav2_s_manager_is_told_of_the_node(tmp_path: Path) -> None:
+    folder = tmp_path / 'workspace'
+    environment = workspace(folder, node=SHOW_NODE, packages=['nav2_lifecycle_manager'])
+    write_program(folder / 'lib' / 'nav2_lifecycle_manager' / 'lifecycle_manager', SHOW_NODE)
+    code, said = launched(environment, 'nav2', 'namespace:=car')
+    assert code == 0, said
+    arguments, values = started_node(said, '[lifecycle_manager')
+    assert '__ns:=/car' in arguments
+    assert (list(values['node_names']), values['bond_timeout']) == (['depthforge'], 0.0)
+    arguments, values = started_node(said, '[depthforge')
+    assert '__ns:=/car' in arguments
+    assert '__node:=depthforge' in arguments
+    assert (values['autostart'], values['pixel_aligned']) == (False, True)
 
 
 def test_the_node_comes_up_and_ends_in_order(peer: Any, tmp_path: Path) -> None:

@@ -77,8 +77,8 @@ def workspace(folder: Path, *, node: str = NODE, packages: Sequence[str] = ()) -
     index.mkdir(parents=True)
     for package in ('depthforge_ros', *packages):
         (index / package).touch()
-    _write_program(folder / 'lib' / 'depthforge_ros' / 'depthforge_node', node)
-    _write_program(folder / 'bin' / 'ros2', ROS2)
+    write_program(folder / 'lib' / 'depthforge_ros' / 'depthforge_node', node)
+    write_program(folder / 'bin' / 'ros2', ROS2)
     first = {
         'AMENT_PREFIX_PATH': str(folder),
         'PATH': str(folder / 'bin'),
@@ -91,7 +91,8 @@ def workspace(folder: Path, *, node: str = NODE, packages: Sequence[str] = ()) -
     }
 
 
-def _write_program(path: Path, source: str) -> None:
+def write_program(path: Path, source: str) -> None:
+    """Write a Python program that can be started by its path."""
     path.parent.mkdir(parents=True)
     path.write_text(f'#!{sys.executable}\n{source}')
     path.chmod(0o755)
