@@ -158,7 +158,7 @@ def test_hidden_files_are_no_images(tmp_path: Path, command: str) -> None:
     assert main(commands(drive, output)[command]) == 0
 
 
-@pytest.mark.parametrize('command', [one for one in COMMANDS if one != 'view'])
+@pytest.mark.parametrize('command', COMMANDS)
 @pytest.mark.parametrize('content', [b'', b'no image', b'\xff\xd8\xff\xe0cut'])
 def test_one_broken_image_is_named_and_skipped(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, content: bytes
