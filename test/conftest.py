@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 import importlib.util
 import os
 import random
@@ -18,6 +19,7 @@ from typing import Any
 from hypothesis import settings
 import pytest
 from support.optional import NEED
+from support.refusals import error_line, ErrorOf
 
 # No deadline: how long an example takes says nothing on a busy machine.
 settings.register_profile('depthforge', deadline=None, max_examples=50)
@@ -40,6 +42,14 @@ TIMEOUT_S = 200.0
 def pytest_report_header() -> str:
     left_out = (f'{one} is not installed, left out: {", ".join(NEED[one])}' for one in MISSING)
     return '; '.join(left_out)
+
+
+@pytest.fixture
+def error_of(capsys: pytest.CaptureFixture[str]) -> ErrorOf:
+    """Run a command that refuses its input; returns its error, which is one line."""
+    from depthforge_ros.cli.main import main
+
+    return partial(error_line, capsys, main)
 
 
 class Peer:

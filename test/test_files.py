@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from random import Random
-import resource
 import stat
 import tempfile
 
@@ -14,6 +13,7 @@ from depthforge_ros.files import is_hidden, natural_key, read_bytes, write_bytes
 from hypothesis import given
 from hypothesis import strategies as st
 import pytest
+from support.limits import full_disk
 
 NAMES = st.binary(min_size=1, max_size=40).filter(
     lambda name: b'/' not in name and b'\0' not in name and name not in (b'.', b'..')
@@ -48,13 +48,8 @@ def test_a_name_may_be_any_bytes(name: bytes, data: bytes) -> None:
 def test_what_cannot_be_written_leaves_what_was_there(tmp_path: Path) -> None:
     path = tmp_path / 'figures.json'
     write_text(path, 'before')
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
-    try:
-        with pytest.raises(UserError, match='cannot be written'):
-            write_text(path, 'x' * 2000)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    with full_disk(1000), pytest.raises(UserError, match='cannot be written'):
+        write_text(path, 'x' * 2000)
     assert path.read_text() == 'before'
     assert os.listdir(tmp_path) == ['figures.json']
 

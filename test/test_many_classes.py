@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-from depthforge_ros.cli.main import main
 from depthforge_ros.engine import load_engine
 from depthforge_ros.errors import UserError
 from depthforge_ros.geometry.points import CloudBuilder
@@ -19,6 +18,7 @@ from depthforge_ros.postprocess import to_camera
 import numpy as np
 import pytest
 from support.networks import CLASSES, MANY, many_classes, MINI
+from support.refusals import ErrorOf
 import torch
 
 
@@ -62,16 +62,14 @@ def test_points_hold_the_whole_id() -> None:
 
 
 def test_evaluation_refuses_what_no_ground_truth_has(
-    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    checkpoint: Path, tmp_path: Path, error_of: ErrorOf
 ) -> None:
     for folder in ('images', 'labels'):
         (tmp_path / folder).mkdir()
         cv2.imwrite(str(tmp_path / folder / '1.png'), np.zeros((56, 56), np.uint8))
-    given = ['--dataset', 'folder', '--root', str(tmp_path), '--labels', 'camvid']
-    assert main(['evaluate', 'images', *given, '--model', str(checkpoint)]) == 2
-    assert "'many' has 300 classes, ground truth of 8 bits has at most 255" in (
-        capsys.readouterr().err
-    )
+    given = ('--dataset', 'folder', '--root', tmp_path, '--labels', 'camvid')
+    error = error_of('evaluate', 'images', *given, '--model', checkpoint)
+    assert "'many' has 300 classes, ground truth of 8 bits has at most 255" in error
 
 
 def test_no_mask_has_room_for_more() -> None:

@@ -17,6 +17,7 @@ import pytest
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 from rosbags.typesys import get_typestore, Stores
 from support.drives import CAMERA, HEIGHT, make_bag_arguments, WIDTH, write_drive
+from support.refusals import ErrorOf
 
 
 def test_a_bag_holds_exactly_what_the_files_hold(tmp_path: Path) -> None:
@@ -122,11 +123,11 @@ def test_a_damaged_message_is_one_error_and_the_next_is_read(tmp_path: Path) -> 
 
 @pytest.mark.parametrize('topic', ['image', '/image/', '/a b', '/1', '/a//b', '/', '/straße'])
 def test_what_ros_takes_for_no_topic_is_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], topic: str
+    tmp_path: Path, error_of: ErrorOf, topic: str
 ) -> None:
     drive = write_drive(tmp_path / 'drive', 1)
-    assert main(make_bag_arguments(drive, tmp_path / 'bag', '--topic', topic)) == 2
-    assert 'an absolute name like' in capsys.readouterr().err
+    arguments = make_bag_arguments(drive, tmp_path / 'bag', '--topic', topic)
+    assert 'an absolute name like' in error_of(*arguments)
     assert not (tmp_path / 'bag').exists()
 
 
@@ -149,36 +150,31 @@ def test_what_ros_takes_for_no_topic_is_refused(
     ],
 )
 def test_camera_files_are_checked(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], change: tuple[str, str], expected: str
+    tmp_path: Path, error_of: ErrorOf, change: tuple[str, str], expected: str
 ) -> None:
     drive = write_drive(tmp_path / 'drive', 1)
     text = (CAMERA + 'label_space: camvid\n').replace(*change)
     (drive / 'camera.yaml').write_text(text)
-    assert main(make_bag_arguments(drive, tmp_path / 'bag')) == 2
-    last = capsys.readouterr().err.splitlines()[-1]
-    assert last.startswith('depthforge: error: ')
-    assert expected in last
+    assert expected in error_of(*make_bag_arguments(drive, tmp_path / 'bag'))
     assert not (tmp_path / 'bag').exists()
 
 
 def test_folders_without_images_or_with_other_names_are_one_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, error_of: ErrorOf
 ) -> None:
     drive = write_drive(tmp_path / 'drive', 1)
+    arguments = make_bag_arguments(drive, tmp_path / 'bag')
     (drive / 'labels' / '000.png').rename(drive / 'labels' / 'other.png')
-    assert main(make_bag_arguments(drive, tmp_path / 'bag')) == 2
-    assert 'holds no file named like an image, e.g. 000.png' in capsys.readouterr().err
+    assert 'holds no file named like an image, e.g. 000.png' in error_of(*arguments)
     (drive / 'images' / '000.png').unlink()
-    assert main(make_bag_arguments(drive, tmp_path / 'bag')) == 2
-    assert 'holds no images' in capsys.readouterr().err
+    assert 'holds no images' in error_of(*arguments)
 
 
-def test_an_existing_bag_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    drive = write_drive(tmp_path / 'drive', 1)
-    assert main(make_bag_arguments(drive, tmp_path / 'bag')) == 0
+def test_an_existing_bag_is_kept(tmp_path: Path, error_of: ErrorOf) -> None:
+    arguments = make_bag_arguments(write_drive(tmp_path / 'drive', 1), tmp_path / 'bag')
+    assert main(arguments) == 0
     before = {path: path.read_bytes() for path in (tmp_path / 'bag').iterdir()}
-    assert main(make_bag_arguments(drive, tmp_path / 'bag')) == 2
-    assert 'exists already' in capsys.readouterr().err
+    assert 'exists already' in error_of(*arguments)
     assert {path: path.read_bytes() for path in (tmp_path / 'bag').iterdir()} == before
 
 
@@ -194,11 +190,8 @@ def test_only_bags_are_removed(tmp_path: Path) -> None:
     remove_bag(tmp_path / 'bag')
 
 
-def test_a_failure_half_way_leaves_no_bag(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_failure_half_way_leaves_no_bag(tmp_path: Path, error_of: ErrorOf) -> None:
     drive = write_drive(tmp_path / 'drive', 3)
     cv2.imwrite(str(drive / 'images' / '002.png'), np.zeros((10, 10, 3), np.uint8))
-    assert main(make_bag_arguments(drive, tmp_path / 'bag')) == 2
-    assert '10 x 10 pixels' in capsys.readouterr().err
+    assert '10 x 10 pixels' in error_of(*make_bag_arguments(drive, tmp_path / 'bag'))
     assert not (tmp_path / 'bag').exists()

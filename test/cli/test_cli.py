@@ -13,6 +13,7 @@ from depthforge_ros.model.registry import MODELS
 import pytest
 from support.networks import mini_checkpoint
 from support.paths import ROOT
+from support.refusals import ErrorOf
 
 
 def test_help_lists_every_command_and_needs_neither_torch_nor_ros() -> None:
@@ -52,14 +53,8 @@ def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[
         (['models', '--json'], 'expected one argument'),
     ],
 )
-def test_wrong_words_are_one_line(
-    capsys: pytest.CaptureFixture[str], arguments: list[str], expected: str
-) -> None:
-    assert main(arguments) == 2
-    errors = capsys.readouterr().err.splitlines()
-    assert len(errors) == 1
-    assert errors[0].startswith('depthforge: error: ')
-    assert expected in errors[0]
+def test_wrong_words_are_one_line(error_of: ErrorOf, arguments: list[str], expected: str) -> None:
+    assert expected in error_of(*arguments)
 
 
 def test_an_interrupt_ends_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,12 +109,10 @@ def test_a_model_of_your_own_is_found_by_name(
     assert figures['parameters'] == sum(one.numel() for one in network.parameters())
 
 
-def test_figures_that_cannot_be_written_are_one_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_figures_that_cannot_be_written_are_one_line(tmp_path: Path, error_of: ErrorOf) -> None:
     (tmp_path / 'file').write_text('')
-    assert main(['models', '--json', str(tmp_path / 'file' / 'models.json')]) == 2
-    assert 'cannot be written' in capsys.readouterr().err
+    path = tmp_path / 'file' / 'models.json'
+    assert 'cannot be written' in error_of('models', '--json', path)
 
 
 @pytest.mark.parametrize('arguments', [['node'], ['replay', 'bag'], ['record', '/topic']])

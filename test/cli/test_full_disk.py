@@ -4,43 +4,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 import os
 from pathlib import Path
-import resource
 import subprocess
 import sys
 
-from depthforge_ros.cli.main import EXIT_NO_READER, main
+from depthforge_ros.cli.main import EXIT_NO_READER
 import pytest
 from support.bags import write_bag
 from support.drives import make_bag_arguments, write_drive
+from support.limits import full_disk
 from support.paths import ROOT
+from support.refusals import ErrorOf
 
 NULL = ('--engine', 'null')
 
 
-@contextmanager
-def full_disk(room: int) -> Iterator[None]:
-    """Let no file grow beyond so many bytes."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-
-
-def last_line(capsys: pytest.CaptureFixture[str]) -> str:
-    said = capsys.readouterr().err
-    assert 'Traceback' not in said
-    return said.splitlines()[-1]
-
-
 @pytest.mark.parametrize('command', ['make-bag', 'view'])
 def test_a_bag_that_does_not_fit_leaves_nothing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+    tmp_path: Path, error_of: ErrorOf, command: str
 ) -> None:
     drive, output = write_drive(tmp_path / 'drive', 9), tmp_path / 'out'
     arguments = {
@@ -48,8 +30,7 @@ def test_a_bag_that_does_not_fit_leaves_nothing(
         'view': ['view', str(drive / 'images'), *NULL, '--output', str(output / 'a.mcap')],
     }[command]
     with full_disk(20_000):
-        assert main(arguments) == 2
-    assert 'cannot be written (File too large)' in last_line(capsys)
+        assert 'cannot be written (File too large)' in error_of(*arguments)
     assert not output.exists() or os.listdir(output) == []
 
 
@@ -57,7 +38,7 @@ def test_a_bag_that_does_not_fit_leaves_nothing(
     ('judged', 'suffix'), [('bag', 'html'), ('bag', 'md'), ('images', 'html')]
 )
 def test_a_report_that_does_not_fit_leaves_the_earlier_one(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], judged: str, suffix: str
+    tmp_path: Path, error_of: ErrorOf, judged: str, suffix: str
 ) -> None:
     arguments = ['bag', str(write_bag(tmp_path / 'bag', frames=2)), '--truth-labels', 'camvid']
     if judged == 'images':
@@ -67,8 +48,8 @@ def test_a_report_that_does_not_fit_leaves_the_earlier_one(
     report.parent.mkdir()
     report.write_text('before')
     with full_disk(500):
-        assert main(['evaluate', *arguments, *NULL, '--report', str(report)]) == 2
-    assert 'cannot be written (File too large)' in last_line(capsys)
+        error = error_of('evaluate', *arguments, *NULL, '--report', report)
+    assert 'cannot be written (File too large)' in error
     assert report.read_text() == 'before'
     assert os.listdir(report.parent) == [report.name]
 

@@ -9,7 +9,6 @@ import contextlib
 from importlib import metadata
 import json
 from pathlib import Path
-import resource
 import shutil
 import signal
 import subprocess
@@ -36,7 +35,9 @@ from depthforge_ros.resources import share_directory
 import numpy as np
 import pytest
 from support.engines import rewritten
+from support.limits import full_disk
 from support.networks import DENSE, mini_checkpoint, SHORT, WITH_DEPTH
+from support.refusals import ErrorOf
 import torch
 
 SIZE = Request(56, 98)
@@ -132,15 +133,19 @@ def test_a_ctrl_c_of_which_a_compiler_makes_an_error_is_a_ctrl_c(
 
 
 def test_a_dry_run_whose_engine_would_be_refused_fails(
-    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    model: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error_of: ErrorOf,
 ) -> None:
     far = Agreement(NEAR, 0.9, depth=0.0, confidence=0.0, entropy=0.0, max_abs_error=0.0)
     found = DryRun(Coverage(7, 7, 1, {}), Built(1000, far, 0.1))
     monkeypatch.setattr(dry_run, 'dry_run', lambda *_, **__: found)
     figures = tmp_path / 'figures.json'
     words = ['--engine', 'tensorrt', '--height', '56', '--width', '98', '--json', str(figures)]
-    assert main(['compile', '--dry-run', '--model', model, *words]) == 2
-    assert 'would not be stored: 90.00 %' in capsys.readouterr().err
+    error = error_of('compile', '--dry-run', '--model', model, *words)
+    assert 'would not be stored: 90.00 %' in error
     assert json.loads(figures.read_text())['mask_agreement'] == 0.9
     # Of random weights, masks are near ties.
     monkeypatch.setenv('DEPTHFORGE_WEIGHTS', str(tmp_path))
@@ -169,28 +174,23 @@ def test_a_checkpoint_without_its_foundation_gets_no_random_weights(
 
 
 def test_a_dry_run_says_what_it_lacks(
-    model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    model: str, monkeypatch: pytest.MonkeyPatch, error_of: ErrorOf
 ) -> None:
     monkeypatch.setattr(dry_run, 'installed_versions', dict)
     words = ['--engine', 'tensorrt', '--height', '56', '--width', '98']
-    assert main(['compile', '--dry-run', '--model', model, *words]) == 2
-    assert 'make tensorrt-dry-run' in capsys.readouterr().err
+    error = error_of('compile', '--dry-run', '--model', model, *words)
+    assert 'make tensorrt-dry-run' in error
 
 
 def test_a_disk_that_takes_no_more_is_one_line_and_nothing_is_stored(
-    model: str, capsys: pytest.CaptureFixture[str]
+    model: str, error_of: ErrorOf
 ) -> None:
     pytest.importorskip('openvino', reason='the extra openvino is not installed')
     words = ['--engine', 'openvino', '--height', '56', '--width', '98', '--device', 'cpu']
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
-    try:
-        assert main(['compile', '--model', model, *words]) == 2
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    said = capsys.readouterr().err.strip().splitlines()
-    assert 'did not make an engine' in said[-1]
-    assert 'MiB are free' in said[-1]
+    with full_disk(20_000):
+        error = error_of('compile', '--model', model, *words)
+    assert 'did not make an engine' in error
+    assert 'MiB are free' in error
     assert not list(engines_directory().iterdir())
 
 
@@ -213,17 +213,11 @@ def test_a_disk_that_takes_no_more_is_one_line_and_nothing_is_stored(
     ],
 )
 def test_wrong_requests_are_refused_in_one_line(
-    model: str,
-    changes: Mapping[str, str | None],
-    word: str,
-    capsys: pytest.CaptureFixture[str],
+    model: str, changes: Mapping[str, str | None], word: str, error_of: ErrorOf
 ) -> None:
     options = {'--model': model, '--engine': 'inductor', '--height': '56', '--width': '98'}
     words = [one for pair in {**options, **changes}.items() for one in pair if one is not None]
-    assert main(['compile', '--device', 'cpu', *words]) == 2
-    said = capsys.readouterr().err.strip()
-    assert word in said
-    assert '\n' not in said
+    assert word in error_of('compile', '--device', 'cpu', *words)
 
 
 def test_openvino_that_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

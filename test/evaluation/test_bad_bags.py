@@ -12,7 +12,8 @@ from depthforge_ros.bags.make_bag import START_NS
 import numpy as np
 import pytest
 from support.bags import cut, HEIGHT, recording, scene, WIDTH, write_bag, write_truth
-from support.judging import judge, NULL, refusal, write_truth_folder
+from support.judging import judge, NULL, write_truth_folder
+from support.refusals import ErrorOf
 
 
 def cut_in_the_middle(path: Path) -> None:
@@ -79,17 +80,15 @@ def test_a_damaged_place_ends_the_judgement(tmp_path: Path, storage: str) -> Non
 
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3', 'rosbag1'])
 def test_nothing_but_a_beginning_is_one_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], storage: str
+    tmp_path: Path, error_of: ErrorOf, storage: str
 ) -> None:
     bag = cut(write_bag(tmp_path / 'bag', storage), 0.0001)
-    assert 'cannot be read as a bag' in refusal(capsys, bag, *NULL)
+    assert 'cannot be read as a bag' in error_of('evaluate', 'bag', bag, *NULL)
 
 
-def test_a_missing_topic_lists_those_that_are_there(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_missing_topic_lists_those_that_are_there(tmp_path: Path, error_of: ErrorOf) -> None:
     bag = write_bag(tmp_path / 'bag', frames=1)
-    line = refusal(capsys, bag, *NULL, '--topic', '/front')
+    line = error_of('evaluate', 'bag', bag, *NULL, '--topic', '/front')
     assert line.endswith('has no image topic /front; it has /camera/image')
 
 
@@ -107,38 +106,31 @@ def test_a_broken_file_of_the_truth_is_named_and_left_out(tmp_path: Path, kind: 
 @pytest.mark.parametrize('storage', ['mcap', 'rosbag1'])
 @pytest.mark.parametrize('side', ['bag', 'truth'])
 def test_errors_of_a_cut_bag_name_the_bag(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], storage: str, side: str
+    tmp_path: Path, error_of: ErrorOf, storage: str, side: str
 ) -> None:
     whole = write_bag(tmp_path / 'whole', storage, frames=1)
     broken = cut(write_bag(tmp_path / 'cut', storage, frames=20), 0.6)
     if side == 'bag':
-        line = refusal(capsys, broken, *NULL, '--topic', '/front')
+        line = error_of('evaluate', 'bag', broken, *NULL, '--topic', '/front')
         assert f'{broken} has no image topic /front' in line
     else:
-        line = refusal(capsys, whole, '--truth', str(broken), '--engine', 'null')
+        line = error_of('evaluate', 'bag', whole, '--truth', broken, '--engine', 'null')
         assert f'{broken} holds labels on /camera/labels but not what' in line
     assert '_repaired' not in line
 
 
-def test_labels_of_another_size_are_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with recording(tmp_path / 'bag') as bag:
-        bag.image('/camera/image', 0, scene(0), 'rgb8')
-        bag.image('/camera/labels', 0, np.zeros((HEIGHT, WIDTH + 2), np.uint8), 'mono8')
-    assert 'its ground truth 66 x 48' in refusal(capsys, tmp_path / 'bag', *NULL)
-
-
-def test_an_unknown_encoding_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_encoding_is_named(tmp_path: Path, error_of: ErrorOf) -> None:
     with recording(tmp_path / 'bag') as bag:
         for frame in range(3):
             bag.image('/camera/image', frame, scene(frame), 'hsv8')
             write_truth(bag, frame)
-    assert 'has an answer (unknown_encoding)' in refusal(capsys, tmp_path / 'bag', *NULL)
+    assert 'has an answer (unknown_encoding)' in error_of(
+        'evaluate', 'bag', tmp_path / 'bag', *NULL
+    )
     with recording(tmp_path / 'labels') as bag:
         bag.image('/camera/image', 0, scene(0), 'rgb8')
         bag.image('/camera/labels', 0, scene(0), 'rgb8')
-    line = refusal(capsys, tmp_path / 'labels', *NULL)
+    line = error_of('evaluate', 'bag', tmp_path / 'labels', *NULL)
     assert "encoding 'rgb8'; mono8 or 8UC1 is needed" in line
 
 
@@ -152,41 +144,35 @@ def test_single_broken_images_are_counted_by_reason(tmp_path: Path) -> None:
     assert (figures['received'], figures['published']) == (5, 4)
 
 
-def test_stamps_without_overlap_are_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_stamps_without_overlap_are_refused(tmp_path: Path, error_of: ErrorOf) -> None:
     bag = write_bag(tmp_path / 'bag', frames=2)
     with recording(tmp_path / 'late') as late:
         write_truth(late, 50)
-    line = refusal(capsys, bag, '--truth', str(tmp_path / 'late'), *NULL)
+    line = error_of('evaluate', 'bag', bag, '--truth', tmp_path / 'late', *NULL)
     assert f'the truth begins at {START_NS + 50 * 100_000_000} ns' in line
     truth = write_truth_folder(tmp_path / 'truth', 1)
     for name in ('labels', 'depth'):
         (truth / name / f'{START_NS}.png').rename(truth / name / '12.png')
-    assert 'the truth begins at 12 ns' in refusal(capsys, bag, '--truth', str(truth), *NULL)
+    command = ('evaluate', 'bag', bag, '--truth', truth, *NULL)
+    assert 'the truth begins at 12 ns' in error_of(*command)
     (truth / 'labels' / '12.png').rename(truth / 'labels' / 'front.png')
-    assert 'front.png is not named by a stamp' in refusal(
-        capsys, bag, '--truth', str(truth), *NULL)  # fmt: skip
+    assert 'front.png is not named by a stamp' in error_of(*command)
     shutil.rmtree(truth / 'labels')
     shutil.rmtree(truth / 'depth')
-    assert 'holds no ground truth' in refusal(capsys, bag, '--truth', str(truth), *NULL)
+    assert 'holds no ground truth' in error_of(*command)
 
 
-def test_masks_of_other_stamps_are_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_masks_of_other_stamps_are_refused(tmp_path: Path, error_of: ErrorOf) -> None:
     with recording(tmp_path / 'bag') as bag:
         bag.image('/camera/image', 0, scene(0), 'rgb8')
         mask = np.zeros((HEIGHT, WIDTH), np.uint8)
         bag.image('/n/segmentation/mask', 7, mask, 'mono8')
-    line = refusal(capsys, tmp_path / 'bag', '--mask-labels', 'camvid')
+    line = error_of('evaluate', 'bag', tmp_path / 'bag', '--mask-labels', 'camvid')
     assert 'compare the header stamps of images and masks' in line
 
 
-def test_masks_of_unknown_classes_are_asked_for(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_masks_of_unknown_classes_are_asked_for(tmp_path: Path, error_of: ErrorOf) -> None:
     with recording(tmp_path / 'bag') as bag:
         bag.image('/camera/image', 0, scene(0), 'rgb8')
         bag.image('/n/segmentation/mask', 0, np.zeros((HEIGHT, WIDTH), np.uint8), 'mono8')
-    assert 'say it by --mask-labels' in refusal(capsys, tmp_path / 'bag')
+    assert 'say it by --mask-labels' in error_of('evaluate', 'bag', tmp_path / 'bag')

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from rosbags.rosbag2 import StoragePlugin, Writer
 from support.bags import COMPRESSED, HEIGHT, IMAGE, recording, scene, WIDTH, write_truth
-from support.judging import CAMVID_TRUTH, judge, NULL, refusal
+from support.judging import CAMVID_TRUTH, judge, NULL
+from support.refusals import ErrorOf
 
 FRAMES = 3
 IDS = np.random.default_rng(0).integers(0, 11, (HEIGHT, WIDTH), np.uint8)
@@ -96,12 +97,10 @@ def test_several_broken_labels_are_counted(tmp_path: Path) -> None:
     assert judged_with(tmp_path, truth)['damage'].startswith('2 images cannot be read, the first:')
 
 
-def test_nothing_but_broken_labels_is_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_nothing_but_broken_labels_is_refused(tmp_path: Path, error_of: ErrorOf) -> None:
     bag = write_images(tmp_path / 'bag')
     truth = write_labels(tmp_path / 'truth', png_message(b''), png_message(PNG[:99]))
-    line = refusal(capsys, bag, '--truth', str(truth), *NULL)
+    line = error_of('evaluate', 'bag', bag, '--truth', truth, *NULL)
     assert 'nothing can be judged; 3 images cannot be read' in line
 
 
@@ -115,10 +114,10 @@ def test_nothing_but_broken_labels_is_refused(
     ],
 )
 def test_labels_of_another_kind_are_refused_with_topic_and_stamp(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], message: dict[str, Any], reason: str
+    tmp_path: Path, error_of: ErrorOf, message: dict[str, Any], reason: str
 ) -> None:
     bag, truth = write_images(tmp_path / 'bag'), write_labels(tmp_path / 'truth', message, message)
-    line = refusal(capsys, bag, '--truth', str(truth), *NULL)
+    line = error_of('evaluate', 'bag', bag, '--truth', truth, *NULL)
     assert reason in line
     assert '/camera/labels' in line
     assert 'at 1700000000000000000 ns: ' in line

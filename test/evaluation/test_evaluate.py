@@ -14,6 +14,7 @@ from depthforge_ros.metrics.segmentation import common_space, mapping, Segmentat
 import numpy as np
 import pytest
 from support.drives import add_answers, HEIGHT, make_bag_arguments, WIDTH, write_drive
+from support.refusals import ErrorOf
 
 NULL_ROAD_SHARE = 1.0 / 6.0
 """The null engine says id 3 for a sixth of the left half of an image."""
@@ -79,22 +80,16 @@ def test_camvid_and_kitti_layouts_are_found(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_wrong_choices_are_one_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], expected: str
+    tmp_path: Path, error_of: ErrorOf, arguments: list[str], expected: str
 ) -> None:
-    drive = write_drive(tmp_path / 'drive', 1)
-    common = ['evaluate', 'images', '--root', str(drive), '--engine', 'null']
-    assert main([*common, *arguments]) == 2
-    errors = capsys.readouterr().err.splitlines()
-    assert len(errors) == 1
-    assert expected in errors[0]
+    common = ('evaluate', 'images', '--root', write_drive(tmp_path / 'drive', 1))
+    assert expected in error_of(*common, '--engine', 'null', *arguments)
 
 
-def test_a_split_is_asked_for_where_none_was_given(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_split_is_asked_for_where_none_was_given(tmp_path: Path, error_of: ErrorOf) -> None:
     write_drive(tmp_path / 'test', 1)
-    assert main(['evaluate', 'images', '--dataset', 'camvid', '--root', str(tmp_path)]) == 2
-    assert 'or choose a split: train, val, test' in capsys.readouterr().err
+    error = error_of('evaluate', 'images', '--dataset', 'camvid', '--root', tmp_path)
+    assert 'or choose a split: train, val, test' in error
 
 
 @pytest.mark.parametrize(
@@ -107,7 +102,7 @@ def test_a_split_is_asked_for_where_none_was_given(
     ],
 )
 def test_wrong_labels_are_named(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], labels: np.ndarray | None, expected: str
+    tmp_path: Path, error_of: ErrorOf, labels: np.ndarray | None, expected: str
 ) -> None:
     drive = write_drive(tmp_path / 'drive', 2)
     path = drive / 'labels' / '001.png'
@@ -115,12 +110,10 @@ def test_wrong_labels_are_named(
         path.unlink()
     else:
         cv2.imwrite(str(path), labels)
-    code = main(['evaluate', 'images', '--dataset', 'folder', '--labels', 'camvid',
-                 '--root', str(drive), '--engine', 'null'])  # fmt: skip
-    assert code == 2
-    last = capsys.readouterr().err.splitlines()[-1]
-    assert expected in last
-    assert '001.' in last
+    error = error_of('evaluate', 'images', '--dataset', 'folder', '--labels', 'camvid',
+                     '--root', drive, '--engine', 'null')  # fmt: skip
+    assert expected in error
+    assert '001.' in error
 
 
 def test_label_spaces_meet_in_the_coarser_one() -> None:
@@ -158,15 +151,12 @@ def test_a_bag_without_answers_is_answered_by_the_model(tmp_path: Path) -> None:
     assert figures['absrel'] > 0.1
 
 
-def test_labels_of_unknown_classes_are_asked_for(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_labels_of_unknown_classes_are_asked_for(tmp_path: Path, error_of: ErrorOf) -> None:
     main(make_bag_arguments(write_drive(tmp_path / 'drive', 1), tmp_path / 'bag'))
     (inside,) = (tmp_path / 'bag').glob('*.mcap')
     mcap = inside.rename(tmp_path / 'alone.mcap')
     arguments = ['evaluate', 'bag', str(mcap), '--engine', 'null']
-    assert main(arguments) == 2
-    assert 'say it by --truth-labels' in capsys.readouterr().err
+    assert 'say it by --truth-labels' in error_of(*arguments)
     assert main([*arguments, '--truth-labels', 'camvid']) == 0
 
 

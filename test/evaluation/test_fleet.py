@@ -19,6 +19,7 @@ from depthforge_ros.evaluation import fleet
 from depthforge_ros.evaluation.fleet import evaluate, Job, Outcome, read_manifest, run_fleet
 import pytest
 from support.bags import cut, write_bag
+from support.refusals import ErrorOf
 
 OPTIONS = ('--engine', 'null', '--truth-labels', 'camvid')
 
@@ -178,13 +179,9 @@ def test_truth_and_bags_are_found_beside_the_manifest(tmp_path: Path) -> None:
     assert first.name != second.name
 
 
-def test_ray_that_does_not_answer_is_one_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_ray_that_does_not_answer_is_one_line(tmp_path: Path, error_of: ErrorOf) -> None:
     manifest = write_manifest(tmp_path, ['a'])
-    address = ['--ray', '127.0.0.1:1', '--output', str(tmp_path)]
-    assert main(['fleet', str(manifest), *address]) == 2
-    assert 'error: ' in capsys.readouterr().err.splitlines()[-1]
+    assert error_of('fleet', manifest, '--ray', '127.0.0.1:1', '--output', tmp_path)
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from depthforge_ros.labels import CAMVID
 from depthforge_ros.pipeline import Pipeline
 import numpy as np
 import pytest
+from support.refusals import ErrorOf
 
 SIDE = 32
 
@@ -129,10 +130,8 @@ def test_wrong_requests_are_one_line(
     folder: Path,
     options: list[str],
     words: str,
-    capsys: pytest.CaptureFixture[str],
+    error_of: ErrorOf,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, 'imagecorruptions', None)
-    assert main(command(folder, *options)) == 2
-    error = capsys.readouterr().err.strip().splitlines()[-1]
-    assert words in error
+    assert words in error_of(*command(folder, *options))

@@ -16,10 +16,10 @@ from support.judging import (
     judge,
     NULL,
     NULL_ROAD_SHARE,
-    refusal,
     without_latency,
     write_truth_folder,
 )
+from support.refusals import ErrorOf
 
 
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3', 'rosbag1'])
@@ -141,7 +141,7 @@ def test_one_camera_of_several_can_be_chosen(tmp_path: Path) -> None:
 
 
 def test_a_node_that_ran_on_one_of_two_cameras_is_judged_there(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, error_of: ErrorOf
 ) -> None:
     for node, expected in (('/node/left', '/left/image'), ('/node', None)):
         path = tmp_path / node[-4:]
@@ -154,7 +154,8 @@ def test_a_node_that_ran_on_one_of_two_cameras_is_judged_there(
                     bag.image(f'{node}/segmentation/mask', frame, mask, 'mono8')
         if expected is None:
             # Nothing says whose masks these are.
-            assert 'choose its camera by --topic' in refusal(capsys, path, *CAMVID_TRUTH)
+            line = error_of('evaluate', 'bag', path, *CAMVID_TRUTH)
+            assert 'choose its camera by --topic' in line
             figures = judge(tmp_path, path, *CAMVID_TRUTH, '--topic', '/left/image')
         else:
             figures = judge(tmp_path, path, *CAMVID_TRUTH)

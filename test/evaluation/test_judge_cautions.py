@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from support.bags import HEIGHT, PERIOD_NS, recording, scene, WIDTH, write_truth
 from support.drives import make_bag_arguments, write_drive
-from support.judging import judge, NULL, refusal, without_latency, write_truth_folder
+from support.judging import judge, NULL, without_latency, write_truth_folder
+from support.refusals import ErrorOf
 
 MASKS = ('--mask-labels', 'camvid', '--truth-labels', 'camvid')
 ROAD, OTHER = 3, 5
@@ -94,11 +95,9 @@ def test_times_of_recording_stand_in_for_stamps_of_0(tmp_path: Path) -> None:
     assert figures['pixel_accuracy'] == 50.0
 
 
-def test_truth_without_stamps_of_other_times_is_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_truth_without_stamps_of_other_times_is_refused(tmp_path: Path, error_of: ErrorOf) -> None:
     bag = write_split_drive(tmp_path / 'bag', dict.fromkeys(range(4), 0), truth_later_ms=3.0)
-    line = refusal(capsys, bag, *MASKS)
+    line = error_of('evaluate', 'bag', bag, *MASKS)
     assert 'where all stamps are 0, by the times of recording' in line
 
 
@@ -127,7 +126,7 @@ def all_of(label: int, width: int = WIDTH) -> np.ndarray:
     return np.full((HEIGHT, width), label, np.uint8)
 
 
-def test_ids_of_no_class_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ids_of_no_class_are_counted(tmp_path: Path, error_of: ErrorOf) -> None:
     few = all_of(ROAD)
     few[:2] = 77
     # 11 is CamVid's own id for no class.
@@ -139,8 +138,7 @@ def test_ids_of_no_class_are_counted(tmp_path: Path, capsys: pytest.CaptureFixtu
         f'{2 * WIDTH} of {pixels} labelled pixels of /camera/image have ids (77) that camvid'
     )
     most = write_labels(tmp_path / 'most', [all_of(77), all_of(ROAD), all_of(78)])
-    capsys.readouterr()
-    line = refusal(capsys, most, *NULL)
+    line = error_of('evaluate', 'bag', most, *NULL)
     assert str(most) in line
     assert 'ids (77, 78) that camvid does not have: 0 to 10' in line
 
@@ -181,28 +179,24 @@ def test_depth_of_another_size_leaves_a_frame_out_too(tmp_path: Path) -> None:
     assert 'the depth has 64 x 48 pixels, its ground truth 64 x 49' in figures['warnings'][0]
 
 
-def test_truth_of_which_nothing_fits_is_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_truth_of_which_nothing_fits_is_refused(tmp_path: Path, error_of: ErrorOf) -> None:
     with recording(tmp_path / 'bag') as bag:
         for frame in range(2):
             bag.image('/camera/image', frame, scene(frame), 'rgb8')
         bag.image('/camera/labels', 1, all_of(ROAD, WIDTH + 2), 'mono8')
-    line = refusal(capsys, tmp_path / 'bag', *NULL)
+    line = error_of('evaluate', 'bag', tmp_path / 'bag', *NULL)
     assert f'{tmp_path / "bag"}: no ground truth of /camera/image is of the size' in line
+    assert 'its ground truth 66 x 48' in line
 
 
-def test_other_classes_than_the_truth_says_are_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_other_classes_than_the_truth_says_are_refused(tmp_path: Path, error_of: ErrorOf) -> None:
     main(make_bag_arguments(write_drive(tmp_path / 'drive', 1), tmp_path / 'bag'))
     arguments = [tmp_path / 'bag', '--engine', 'null', '--truth-labels']
-    capsys.readouterr()
-    line = refusal(capsys, *arguments, 'cityscapes')
+    line = error_of('evaluate', 'bag', *arguments, 'cityscapes')
     assert 'says that its labels are of camvid, and --truth-labels says cityscapes' in line
     # A folder says it in its camera file.
     truth = write_truth_folder(tmp_path / 'truth', 1)
     (truth / 'camera.yaml').write_text((tmp_path / 'drive' / 'camera.yaml').read_text())
-    line = refusal(capsys, *arguments, 'cityscapes', '--truth', str(truth))
+    line = error_of('evaluate', 'bag', *arguments, 'cityscapes', '--truth', truth)
     assert f'{truth} says that its labels are of camvid' in line
     judge(tmp_path, *arguments, 'camvid')

@@ -24,18 +24,12 @@ import pytest
 from support.drives import HEIGHT, make_bag_arguments, WIDTH, write_drive, write_video
 from support.networks import mini_checkpoint
 from support.paths import ROOT
+from support.refusals import ErrorOf
 
 STEMS = st.binary(min_size=1, max_size=30).filter(
     lambda name: b'/' not in name and b'\0' not in name and not name.startswith(b'.')
 )
 NULL = ('--engine', 'null')
-
-
-def refusal(capsys: pytest.CaptureFixture[str], *arguments: Path | str, code: int = 2) -> str:
-    capsys.readouterr()
-    assert main([*map(str, arguments)]) == code
-    lines = [one for one in capsys.readouterr().err.splitlines() if one.startswith('depthforge: ')]
-    return '\n'.join(lines)
 
 
 @settings(max_examples=20)
@@ -77,15 +71,14 @@ def test_names_that_are_not_ascii_do_in_a_c_locale(tmp_path: Path) -> None:
 
 
 def test_a_video_whose_name_is_not_utf_8_is_refused_in_one_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, error_of: ErrorOf
 ) -> None:
     video = write_video(tmp_path / 'a.avi').rename(tmp_path / os.fsdecode(b'a\xff.avi'))
-    told = refusal(capsys, 'predict', video, *NULL, '--output', tmp_path / 'out')
-    assert 'not UTF-8' in told
+    assert 'not UTF-8' in error_of('predict', video, *NULL, '--output', tmp_path / 'out')
 
 
 def test_a_checkpoint_whose_name_is_not_utf_8_is_refused_in_one_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, error_of: ErrorOf
 ) -> None:
     drive, odd = write_drive(tmp_path / 'drive', 1), tmp_path / os.fsdecode(b'a\xff.safetensors')
     plain = tmp_path / 'a.safetensors'
@@ -97,7 +90,7 @@ def test_a_checkpoint_whose_name_is_not_utf_8_is_refused_in_one_line(
         ('export', '--model', plain, '--height', '28', '--width', '28', '--output',
          tmp_path / os.fsdecode(b'a\xff.onnx')),
     ):  # fmt: skip
-        assert 'not UTF-8' in refusal(capsys, *arguments)
+        assert 'not UTF-8' in error_of(*arguments)
 
 
 def test_names_of_the_longest_length_leave_room_for_numbers(tmp_path: Path) -> None:
@@ -167,8 +160,9 @@ def test_one_broken_image_is_named_and_skipped(
     (drive / 'images' / '001.png').write_bytes(content)
     assert main(commands(drive, output)[command]) == 3
     said = capsys.readouterr().err
-    assert '001.png' in said
+    assert [line for line in said.splitlines() if 'skipped' in line and '001.png' in line]
     assert 'Traceback' not in said
+    assert json.loads((output / 'figures.json').read_text())['skipped'] == 1
 
 
 @pytest.mark.parametrize('command', ['images', 'make-bag'])
@@ -261,10 +255,10 @@ def test_fewer_bits_than_sixteen_are_told_once_and_can_be_scaled(
 
 @pytest.mark.parametrize('level', ['0', '65536', '-1'])
 def test_a_white_level_that_is_none_is_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], level: str
+    tmp_path: Path, error_of: ErrorOf, level: str
 ) -> None:
-    told = refusal(capsys, 'predict', tmp_path, '--output', tmp_path, f'--white-level={level}')
-    assert '1 to 65535' in told
+    error = error_of('predict', tmp_path, '--output', tmp_path, f'--white-level={level}')
+    assert '1 to 65535' in error
 
 
 STREET = {0: 40, 2: 25, 8: 16, 10: 5, 13: 8, 1: 6}

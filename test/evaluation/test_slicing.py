@@ -17,6 +17,7 @@ from support.bags import HEIGHT, recording, scene, WIDTH, write_bag, write_truth
 from support.drives import make_bag_arguments, write_drive
 from support.judging import CAMVID_TRUTH, judge, NULL
 from support.paths import ROOT
+from support.refusals import ErrorOf
 
 
 def recorded(path: Path, right: int) -> Path:
@@ -100,10 +101,10 @@ def test_a_gate_holds_a_slice(
 
 
 def test_a_gate_of_a_slice_that_is_not_there_is_refused(
-    two_judgements: list[str], capsys: pytest.CaptureFixture[str]
+    two_judgements: list[str], error_of: ErrorOf
 ) -> None:
-    assert main(['compare', *two_judgements, '--gate', 'road@fog:-1.0']) == 2
-    assert 'gate road@fog: ' in capsys.readouterr().err
+    error = error_of('compare', *two_judgements, '--gate', 'road@fog:-1.0')
+    assert 'gate road@fog: ' in error
 
 
 def test_gates_of_slices_take_either_sign() -> None:
@@ -155,12 +156,10 @@ def test_tags_of_images(folder: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert main(['compare', str(path), str(path), '--gate', 'miou@rain:-1']) == 0
 
 
-def test_distances_from_our_own_depth_need_a_camera(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    without = ['--truth-labels', 'camvid', '--camera-height-m', '1.5', '--engine', 'null']
-    assert main(['evaluate', 'bag', str(write_bag(tmp_path / 'bare')), *without]) == 2
-    assert 'has no camera_info beside' in capsys.readouterr().err
+def test_distances_from_our_own_depth_need_a_camera(tmp_path: Path, error_of: ErrorOf) -> None:
+    without = ('--truth-labels', 'camvid', '--camera-height-m', '1.5', '--engine', 'null')
+    error = error_of('evaluate', 'bag', write_bag(tmp_path / 'bare'), *without)
+    assert 'has no camera_info beside' in error
     drive = write_drive(tmp_path / 'drive')
     arguments = make_bag_arguments(drive, tmp_path / 'bag')
     at = arguments.index('--depth')

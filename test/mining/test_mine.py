@@ -26,6 +26,7 @@ import numpy as np
 import pytest
 from support.bags import PERIOD_NS, scene, write_bag
 from support.networks import mini_checkpoint
+from support.refusals import ErrorOf
 from support.training import configuration
 import yaml
 
@@ -93,9 +94,13 @@ def drive(tmp_path: Path) -> Path:
     return folder
 
 
-def mine(drive: Path, *more: str) -> int:
+def command(drive: Path, *more: str) -> list[str]:
     model = str(drive.parent / 'mini.safetensors')
-    return main(['mine', str(drive), '--model', model, '--engine', 'eager', *more])
+    return ['mine', str(drive), '--model', model, '--engine', 'eager', *more]
+
+
+def mine(drive: Path, *more: str) -> int:
+    return main(command(drive, *more))
 
 
 def manifest(output: Path) -> list[dict[str, str]]:
@@ -222,28 +227,24 @@ def fit(tmp_path: Path, kind: str, root: Path) -> None:
     ('0', 'it must be 1 or more'),
 ])  # fmt: skip
 def test_budgets_that_do_not_fit_are_refused(
-    drive: Path, budget: str, expected: str, capsys: pytest.CaptureFixture[str]
+    drive: Path, budget: str, expected: str, error_of: ErrorOf
 ) -> None:
     output = drive.parent / 'mined'
-    assert mine(drive, '--output', str(output), '--budget', budget) == 2
-    error = capsys.readouterr().err.strip().splitlines()[-1]
-    assert error.startswith('depthforge: error: ')
-    assert expected in error
+    arguments = command(drive, '--output', str(output), '--budget', budget)
+    assert expected in error_of(*arguments)
     assert not output.exists()
 
 
 def test_no_images_an_output_that_exists_and_an_engine_without_features_are_refused(
-    drive: Path, capsys: pytest.CaptureFixture[str]
+    drive: Path, error_of: ErrorOf
 ) -> None:
-    empty = drive.parent / 'empty'
+    def error(source: Path, output: Path, *more: str) -> str:
+        return error_of(*command(source, '--output', str(output), '--budget', '1', *more))
+
+    empty, new = drive.parent / 'empty', drive.parent / 'new'
     empty.mkdir()
-    new = str(drive.parent / 'new')
-    assert mine(empty, '--output', new, '--budget', '1') == 2
-    assert 'holds no images' in capsys.readouterr().err
-    assert mine(drive, '--output', str(drive), '--budget', '1') == 2
-    assert 'exists already' in capsys.readouterr().err
+    assert 'holds no images' in error(empty, new)
+    assert 'exists already' in error(drive, drive)
     (empty / 'a.png').write_bytes(b'no image')
-    assert mine(empty, '--output', new, '--budget', '1') == 2
-    assert 'none of 1 frames could be read' in capsys.readouterr().err
-    assert mine(drive, '--output', new, '--budget', '1', '--engine', 'null') == 2
-    assert 'gives no features' in capsys.readouterr().err
+    assert 'none of 1 frames could be read' in error(empty, new)
+    assert 'gives no features' in error(drive, new, '--engine', 'null')

@@ -13,7 +13,6 @@ from pathlib import Path
 import re
 from threading import Thread
 
-from depthforge_ros.cli.main import main
 from depthforge_ros.errors import UserError
 from depthforge_ros.model import fetch as fetching
 from depthforge_ros.model.checkpoint import read_foundation
@@ -24,6 +23,7 @@ from depthforge_ros.model.presets import PRESETS
 from depthforge_ros.model.registry import MODELS
 import pytest
 from support import foreign
+from support.refusals import ErrorOf
 import torch
 
 SMALL = Sizes(kind='dinov2', width=64, depth=2, patch=14, registers=0)
@@ -176,12 +176,8 @@ def test_without_a_published_sum_it_says_what_is_checked(
     ('name', 'expected'),
     [('depthforge_huge', 'choose one of these'), ('depthforge_tiny', 'nothing to fetch')],
 )
-def test_what_cannot_be_fetched_is_one_line(
-    name: str, expected: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(['fetch', name]) == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert expected in line
+def test_what_cannot_be_fetched_is_one_line(name: str, expected: str, error_of: ErrorOf) -> None:
+    assert expected in error_of('fetch', name)
 
 
 def test_the_manifest_is_whole() -> None:

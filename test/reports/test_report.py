@@ -16,6 +16,7 @@ from depthforge_ros.reports.contact_sheet import contact_sheet
 import numpy as np
 import pytest
 from support import bags
+from support.refusals import ErrorOf
 
 CHROMIUM = shutil.which('chromium') or shutil.which('google-chrome')
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason='no Chromium is installed')
@@ -111,9 +112,6 @@ def test_one_slow_frame_does_not_squash_the_others(tmp_path: Path) -> None:
     assert re.search(r'<b>11\.\d s</b>latency p99', text)
 
 
-def test_an_unknown_format_is_refused_before_the_work(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    drive = bags.write_bag(tmp_path / 'bag', frames=1)
-    assert main(['evaluate', 'bag', str(drive), '--engine', 'null', '--report', 'a.pdf']) == 2
-    assert 'choose one of .html, .md' in capsys.readouterr().err
+def test_an_unknown_format_is_refused_before_the_work(tmp_path: Path, error_of: ErrorOf) -> None:
+    command = ('evaluate', 'bag', bags.write_bag(tmp_path / 'bag', frames=1), '--engine', 'null')
+    assert 'choose one of .html, .md' in error_of(*command, '--report', 'a.pdf')

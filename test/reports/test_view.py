@@ -35,6 +35,7 @@ from support.drives import (
     write_video,
 )
 from support.paths import ROOT
+from support.refusals import ErrorOf
 
 PERIOD_NS = 100_000_000
 ROAD, SKY = 3, 0
@@ -221,12 +222,10 @@ def test_frames_whose_road_gives_no_scale_are_counted(
     ],
 )
 def test_wrong_choices_are_one_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], expected: str
+    tmp_path: Path, error_of: ErrorOf, arguments: list[str], expected: str
 ) -> None:
     drive = write_drive(tmp_path / 'drive', 1)
-    assert main(['view', str(drive / 'images'), '--engine', 'null', *arguments]) == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert expected in line
+    assert expected in error_of('view', drive / 'images', '--engine', 'null', *arguments)
 
 
 def test_what_is_terminated_leaves_nothing(tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ import cv2
 from depthforge_ros.bags.make_bag import START_NS
 from depthforge_ros.cli.main import main
 import numpy as np
-import pytest
 from support.bags import HEIGHT, WIDTH
 
 NULL_ROAD_SHARE = 100.0 / 11.0
@@ -26,14 +25,6 @@ def judge(folder: Path, bag: Path, *more: str, code: int = 0) -> dict[str, Any]:
     assert main(['evaluate', 'bag', str(bag), *more, '--json', str(path)]) == code
     figures: dict[str, Any] = json.loads(path.read_text())
     return figures
-
-
-def refusal(capsys: pytest.CaptureFixture[str], bag: Path, *more: str) -> str:
-    """Return the one line that a bad input ends with."""
-    assert main(['evaluate', 'bag', str(bag), *more]) == 2
-    lines = [line for line in capsys.readouterr().err.splitlines() if 'error' in line]
-    assert len(lines) == 1
-    return lines[0]
 
 
 def without_latency(figures: Any) -> Any:

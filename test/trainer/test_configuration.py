@@ -29,6 +29,7 @@ from depthforge_trainer.ranges import RANGES
 from depthforge_trainer.study import merged, StudyConfig
 import pytest
 from support.paths import ROOT
+from support.refusals import ErrorOf
 from support.training import configuration
 import yaml
 
@@ -52,6 +53,27 @@ def phase(**changes: object) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ('changes', 'words'),
     [
+        ({'phaces': []}, ['phaces', 'phases']),
+        ({'phases': [{'train': 'tail', 'iterations': 1}]}, ['tail', 'head']),
+        ({'sources': [{'kind': 'camvod'}]}, ['camvod', 'camvid']),
+        ({'foundation': 'none.safetensors'}, ['none.safetensors']),
+        ({'model': {'shrt_side': 56}}, ['fit.yaml', 'shrt_side', 'did you mean short_side?']),
+        ({'model': {'head': {'widht': 32}}}, ['HeadConfig', 'widht', 'did you mean width?']),
+        ({'model': {'head': 4}}, ['HeadConfig is 4', 'width']),
+        ({'model': 3}, ['NetworkConfig is 3', 'taps']),
+        ({'augment': {'scale': [1.0]}}, ['fit.yaml: augment: scale', 'expected 2 values']),
+        ({'augment': None}, ['augment is None', 'mapping']),
+        (phase(iterations='abc'), ["iterations is 'abc'", 'int']),
+        (phase(iterations=2.5), ['iterations is 2.5', 'int']),
+        ({'loss': {'points': None}}, ['loss: points is None', 'int']),
+        ({'tensorboard': 'abc'}, ["tensorboard is 'abc'", 'bool']),
+        ({'sources': 5}, ['sources is 5', 'list']),
+        ({'sources': []}, ['sources', 'empty']),
+        ({'phases': []}, ['phases', 'empty']),
+        (
+            {'rare_classes': True, 'cached_views': 1} | phase(batch=1),
+            ['rare_classes', 'batch is 1'],
+        ),
         ({'threads': 0}, ['fit.yaml: threads is 0', 'int at least 1']),
         ({'seed': -1}, ['seed is -1', 'at least 0']),
         ({'save_every': 0}, ['save_every is 0', 'at least 1']),
@@ -88,25 +110,26 @@ def phase(**changes: object) -> dict[str, Any]:
     ],
 )
 def test_wrong_values_are_refused_with_their_place(
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    changes: dict[str, Any],
-    words: list[str],
+    tmp_path: Path, error_of: ErrorOf, changes: dict[str, Any], words: list[str]
 ) -> None:
-    assert main(['fit', str(changed(tmp_path, changes))]) == 2
-    (error,) = capsys.readouterr().err.strip().splitlines()
+    error = error_of('fit', changed(tmp_path, changes))
     assert all(word in error for word in words), error
     assert not (tmp_path / 'run').exists()
 
 
-def test_a_missing_key_is_said_in_our_words(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_missing_key_is_said_in_our_words(tmp_path: Path, error_of: ErrorOf) -> None:
     path = tmp_path / 'fit.yaml'
     path.write_text('model: {}\nsources: []\n')
-    assert main(['fit', str(path)]) == 2
-    (error,) = capsys.readouterr().err.strip().splitlines()
-    assert error.endswith('fit.yaml has no output, phases; give output, model, sources, phases')
+    needed = 'give output, model, sources, phases'
+    assert error_of('fit', path).endswith(f'fit.yaml has no output, phases; {needed}')
+
+
+def test_a_broken_file_is_said_with_its_place(tmp_path: Path, error_of: ErrorOf) -> None:
+    path = tmp_path / 'fit.yaml'
+    path.write_text('output: [run,\nmodel: 3\n')
+    error = error_of('fit', path)
+    assert 'fit.yaml is no YAML' in error
+    assert 'line 3, column 1' in error
 
 
 def test_numbers_of_a_model_may_come_as_yaml_writes_them(tmp_path: Path) -> None:
@@ -151,7 +174,7 @@ def test_the_example_goes_on_from_the_shipped_checkpoint(tmp_path: Path) -> None
 
 @pytest.mark.parametrize('late', [False, True])
 def test_a_head_is_not_trained_on_features_of_another_encoder(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], late: bool
+    tmp_path: Path, error_of: ErrorOf, late: bool
 ) -> None:
     path = changed(tmp_path, {'phases': [ENCODER, HEAD] if late else [ENCODER]})
     if not late:
@@ -159,7 +182,5 @@ def test_a_head_is_not_trained_on_features_of_another_encoder(
         fields = yaml.safe_load(path.read_text())
         fields |= {'start_from': str(tmp_path / 'run' / 'last.safetensors'), 'phases': [HEAD]}
         path.write_text(yaml.safe_dump(fields))
-        capsys.readouterr()
-    assert main(['fit', str(path)]) == 2
-    (error,) = capsys.readouterr().err.strip().splitlines()
+    error = error_of('fit', path)
     assert ('is trained before it' if late else 'has other weights') in error

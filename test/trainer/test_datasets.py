@@ -27,6 +27,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 import pytest
+from support.refusals import ErrorOf
 from support.training import configuration
 
 Values = npt.NDArray[np.uint8]
@@ -275,13 +276,10 @@ def test_an_absent_label_and_a_broken_one_are_different_faults(name: str, tmp_pa
     assert fault == f'{labels} is missing; add it, or leave out its image'
 
 
-def test_a_missing_label_file_stops_a_run_in_one_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_missing_label_file_stops_a_run_in_one_line(tmp_path: Path, error_of: ErrorOf) -> None:
     path = configuration(tmp_path)
     (tmp_path / 'data' / 'labels' / '2.png').unlink()
-    assert main(['fit', str(path)]) == 2
-    (line,) = capsys.readouterr().err.strip().splitlines()
+    line = error_of('fit', path)
     assert '1 label files' in line
     assert '2.png' in line
 

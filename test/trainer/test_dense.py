@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 import numpy as np
 import pytest
 from support.networks import MINI, mini_checkpoint
+from support.refusals import ErrorOf
 from support.training import configuration, losses
 import torch
 from torch.nn import functional
@@ -194,19 +195,12 @@ def test_a_whole_network_learns_masks_and_its_teachers_depth(tmp_path: Path) -> 
     assert np.mean(losses(tmp_path / 'second')) < np.mean(loss)
 
 
-def test_coarser_labels_need_a_dense_head(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = configuration(tmp_path, label_space='cityscapes')
-    assert main(['fit', str(path)]) == 2
-    line = capsys.readouterr().err
+def test_coarser_labels_need_a_dense_head(tmp_path: Path, error_of: ErrorOf) -> None:
+    line = error_of('fit', configuration(tmp_path, label_space='cityscapes'))
     assert 'camvid has coarser classes' in line
     assert 'dense head' in line
 
 
-def test_features_as_targets_need_cached_views(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = run(tmp_path, loss={'features': 1.0})
-    assert main(['fit', str(path)]) == 2
-    assert 'loss: features compares with a teacher' in capsys.readouterr().err
+def test_features_as_targets_need_cached_views(tmp_path: Path, error_of: ErrorOf) -> None:
+    error = error_of('fit', run(tmp_path, loss={'features': 1.0}))
+    assert 'loss: features compares with a teacher' in error

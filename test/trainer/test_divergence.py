@@ -13,19 +13,12 @@ from depthforge_ros.model.network import DepthForge
 from depthforge_trainer.cli import main
 import pytest
 from safetensors.torch import load_file
+from support.refusals import ErrorOf
 from support.training import configuration
 import torch
 import yaml
 
 PHASE = {'train': 'all', 'iterations': 4, 'batch': 2, 'learning_rate': 1e-3}
-
-
-def error_of(path: Path, capsys: pytest.CaptureFixture[str]) -> str:
-    capsys.readouterr()
-    assert main(['fit', str(path)]) == 2
-    lines = [line for line in capsys.readouterr().err.splitlines() if 'error' in line]
-    (line,) = lines
-    return line
 
 
 @pytest.fixture
@@ -48,11 +41,11 @@ def one_bad_query(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bool]]:
 
 
 def test_a_prediction_that_is_no_number_stops_before_the_matching(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], one_bad_query: list[bool]
+    tmp_path: Path, error_of: ErrorOf, one_bad_query: list[bool]
 ) -> None:
     # Without the semantic term nothing but the matching looks at every query.
     path = configuration(tmp_path, phases=[PHASE], loss={'points': 64})
-    error = error_of(path, capsys)
+    error = error_of('fit', path)
     assert one_bad_query == [False, False, True]
     assert error.count(str(tmp_path / 'data' / 'images')) == 2
     assert 'after iteration 2 of phase 0' in error
@@ -81,10 +74,10 @@ def explode(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
 
 
 def test_weights_that_are_no_numbers_are_not_kept(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, error_of: ErrorOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     explode(monkeypatch, 5)
-    error = error_of(configuration(tmp_path, phases=[PHASE, PHASE]), capsys)
+    error = error_of('fit', configuration(tmp_path, phases=[PHASE, PHASE]))
     assert 'after iteration 1 of phase 1' in error
     assert 'start_from' in error
     saved = load_file(tmp_path / 'run' / 'last.safetensors')
@@ -92,9 +85,9 @@ def test_weights_that_are_no_numbers_are_not_kept(
 
 
 def test_a_run_that_diverges_before_its_first_save_promises_nothing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, error_of: ErrorOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     explode(monkeypatch, 1)
-    error = error_of(configuration(tmp_path, phases=[PHASE]), capsys)
+    error = error_of('fit', configuration(tmp_path, phases=[PHASE]))
     assert 'no sound state was saved' in error
     assert not list((tmp_path / 'run').glob('*.safetensors'))

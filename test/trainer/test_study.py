@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file
 from support.paths import ROOT
+from support.refusals import ErrorOf
 from support.training import street_like, study_file
 import yaml
 
@@ -90,10 +91,9 @@ def test_processes_share_a_study_by_its_seeds(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize('odd', [['--seeds', '7'], ['--variants', 'reign']])
 def test_parts_that_the_study_has_not_are_refused(
-    tmp_path: Path, odd: list[str], capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, odd: list[str], error_of: ErrorOf
 ) -> None:
-    assert main(['study', str(study_file(tmp_path)), *odd]) == 2
-    (line,) = capsys.readouterr().err.strip().splitlines()
+    line = error_of('study', study_file(tmp_path), *odd)
     assert odd[1] in line
     assert 'joint, rein' in line
 
@@ -110,9 +110,7 @@ def test_what_the_frozen_stream_says_is_kept_for_the_next_network(tmp_path: Path
     assert validate(network, samples, space, frozen) == pytest.approx(expected, abs=0.1)
 
 
-def test_a_cache_of_other_views_is_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_cache_of_other_views_is_refused(tmp_path: Path, error_of: ErrorOf) -> None:
     path = study_file(tmp_path, seeds=[0])
     assert main(['study', str(path), '--variants', 'joint']) == 0
     fields = yaml.safe_load(path.read_text())
@@ -120,9 +118,7 @@ def test_a_cache_of_other_views_is_refused(
     path.write_text(yaml.safe_dump(fields))
     # As earlier versions left it.
     (tmp_path / 'study' / 'joint' / '0' / 'config.json').unlink()
-    capsys.readouterr()
-    assert main(['study', str(path), '--variants', 'rein']) == 2
-    line = capsys.readouterr().err.strip().splitlines()[-1]
+    line = error_of('study', path, '--variants', 'rein')
     assert 'cache_0' in line
     assert 'augment' in line
 
@@ -183,13 +179,9 @@ def test_changes_merge_into_mappings_and_replace_all_else() -> None:
     ],
 )
 def test_wrong_studies_are_refused_in_one_line(
-    tmp_path: Path,
-    changes: dict[str, Any],
-    words: list[str],
-    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path, changes: dict[str, Any], words: list[str], error_of: ErrorOf
 ) -> None:
-    assert main(['study', str(study_file(tmp_path, **changes))]) == 2
-    (line,) = capsys.readouterr().err.strip().splitlines()
+    line = error_of('study', study_file(tmp_path, **changes))
     assert all(word in line for word in words), line
 
 

@@ -16,6 +16,7 @@ from depthforge_trainer.config import FitConfig, read_config
 from depthforge_trainer.lock import alone_in
 from depthforge_trainer.study import study, StudyConfig
 import pytest
+from support.refusals import ErrorOf
 from support.training import study_file
 import yaml
 
@@ -88,16 +89,14 @@ def test_results_of_another_configuration_are_refused(
     changes: dict[str, Any],
     key: str,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    error_of: ErrorOf,
 ) -> None:
     path = study_file(tmp_path, seeds=[0], start=START)
     done = pretend(monkeypatch)
     assert main(['study', str(path), '--variants', 'joint']) == 0
     path.write_text(yaml.safe_dump(module.merged(yaml.safe_load(path.read_text()), changes)))
     done.clear()
-    capsys.readouterr()
-    assert main(['study', str(path)]) == 2
-    (line,) = capsys.readouterr().err.strip().splitlines()
+    line = error_of('study', path)
     assert f'was written with another {key};' in line
     assert 'name another output' in line
     assert done == []

@@ -29,6 +29,7 @@ import pytest
 from safetensors.torch import load_file
 from support.networks import mini_network
 from support.paths import ROOT
+from support.refusals import ErrorOf
 from support.training import configuration, losses
 import torch
 from torch import Tensor
@@ -240,7 +241,7 @@ def test_every_configuration_that_ships_is_told_of() -> None:
 
 
 def test_a_loss_that_is_not_finite_stops_and_names_the_files(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, error_of: ErrorOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     forward = Training.forward
     steps = iter(range(2))
@@ -252,8 +253,7 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_files(
     phases = [{'train': 'all', 'iterations': 4, 'batch': 2}]
     path = configuration(tmp_path, phases=phases)
     monkeypatch.setattr(Training, 'forward', fail)
-    assert main(['fit', str(path)]) == 2
-    error = capsys.readouterr().err.strip().splitlines()[-1]
+    error = error_of('fit', path)
     assert 'nan' in error
     assert error.count(str(tmp_path / 'data' / 'images')) == 2
     saved = load_file(tmp_path / 'run' / 'last.safetensors')
@@ -264,11 +264,10 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_files(
 
 
 def test_a_first_loss_that_is_not_finite_keeps_nothing_and_says_so(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, error_of: ErrorOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Training, 'forward', lambda self, batch: torch.tensor(float('nan')))
-    assert main(['fit', str(configuration(tmp_path))]) == 2
-    error = capsys.readouterr().err.strip().splitlines()[-1]
+    error = error_of('fit', configuration(tmp_path))
     assert 'after iteration 0 of phase 0' in error
     assert 'nothing is trained yet' in error
     assert not list((tmp_path / 'run').glob('*.safetensors'))
@@ -290,11 +289,10 @@ def test_a_run_that_is_stopped_at_its_first_save_does_not_look_done(
     assert [one.name for one in run.glob('*.safetensors')] == ['last.safetensors']
 
 
-def test_a_label_of_no_class_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_label_of_no_class_is_named(tmp_path: Path, error_of: ErrorOf) -> None:
     path = configuration(tmp_path)
     for name in (tmp_path / 'data' / 'labels').iterdir():
         cv2.imwrite(str(name), np.full((80, 100), 77, np.uint8))
-    assert main(['fit', str(path)]) == 2
-    error = capsys.readouterr().err.strip().splitlines()[-1]
+    error = error_of('fit', path)
     assert 'value 77' in error
     assert '.png' in error
