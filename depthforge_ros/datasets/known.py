@@ -1,19 +1,14 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Labelled data sets by name; a new one is a file here and a line in `DATASETS`."""
+"""Labelled data sets by name; a new one is an entry of `published`, or a file, and a line here."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from depthforge_ros.datasets.acdc import ACDC
 from depthforge_ros.datasets.base import DataSet
-from depthforge_ros.datasets.bdd100k import BDD100K
 from depthforge_ros.datasets.camvid_32 import CAMVID_32
-from depthforge_ros.datasets.cityscapes import CITYSCAPES
 from depthforge_ros.datasets.cvat import CVAT_CAMVID, CVAT_CITYSCAPES
-from depthforge_ros.datasets.gtav import GTAV
-from depthforge_ros.datasets.kitti import KITTI
 from depthforge_ros.datasets.mapillary import MAPILLARY
 from depthforge_ros.datasets.plain import (
     CAMVID,
@@ -21,8 +16,8 @@ from depthforge_ros.datasets.plain import (
     CITYSCAPES_SPLITS,
     IDD_LITE,
 )
+from depthforge_ros.datasets.published import ACDC, BDD100K, CITYSCAPES, GTAV, KITTI, URBANSYN
 from depthforge_ros.datasets.synthia import SYNTHIA
-from depthforge_ros.datasets.urbansyn import URBANSYN
 
 DATASETS: Mapping[str, DataSet] = {
     'acdc': ACDC,
