@@ -29,9 +29,9 @@ from depthforge_ros.engine.artefact import Request
 from depthforge_ros.engine.build import exported
 from depthforge_ros.engine.compiled import CompiledEngine
 from depthforge_ros.engine.cuda_graph import CudaGraphEngine
-from depthforge_ros.engine.eager import EagerEngine
 from depthforge_ros.engine.proof import proving_frames
 from depthforge_ros.engine.torch_engine import load_or_outline, Loaded, TorchEngine
+from depthforge_ros.engine.uncompiled import EagerEngine
 from depthforge_ros.errors import one_line
 from depthforge_ros.model.dpt import DepthMaps
 from depthforge_ros.model.registry import MODELS, outline

@@ -10,7 +10,6 @@ from typing import Any
 from depthforge_ros.engine import artefact
 from depthforge_ros.engine.artefact import Artefact
 from depthforge_ros.engine.base import Engine, NetworkOutput
-from depthforge_ros.engine.bf16 import Bf16Engine
 from depthforge_ros.engine.compiled import (
     CompiledEngine,
     Compiler,
@@ -19,15 +18,13 @@ from depthforge_ros.engine.compiled import (
     open_newest,
 )
 from depthforge_ros.engine.cuda_graph import CudaGraphEngine
-from depthforge_ros.engine.eager import EagerEngine
 from depthforge_ros.engine.inductor import Inductor
-from depthforge_ros.engine.int8 import Int8Engine
 from depthforge_ros.engine.null import NullEngine
 from depthforge_ros.engine.openvino import OpenVino
 from depthforge_ros.engine.sparse_depth import SparseDepthEngine
 from depthforge_ros.engine.tensorrt.compiler import TensorRt
 from depthforge_ros.engine.torch_engine import load, Loaded
-from depthforge_ros.engine.uncompiled import uncompiled
+from depthforge_ros.engine.uncompiled import Bf16Engine, EagerEngine, Int8Engine, uncompiled
 from depthforge_ros.errors import UserError
 
 INDUCTOR = Inductor()
@@ -47,10 +44,22 @@ def _compiled(name: str) -> Callable[..., Engine]:
     return open_stored
 
 
+def _uncompiled(make: Callable[[Loaded], Engine], *, auto: str) -> Callable[..., Engine]:
+    """Load a model for an engine without compiling; `auto` is its device where none is given."""
+
+    def open_now(
+        model: str, *, device: str, short_side: int | None, threads: int | None
+    ) -> Engine:
+        loaded = load(model, device=auto if device == 'auto' else device, threads=threads)
+        return make(loaded.sized(short_side))
+
+    return open_now
+
+
 ENGINES: Mapping[str, Callable[..., Engine]] = {
-    'eager': EagerEngine.load,
-    'bf16': Bf16Engine.load,
-    'int8': Int8Engine.load,
+    'eager': _uncompiled(EagerEngine, auto='auto'),
+    'bf16': _uncompiled(Bf16Engine, auto='cpu'),
+    'int8': _uncompiled(Int8Engine, auto='cpu'),
     'cuda_graph': CudaGraphEngine.load,
     **{name: _compiled(name) for name in COMPILERS},
     'null': NullEngine.load,

@@ -175,14 +175,14 @@ def test_a_folder_from_which_nothing_is_read_gets_no_engines(
 
 
 @pytest.mark.parametrize(
-    'changed', ['engine/eager.py', 'engine/tensorrt/compiler.py', 'model/vit.py']
+    'changed', ['engine/uncompiled.py', 'engine/tensorrt/compiler.py', 'model/vit.py']
 )
 def test_code_of_every_folder_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str
 ) -> None:
     for name in (
         'engine/compiled.py',
-        'engine/eager.py',
+        'engine/uncompiled.py',
         'engine/tensorrt/compiler.py',
         'model/vit.py',
     ):

@@ -97,7 +97,7 @@ def test_file_keeps_its_layer(path: Path) -> None:
         ('import rclpy', 'depthforge_ros/frame.py'),
         ('import rclpy.node as n', 'depthforge_ros/cli/node.py'),
         ('def f():\n    from sensor_msgs.msg import Image', 'depthforge_ros/bags/bag.py'),
-        ('if 1:\n    import torch_tensorrt', 'depthforge_ros/engine/eager.py'),
+        ('if 1:\n    import torch_tensorrt', 'depthforge_ros/engine/uncompiled.py'),
         ('import tensorrt', 'depthforge_ros/ros/node.py'),
         ('from depthforge_trainer import train', 'depthforge_ros/model/network.py'),
         ('from depthforge_ros import ros', 'depthforge_ros/pipeline.py'),
