@@ -123,9 +123,9 @@ def stamp_ns(header: Any) -> int:
     return int(header.stamp.sec) * 10**9 + int(header.stamp.nanosec)
 
 
-def rgb_from_message(message: Any, *, max_pixels: int = MAX_PIXELS) -> npt.NDArray[np.uint8]:
+def rgb_from_message(message: Any) -> npt.NDArray[np.uint8]:
     """Read a message as `decode` does, at its full size and in RGB, for a command."""
-    decoded = decode(message, max_pixels=max_pixels, white_level=reading.white_level)
+    decoded = decode(message, white_level=reading.white_level)
     reading.warn(decoded.warning)
     return rgb_from_decoded(decoded)
 

@@ -32,16 +32,6 @@ class Geometry:
     """Rows of the network input, a multiple of the patch size."""
     width: int
 
-    @property
-    def scale_x(self) -> float:
-        """Network pixels per camera pixel, along x."""
-        return self.content_width / self.camera_width
-
-    @property
-    def scale_y(self) -> float:
-        """Network pixels per camera pixel, along y."""
-        return self.content_height / self.camera_height
-
 
 @dataclass(frozen=True)
 class Preprocess:

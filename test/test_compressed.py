@@ -65,7 +65,7 @@ def test_of_a_jpeg_only_a_part_is_decoded_where_that_will_do(shrunk: int) -> Non
 def test_compressed_bombs_are_refused_by_their_header(kind: str) -> None:
     data = cv2.imencode(kind, np.zeros((300, 300, 3), np.uint8))[1].tobytes()
     with pytest.raises(UserError, match='300 x 300') as refusal:
-        rgb_from_message(compressed(data), max_pixels=300 * 300 - 1)
+        decode(compressed(data), max_pixels=300 * 300 - 1)
     assert refusal.value.reason == 'too_large'
 
 
@@ -98,7 +98,7 @@ def test_no_marker_hides_the_size_of_a_jpeg(marker: bytes) -> None:
     data = jpeg[:2] + marker + first + second + jpeg[2:]
     assert data[4 + 0xFFFE :].startswith(small)
     with pytest.raises(UserError, match='400 x 300 pixels;'):
-        rgb_from_message(compressed(data), max_pixels=1000)
+        decode(compressed(data), max_pixels=1000)
 
 
 def png(size: tuple[int, int], pixels: bytes, *, is_animated: bool = False) -> bytes:

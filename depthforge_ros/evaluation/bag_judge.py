@@ -212,7 +212,7 @@ def _require_answers(request: BagRequest, cameras: dict[str, Judgement]) -> None
     for topic, one in cameras.items():
         if not one.clips:
             raise UserError(f'{request.bag} holds no image on {topic}; record it again')
-    if all(latency is None for one in cameras.values() for latency in one.latencies_ms):
+    if all(latency is None for one in cameras.values() for latency in one.line.latency_ms):
         reasons = {reason for one in cameras.values() for reason in one.dropped_by_reason}
         raise UserError(
             f'none of the images of {request.bag} on {", ".join(cameras)} has an answer '

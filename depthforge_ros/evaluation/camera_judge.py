@@ -126,7 +126,7 @@ class CameraJudge:
                 f'{self._mismatches.first}; both must come from one camera'
             )
         first_ns = self._truth.first_stamp_ns()
-        answered = any(one is not None for one in self._judgement.latencies_ms)
+        answered = any(one is not None for one in self._judgement.line.latency_ms)
         if answered and first_ns is not None and not self._judged_truth:
             raise UserError(
                 f'no labels or depth have the stamp of an answered frame of '

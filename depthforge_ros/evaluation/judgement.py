@@ -95,16 +95,6 @@ class Judgement:
             'distances': self.distances,
         }
 
-    @property
-    def times_s(self) -> list[float]:
-        """Of every camera frame, since the first."""
-        return self.line.time_s
-
-    @property
-    def latencies_ms(self) -> list[float | None]:
-        """Of every camera frame; None where it was dropped."""
-        return self.line.latency_ms
-
 
 @dataclass
 class BagJudgement:

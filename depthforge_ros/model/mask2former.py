@@ -35,13 +35,13 @@ class HeadOutput(NamedTuple):
     layers: list[LayerPrediction]
     mask_features_BDhw: Tensor
 
-    def class_scores(self, layer: int = -1) -> Tensor:
+    def class_scores(self) -> Tensor:
         """
         Sum over the queries of softmax(class) sigmoid(mask): (B, K, h, w), >= 0.
 
         At the mask features' size, a quarter of the input's; the caller resizes.
         """
-        prediction = self.layers[layer]
+        prediction = self.layers[-1]
         classes = prediction.class_logits_BMK.float().softmax(-1)[..., :-1]
         masks = mask_logits(prediction.mask_embed_BMD, self.mask_features_BDhw).float().sigmoid()
         scores = classes.transpose(1, 2) @ masks.flatten(2)

@@ -103,11 +103,11 @@ class Section:
     def judged(self) -> list[NamedJudgement]:
         """Return what the plots show: the judgement, and the other one where there is one."""
         if self.other is None:
-            return [NamedJudgement('', self.judgement, self.figures)]
+            return [NamedJudgement('', self.figures, self.judgement)]
         first, second = self.other.names
         return [
-            NamedJudgement(first, self.judgement, self.figures),
-            NamedJudgement(second, self.other.judgement, self.other.figures),
+            NamedJudgement(first, self.figures, self.judgement),
+            NamedJudgement(second, self.other.figures, self.other.judgement),
         ]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from depthforge_ros.evaluation.evidence import Evidence
 from depthforge_ros.evaluation.images import domain_rows
@@ -16,7 +16,13 @@ from depthforge_ros.files import write_text
 from depthforge_ros.labels import LabelSpace
 from depthforge_ros.reports.evidence import gallery, gallery_html
 from depthforge_ros.reports.page import JUMP
-from depthforge_ros.reports.plots import calibration, class_bars, confusion, risk_coverage_curve
+from depthforge_ros.reports.plots import (
+    calibration,
+    class_bars,
+    confusion,
+    risk_coverage_curve,
+    Scored,
+)
 from depthforge_ros.reports.slices import slice_tables
 import plotly.graph_objects as go
 
@@ -34,13 +40,6 @@ PAGE = """<!doctype html>
 """
 
 
-class ImagesScore(NamedTuple):
-    """Figures with a name, as the plots take them."""
-
-    name: str
-    figures: Mapping[str, Any]
-
-
 @dataclass(frozen=True)
 class Shown:
     """What the page shows beside the figures."""
@@ -56,7 +55,7 @@ class Shown:
 
 def write_images_report(path: Path, figures: Mapping[str, Any], page: Shown) -> None:
     """Write what `evaluate_images` gave as HTML that needs nothing else."""
-    one = ImagesScore('', figures)
+    one = Scored('', figures)
     shown = gallery(figures, page.evidence, 0)
     plots = [
         class_bars([one]),

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from depthforge_ros.evaluation.judgement import Judgement
 from depthforge_ros.metrics.uncertainty import risk_coverage
@@ -36,25 +36,20 @@ MIN_SHOWN_PERCENT = 1.0
 """Smaller cells of the confusion matrix carry no number."""
 
 
-class Scored(Protocol):
+@dataclass(frozen=True)
+class Scored:
     """Figures with the name that they have in the plots."""
 
-    @property
-    def name(self) -> str:
-        """Return the name, empty where nothing else is in the plot."""
-
-    @property
-    def figures(self) -> Mapping[str, Any]:
-        """Return the figures by key."""
+    name: str
+    """Empty where nothing else is in the plot."""
+    figures: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class NamedJudgement:
-    """A judgement with its name in the plots."""
+class NamedJudgement(Scored):
+    """Those of a judgement."""
 
-    name: str
     judgement: Judgement
-    figures: Mapping[str, Any]
 
 
 def time_line(judged: Sequence[NamedJudgement], anchors: Mapping[float, str]) -> go.Figure:
@@ -93,7 +88,7 @@ def time_line(judged: Sequence[NamedJudgement], anchors: Mapping[float, str]) ->
 def latency_histogram(judged: Sequence[NamedJudgement]) -> go.Figure:
     """Draw the histogram of latencies; the title says how many outliers it leaves out."""
     answered = [
-        np.array([value for value in one.judgement.latencies_ms if value is not None])
+        np.array([value for value in one.judgement.line.latency_ms if value is not None])
         for one in judged
     ]
     medians_ms = [float(np.median(one)) for one in answered if len(one)]

@@ -72,11 +72,11 @@ def convert_published(
     return config, _label_space(classes, told), kept
 
 
-def stretch(encoder: Tensors, *, patch: int = PATCH, crop: int = CROP) -> dict[str, Tensor]:
+def stretch(encoder: Tensors) -> dict[str, Tensor]:
     """Resize patch kernel and positions of an encoder as the published code does."""
     kernel, positions = encoder['patch_embed.proj.weight'], encoder['pos_embed']
-    side = crop // patch
-    resized = functional.interpolate(kernel.float(), size=(patch, patch), mode='bicubic')
+    side = CROP // PATCH
+    resized = functional.interpolate(kernel.float(), size=(PATCH, PATCH), mode='bicubic')
     patches = resize_positions(positions[:, 1:].float(), (side, side))
     return {
         **encoder,
