@@ -123,17 +123,6 @@ def test_labels_of_another_kind_are_refused_with_topic_and_stamp(
     assert 'at 1700000000000000000 ns: ' in line
 
 
-def test_a_label_of_another_size_is_counted_and_left_out(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    small = cv2.imencode('.png', IDS[:-2])[1].tobytes()
-    truth = write_labels(tmp_path / 'truth', png_message(small), png_message(PNG))
-    bag = write_images(tmp_path / 'bag')
-    figures = judge(tmp_path, bag, '--truth', str(truth), *NULL)
-    assert figures['dropped_by_reason'] == {'truth_size': 1}
-    assert 'its ground truth 64 x 46' in capsys.readouterr().err
-
-
 @pytest.mark.parametrize('ending', ['mask', 'confidence'])
 def test_a_broken_recorded_answer_is_named_and_left_out(tmp_path: Path, ending: str) -> None:
     with recording(tmp_path / 'bag') as bag:

@@ -218,14 +218,6 @@ def test_a_bag_has_the_images_upright(tmp_path: Path, suffix: str, compressed: l
     assert rgb[:, -8:].mean(axis=(0, 1))[0] > 200
 
 
-def test_images_that_need_no_turning_keep_their_bytes(tmp_path: Path) -> None:
-    drive = write_drive(tmp_path / 'drive', 1)
-    assert main(make_bag_arguments(drive, tmp_path / 'bag', '--compressed')) == 0
-    with Bag(tmp_path / 'bag') as bag:
-        message = bag.decode(next(bag.raw_messages('/camera/image/compressed')))
-    assert bytes(message.data) == (drive / 'images' / '000.png').read_bytes()
-
-
 @pytest.mark.parametrize('bits', [10, 12, 14])
 def test_fewer_bits_than_sixteen_are_told_once_and_can_be_scaled(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], bits: int

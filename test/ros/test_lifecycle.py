@@ -237,15 +237,8 @@ def test_a_refused_engine_is_told(
 
 def test_parameters_are_checked_when_set() -> None:
     with node_in_process(autostart=False) as node:
-        for name, value, text in (
-            ('image_transport', 'zip', 'raw, compressed'),
-            ('short_side', -1, '8192'),
-            ('overlay_alpha', 1.5, '1.0'),
-        ):
-            result = node.set_parameters([Parameter(name, value=value)])[0]
-            assert not result.successful
-            assert name in result.reason
-            assert text in result.reason
+        refused = node.set_parameters([Parameter('short_side', value=-1)])[0]
+        assert (refused.successful, '8192' in refused.reason) == (False, True)
         node.trigger_configure()
         result = node.set_parameters([Parameter('short_side', value=100)])[0]
         assert not result.successful
