@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 import numpy as np
 import pytest
 from rosbags.typesys import get_typestore, Stores
+from support.refusals import refused
 
 SEEDS = st.integers(0, 2**32 - 1)
 SIDES = st.integers(1, 9)
@@ -278,6 +279,5 @@ def test_files_that_are_no_images_are_refused_in_one_line(tmp_path: Path) -> Non
     (tmp_path / 'text.png').write_text('no image')
     (tmp_path / 'empty.png').touch()
     for name in ('missing.png', 'text.png', 'empty.png', ''):
-        with pytest.raises(UserError) as refusal:
+        with refused():
             rgb_from_file(tmp_path / name)
-        assert '\n' not in str(refusal.value)

@@ -7,7 +7,6 @@ from __future__ import annotations
 import cv2
 from depthforge_ros.engine import load_engine
 from depthforge_ros.engine.base import NetworkOutput
-from depthforge_ros.errors import UserError
 from depthforge_ros.pipeline import Pipeline
 from depthforge_ros.postprocess import to_camera
 from depthforge_ros.preprocess import Geometry, MAX_ASPECT, Preprocess
@@ -15,6 +14,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 import numpy as np
 import pytest
+from support.refusals import refused
 
 SIDES = st.integers(1, 700)
 PAIRS = st.tuples(st.integers(1, 70), st.integers(1, 70))
@@ -128,9 +128,8 @@ def test_labels_are_the_nearest_ones(
     ],
 )
 def test_wrong_input_is_refused_in_one_line(make: object, words: list[str]) -> None:
-    with pytest.raises(UserError) as caught:
+    with refused(*words):
         make()  # type: ignore[operator]
-    assert all(word in str(caught.value) for word in words)
 
 
 def test_pipeline_answers_at_the_camera_resolution_and_times_its_stages() -> None:

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-import json
 from pathlib import Path
 import re
 import subprocess
@@ -11,6 +10,7 @@ import sys
 from depthforge_ros.cli.main import COMMANDS, main
 from depthforge_ros.model.registry import MODELS
 import pytest
+from support.judging import figures_of
 from support.networks import mini_checkpoint
 from support.paths import ROOT
 from support.refusals import ErrorOf
@@ -79,8 +79,7 @@ def test_models_says_what_is_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv('DEPTHFORGE_WEIGHTS', str(tmp_path))
-    assert main(['models', '--json', str(tmp_path / 'models.json')]) == 0
-    figures = json.loads((tmp_path / 'models.json').read_text())
+    figures = figures_of(tmp_path, 'models')
     assert set(figures) == set(MODELS)
     assert [name for name, model in figures.items() if model['available']] == ['depthforge_tiny']
     for name, model in figures.items():
@@ -99,20 +98,13 @@ def test_models_says_what_is_here(
 
 
 def test_a_model_of_your_own_is_found_by_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv('DEPTHFORGE_WEIGHTS', str(tmp_path))
     network = mini_checkpoint(tmp_path / 'depthforge_base.safetensors')
-    assert main(['models', '--json', str(tmp_path / 'models.json')]) == 0
-    figures = json.loads((tmp_path / 'models.json').read_text())['depthforge_base']
+    figures = figures_of(tmp_path, 'models')['depthforge_base']
     assert figures['available']
     assert figures['parameters'] == sum(one.numel() for one in network.parameters())
-
-
-def test_figures_that_cannot_be_written_are_one_line(tmp_path: Path, error_of: ErrorOf) -> None:
-    (tmp_path / 'file').write_text('')
-    path = tmp_path / 'file' / 'models.json'
-    assert 'cannot be written' in error_of('models', '--json', path)
 
 
 @pytest.mark.parametrize('arguments', [['node'], ['replay', 'bag'], ['record', '/topic']])

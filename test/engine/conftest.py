@@ -50,3 +50,11 @@ def program(built: Path) -> ExportedProgram:
 def not_exported_again(program: ExportedProgram, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let `build` take the program that was exported for `built`."""
     monkeypatch.setattr('depthforge_ros.engine.build.exported', lambda *_, **__: program)
+
+
+@pytest.fixture
+def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Make a model for which nothing is compiled."""
+    monkeypatch.setenv(ENGINES_VARIABLE, str(tmp_path / 'engines'))
+    mini_checkpoint(tmp_path / 'mini.safetensors', SHORT)
+    return str(tmp_path / 'mini.safetensors')

@@ -19,7 +19,6 @@ from depthforge_ros.engine import load_engine
 from depthforge_ros.engine.agreement import Agreement, NEAR
 from depthforge_ros.engine.artefact import (
     engines_directory,
-    ENGINES_VARIABLE,
     Request,
     stored,
 )
@@ -35,20 +34,14 @@ from depthforge_ros.resources import share_directory
 import numpy as np
 import pytest
 from support.engines import rewritten
+from support.judging import figures_of
 from support.limits import full_disk
-from support.networks import DENSE, mini_checkpoint, SHORT, WITH_DEPTH
+from support.networks import DENSE, mini_checkpoint, WITH_DEPTH
 from support.refusals import ErrorOf
 import torch
 
 SIZE = Request(56, 98)
-
-
-@pytest.fixture
-def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Make a model for which nothing is compiled."""
-    monkeypatch.setenv(ENGINES_VARIABLE, str(tmp_path / 'engines'))
-    mini_checkpoint(tmp_path / 'mini.safetensors', SHORT)
-    return str(tmp_path / 'mini.safetensors')
+INDUCTOR = ('--engine', 'inductor', '--height', '56', '--width', '98', '--device', 'cpu')
 
 
 def test_openvino_is_built_chosen_and_answers_as_eager(
@@ -56,12 +49,10 @@ def test_openvino_is_built_chosen_and_answers_as_eager(
 ) -> None:
     pytest.importorskip('openvino', reason='the extra openvino is not installed')
     mini_checkpoint(Path(model), DENSE)
-    figures = tmp_path / 'figures.json'
     words = ['--model', model, '--engine', 'openvino', '--height', '64', '--width', '112']
     words += ['--batch', '1-2', '--device', 'cpu']
-    assert main(['compile', *words, '--json', str(figures)]) == 0
+    agreement = figures_of(tmp_path, 'compile', *words)
     assert 'stored after' in capsys.readouterr().out
-    agreement = json.loads(figures.read_text())
     assert agreement['max_abs_error'] < 1e-3
     assert agreement['mask_agreement'] > 0.999
     (path,) = stored(model, 'openvino')
@@ -89,9 +80,8 @@ def test_openvino_answers_as_eager_with_two_streams_and_queries(model: str) -> N
 
 @pytest.mark.skipif(shutil.which('g++') is None, reason='inductor needs g++')
 def test_ctrl_c_ends_a_build_and_nothing_is_stored(model: str) -> None:
-    words = ['--engine', 'inductor', '--height', '56', '--width', '98', '--device', 'cpu']
     process = subprocess.Popen(
-        [sys.executable, '-m', 'depthforge_ros.cli.main', 'compile', '--model', model, *words],
+        [sys.executable, '-m', 'depthforge_ros.cli.main', 'compile', '--model', model, *INDUCTOR],
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -113,8 +103,7 @@ def test_a_ctrl_c_that_a_compiler_swallows_ends_the_build_all_the_same(
             signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(Inductor, 'compile', swallow)
-    words = ['--engine', 'inductor', '--height', '56', '--width', '98', '--device', 'cpu']
-    assert main(['compile', '--model', model, *words]) == 130
+    assert main(['compile', '--model', model, *INDUCTOR]) == 130
     assert not list(engines_directory().iterdir())
 
 
@@ -128,8 +117,7 @@ def test_a_ctrl_c_of_which_a_compiler_makes_an_error_is_a_ctrl_c(
             raise ValueError('conversion failed') from error
 
     monkeypatch.setattr(Inductor, 'compile', wrap)
-    words = ['--engine', 'inductor', '--height', '56', '--width', '98', '--device', 'cpu']
-    assert main(['compile', '--model', model, *words]) == 130
+    assert main(['compile', '--model', model, *INDUCTOR]) == 130
 
 
 def test_a_dry_run_whose_engine_would_be_refused_fails(

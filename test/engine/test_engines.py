@@ -16,7 +16,6 @@ from depthforge_ros.engine import load_engine
 from depthforge_ros.engine.agreement import compare
 from depthforge_ros.engine.artefact import (
     engines_directory,
-    ENGINES_VARIABLE,
     read,
     Request,
     stored,
@@ -36,14 +35,6 @@ import pytest
 from support.engines import FRAMES, Interpreted, rewritten, SIZE
 from support.networks import mini_checkpoint, SHORT
 import torch
-
-
-@pytest.fixture
-def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Make a model for which nothing is compiled."""
-    monkeypatch.setenv(ENGINES_VARIABLE, str(tmp_path / 'engines'))
-    mini_checkpoint(tmp_path / 'mini.safetensors', SHORT)
-    return str(tmp_path / 'mini.safetensors')
 
 
 def reopen(model: str, version: str = '1', short_side: int | None = None) -> CompiledEngine:

@@ -30,6 +30,7 @@ import numpy as np
 import pytest
 from support.engines import Interpreted, rewritten, SIZE
 from support.networks import mini_checkpoint, SHORT
+from support.refusals import refused
 import torch
 from torch import Tensor
 
@@ -120,9 +121,8 @@ NAMED = (wrong_above_batch_1, swaps_confidence_and_entropy, mixes_slots)
 
 @pytest.mark.parametrize('fault', NAMED)
 def test_a_faulty_engine_is_refused_at_load(compiled: str, fault: Fault) -> None:
-    with pytest.raises(UserError, match='does not answer as it did') as caught:
+    with refused('does not answer as it did'):
         open_newest(Faulty(fault), load(compiled, device='cpu'), None)
-    assert '\n' not in str(caught.value)
 
 
 @pytest.mark.usefixtures('not_exported_again')
@@ -130,9 +130,8 @@ def test_a_faulty_engine_is_refused_at_load(compiled: str, fault: Fault) -> None
 def test_a_faulty_engine_is_refused_at_build(compiled: str, fault: Fault) -> None:
     for path in stored(compiled, 'interpreted'):
         path.unlink()
-    with pytest.raises(UserError, match='the compiled engine is not stored') as caught:
+    with refused('the compiled engine is not stored'):
         build(Faulty(fault), load(compiled, device='cpu'), SIZE)
-    assert '\n' not in str(caught.value)
     assert not stored(compiled, 'interpreted')
     assert not list(engines_directory().glob('building-*'))
 

@@ -8,7 +8,6 @@ import ctypes
 from dataclasses import replace
 import importlib
 from importlib.util import find_spec
-import json
 import os
 from pathlib import Path
 import shutil
@@ -17,7 +16,6 @@ import subprocess
 import sys
 from typing import Any
 
-from depthforge_ros.cli.main import main
 from depthforge_ros.engine.artefact import Request
 from depthforge_ros.engine.build import exported
 from depthforge_ros.engine.precision import driver_level
@@ -28,6 +26,7 @@ from depthforge_ros.engine.torch_engine import load, Loaded
 from depthforge_ros.errors import UserError
 from depthforge_ros.model.dpt import Upscaling
 import pytest
+from support.judging import figures_of
 from support.networks import DEPTH_FORMS, MINI, mini_checkpoint, variant
 import torch
 from torch import nn
@@ -107,11 +106,9 @@ def test_a_driver_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> 
 def test_its_engine_is_built_and_its_network_answers_as_eager(
     precision: str, batch: str, mini: Path, tmp_path: Path
 ) -> None:
-    figures = tmp_path / 'figures.json'
     command = ['compile', '--dry-run', '--engine', 'tensorrt', '--model', str(mini)]
     command += ['--height', '56', '--width', '98', '--batch', batch, '--precision', precision]
-    assert main([*command, '--json', str(figures)]) == 0
-    row: dict[str, Any] = json.loads(figures.read_text())
+    row = figures_of(tmp_path, *command)
     assert row['converted'] == row['operators'] > 100
     assert row['engines'] == 1
     assert row['engine_bytes'] > 100_000

@@ -19,6 +19,7 @@ from depthforge_ros.evaluation import fleet
 from depthforge_ros.evaluation.fleet import evaluate, Job, Outcome, read_manifest, run_fleet
 import pytest
 from support.bags import cut, write_bag
+from support.judging import figures_of, judge
 from support.refusals import ErrorOf
 
 OPTIONS = ('--engine', 'null', '--truth-labels', 'camvid')
@@ -39,11 +40,8 @@ def write_bags(folder: Path) -> Path:
 
 
 def run(folder: Path, manifest: Path, *more: str, code: int = 0) -> dict[str, Any]:
-    path = folder / 'fleet.json'
-    arguments = ['fleet', str(manifest), '--output', str(folder / 'out'), *OPTIONS]
-    assert main([*arguments, *more, '--json', str(path)]) == code
-    figures: dict[str, Any] = json.loads(path.read_text())
-    return figures
+    arguments = ('fleet', manifest, '--output', folder / 'out', *OPTIONS)
+    return figures_of(folder, *arguments, *more, code=code)
 
 
 def answering(*outcomes: Outcome | Exception) -> Callable[[Job], Future[Outcome]]:
@@ -69,11 +67,10 @@ def test_bags_merge_to_the_figures_of_all_frames(tmp_path: Path) -> None:
     assert figures['failed'] == {}
     assert [one['received'] for one in figures['bags'].values()] == [9, 8, 12]
     assert {one['attempts'] for one in figures['bags'].values()} == {1}
-    shards = []
-    for name in ('one', 'two', 'three'):
-        path = tmp_path / f'{name}.json'
-        main(['evaluate', 'bag', str(tmp_path / name), *OPTIONS, '--json', str(path)])
-        shards.append(json.loads(path.read_text()))
+    # Compare reads what a fleet wrote.
+    both = [str(tmp_path / 'figures.json')] * 2
+    assert main(['compare', *both, '--gate', 'miou:0']) == 0
+    shards = [judge(tmp_path, tmp_path / name, *OPTIONS) for name in ('one', 'two', 'three')]
     for row, *of_shards in zip(
         figures['confusion'], *(one['confusion'] for one in shards), strict=True
     ):
@@ -87,9 +84,6 @@ def test_bags_merge_to_the_figures_of_all_frames(tmp_path: Path) -> None:
     assert figures['received'] == figures['published'] == 29
     assert len([x for clip in figures['clips'] for x in clip['latencies_ms']]) == 29
     assert figures['miou'] == pytest.approx(shards[0]['miou'], abs=0.01)
-    # Compare reads what a fleet wrote.
-    both = [str(tmp_path / 'fleet.json')] * 2
-    assert main(['compare', *both, '--gate', 'miou:0']) == 0
 
 
 def test_what_is_judged_is_not_judged_again(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 import sys
 from typing import Any
@@ -19,6 +18,7 @@ from depthforge_ros.labels import CAMVID
 from depthforge_ros.pipeline import Pipeline
 import numpy as np
 import pytest
+from support.judging import figures_of
 from support.refusals import ErrorOf
 
 SIDE = 32
@@ -64,10 +64,9 @@ def test_domains_have_figures_of_their_own(
     right = np.roll(labels, SIDE // 4, 0)
     right[: SIDE // 2] = (right[: SIDE // 2] + 2) % 11
     cv2.imwrite(str(folder / 'labels' / '1.png'), right)
-    page, path = tmp_path / 'page.html', tmp_path / 'figures.json'
+    page = tmp_path / 'page.html'
     more = ['--domain', 'first=0*', '--domain', 'second=1*', '--domain', 'both=*.png']
-    assert main(command(folder, *more, '--json', str(path), '--report', str(page))) == 0
-    figures = json.loads(path.read_text())
+    figures = figures_of(tmp_path, *command(folder, *more, '--report', str(page)))
     domains = figures['domains']
     assert list(domains) == ['first', 'second', 'both']
     assert [one['images'] for one in domains.values()] == [1, 1, 2]
@@ -93,9 +92,8 @@ def test_corruptions_give_a_row_each(
             return rgb.astype(float)
 
     monkeypatch.setitem(sys.modules, 'imagecorruptions', Package)
-    path = tmp_path / 'figures.json'
-    assert main(command(folder, '--corruption', 'all', '--limit', '1', '--json', str(path))) == 0
-    rows = json.loads(path.read_text())['corruptions']
+    figures = figures_of(tmp_path, *command(folder, '--corruption', 'all', '--limit', '1'))
+    rows = figures['corruptions']
     assert [(row['name'], row['severity']) for row in rows] == [
         (name, severity) for name in NAMES for severity in range(1, 6)
     ]

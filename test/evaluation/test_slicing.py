@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from depthforge_ros.cli.main import main
@@ -15,7 +14,7 @@ import numpy as np
 import pytest
 from support.bags import HEIGHT, recording, scene, WIDTH, write_bag, write_truth
 from support.drives import make_bag_arguments, write_drive
-from support.judging import CAMVID_TRUTH, judge, NULL
+from support.judging import CAMVID_TRUTH, figures_of, judge, NULL
 from support.paths import ROOT
 from support.refusals import ErrorOf
 
@@ -139,12 +138,11 @@ def test_wrong_tables_of_tags_are_refused(tmp_path: Path, lines: list[str], word
 def test_tags_of_images(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = folder / 'figures.json'
     command = ['evaluate', 'images', '--dataset', 'folder', '--root', str(folder), '--labels',
-               'camvid', '--engine', 'null', '--json', str(path)]  # fmt: skip
+               'camvid', '--engine', 'null']  # fmt: skip
     tags = table(folder, '1.png,rain', 'x*,fog')
     report = folder / 'page.html'
-    code = main([*command, '--slices', tags, '--domain', 'first=0*', '--report', str(report)])
-    assert code == 0
-    figures = json.loads(path.read_text(encoding='utf-8'))
+    more = ('--slices', tags, '--domain', 'first=0*', '--report', report)
+    figures = figures_of(folder, *command, *more)
     assert figures['slices']['rain']['clips'] == figures['slices']['first']['clips'] == 1
     assert figures['domains']['first']['images'] == 1
     assert figures['unmatched_tags'] == ['x*,fog']
@@ -200,7 +198,5 @@ def test_the_report_leads_to_frames_and_the_command_opens_them(tmp_path: Path) -
     assert words[:2] == ['depthforge', 'view']
     output = tmp_path / 'moment.mcap'
     words[words.index('--output') + 1] = str(output)
-    figures = tmp_path / 'view.json'
-    assert main([*words[1:], '--mask-labels', 'camvid', '--json', str(figures)]) == 0
-    counts = json.loads(figures.read_text(encoding='utf-8'))['messages']
+    counts = figures_of(tmp_path, *words[1:], '--mask-labels', 'camvid')['messages']
     assert set(counts.values()) == {1}

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-import json
 import os
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from depthforge_ros.evaluation.suites import check_suite, open_suite, SuiteCheck
 from depthforge_ros.labels import CITYSCAPES
 import numpy as np
 import pytest
+from support.judging import figures_of
 from support.refusals import ErrorOf
 
 HEIGHT, WIDTH = 24, 32
@@ -120,17 +120,18 @@ def test_files_are_found_and_counted(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize('name', SUITES)
 def test_a_model_is_judged_on_every_suite(name: str, tmp_path: Path) -> None:
     TREES[name](tmp_path / 'tree')
-    path = tmp_path / 'figures.json'
-    arguments = ['suite', name, '--root', str(tmp_path / 'tree'), '--engine', 'null']
-    assert main(['evaluate', *arguments, '--label-space', 'camvid', '--json', str(path)]) == 0
-    figures = json.loads(path.read_text())
+    arguments = ('suite', name, '--root', tmp_path / 'tree', '--engine', 'null')
+    figures = figures_of(tmp_path, 'evaluate', *arguments, '--label-space', 'camvid')
     sequences, images, labelled = COUNTS[name]
     assert (figures['sequences'], figures['received'], figures['images']) == (
         sequences, images, labelled,
     )  # fmt: skip
     # All is road in every tree, whatever its id; the null engine says every class equally often.
     assert figures['per_class']['road'] == pytest.approx(100.0 / 11.0, abs=3.0)
-    assert len(Run.load(path).clips) == sequences + (name == 'cityscapes_sequences') * 6
+    assert (
+        len(Run.load(tmp_path / 'figures.json').clips)
+        == sequences + (name == 'cityscapes_sequences') * 6
+    )
     assert sum(group['received'] for group in figures['groups'].values()) == images
 
 

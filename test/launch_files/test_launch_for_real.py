@@ -12,9 +12,9 @@ import subprocess
 import sys
 from typing import Any
 
-from depthforge_ros.cli.main import main
 import pytest
 from support.bags import write_bag
+from support.judging import judge
 from support.paths import ROOT
 from support.ros_workspace import SHOW_NODE, workspace, write_program
 
@@ -187,15 +187,13 @@ def test_the_node_comes_up_and_ends_in_order(peer: Any, tmp_path: Path) -> None:
 
 
 def test_a_replay_can_be_judged(tmp_path: Path) -> None:
-    bag, output, figures = (tmp_path / name for name in ('bag', 'out', 'figures.json'))
+    bag, output = tmp_path / 'bag', tmp_path / 'out'
     write_bag(bag, frames=6)
     given = ('image_topic:=/camera/image', 'engine:=null', 'namespace:=car')
     code, said = launched(
         workspace(tmp_path / 'workspace'), 'replay', f'bag:={bag}', f'output:={output}', *given
     )
     assert code == 0, said
-    judge = ['evaluate', 'bag', str(output), '--truth', str(bag), '--json', str(figures)]
-    assert main([*judge, '--truth-labels', 'cityscapes']) == 0
-    judged = json.loads(figures.read_text())
+    judged = judge(tmp_path, output, '--truth', str(bag), '--truth-labels', 'cityscapes')
     assert (judged['received'], judged['published']) == (6, 6)
     assert judged['miou'] is not None

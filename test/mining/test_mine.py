@@ -25,6 +25,7 @@ from depthforge_trainer.cli import main as train
 import numpy as np
 import pytest
 from support.bags import PERIOD_NS, scene, write_bag
+from support.judging import figures_of
 from support.networks import mini_checkpoint
 from support.refusals import ErrorOf
 from support.training import configuration
@@ -145,12 +146,10 @@ def test_mined_frames_go_to_the_tools_and_come_back_for_training(
     drive: Path, tmp_path: Path
 ) -> None:
     output = tmp_path / 'mined'
-    figures = tmp_path / 'figures.json'
     second = str(tmp_path / 'mini.safetensors')
     # A broken image is left out, which the exit code says.
-    assert mine(drive, '--output', str(output), '--budget', '3', '--second-model', second,
-                '--json', str(figures)) == 3  # fmt: skip
-    found = json.loads(figures.read_text())
+    arguments = command(drive, '--output', str(output), '--budget', '3', '--second-model', second)
+    found = figures_of(tmp_path, *arguments, code=3)
     assert (found['frames'], found['skipped'], len(found['chosen'])) == (5, 1, 3)
     assert found['signals']['models'] == {'all': 0.0, 'chosen': 0.0}
     rows = manifest(output)

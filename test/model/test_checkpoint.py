@@ -26,16 +26,8 @@ import pytest
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from support.networks import MINI, mini_checkpoint, mini_network, variant
+from support.refusals import refused
 import torch
-
-
-def refused(path: Path, *words: str, foundation: Path | None = None) -> None:
-    with pytest.raises(UserError) as caught:
-        load_network(path, foundation)
-    text = str(caught.value)
-    assert '\n' not in text, text
-    for word in words:
-        assert word in text
 
 
 def metadata(path: Path) -> dict[str, str]:
@@ -81,7 +73,8 @@ def test_missing_unknown_and_misshapen_tensors_are_listed(tmp_path: Path) -> Non
     del tensors['tokens.scale']
     tensors['tokens.a'] = torch.zeros(1, 2, 3)
     save_file(tensors, path, metadata(path))
-    refused(path, 'missing tokens.scale', 'unknown head.invented.weight', 'tokens.a (1, 2, 3)')
+    with refused('missing tokens.scale', 'unknown head.invented.weight', 'tokens.a (1, 2, 3)'):
+        load_network(path)
 
 
 @pytest.mark.parametrize('said', ['{', '{}', '[]', 'null', '{"config": 3}'])
@@ -89,21 +82,26 @@ def test_a_broken_description_is_one_line(tmp_path: Path, said: str) -> None:
     path = tmp_path / 'a.safetensors'
     mini_checkpoint(path)
     save_file(load_file(path), path, {'format': FORMAT, 'depthforge': said})
-    refused(path, 'does not describe its network')
+    with refused('does not describe its network'):
+        load_network(path)
 
 
 def test_absent_foreign_and_pickled_files_are_refused(tmp_path: Path) -> None:
-    refused(tmp_path / 'none.safetensors', 'does not exist')
+    with refused('does not exist'):
+        load_network(tmp_path / 'none.safetensors')
     pickled = tmp_path / 'p.safetensors'
     pickled.write_bytes(pickle.dumps({'a': 1}))
-    refused(pickled, 'not a safetensors file', 'pickle')
+    with refused('not a safetensors file', 'pickle'):
+        load_network(pickled)
     foreign = tmp_path / 'f.safetensors'
     save_file({'x': torch.zeros(1)}, foreign)
-    refused(foreign, 'not a DepthForge checkpoint', FORMAT)
+    with refused('not a DepthForge checkpoint', FORMAT):
+        load_network(foreign)
     path = tmp_path / 'cut.safetensors'
     mini_checkpoint(path)
     path.write_bytes(path.read_bytes()[:5000])
-    refused(path, 'not a safetensors file')
+    with refused('not a safetensors file'):
+        load_network(path)
 
 
 def upstream_weights(network: torch.nn.Module, path: Path) -> None:
@@ -122,7 +120,8 @@ def test_left_out_frozen_weights_are_taken_from_the_foundation(tmp_path: Path) -
     shared = mini_network(variant(shared_encoder=True))
     save_checkpoint(path, shared, label_space=CAMVID, provenance={}, foundation='dav2')
     assert not any(name.startswith(('depth_', 'visual_')) for name in load_file(path))
-    refused(path, 'dav2')
+    with refused('dav2'):
+        load_network(path)
     upstream_weights(shared, weights)
     loaded, checkpoint = load_network(path, weights)
     assert checkpoint.foundation == 'dav2'
@@ -131,7 +130,8 @@ def test_left_out_frozen_weights_are_taken_from_the_foundation(tmp_path: Path) -
     changed = load_file(weights)
     changed['pretrained.cls_token'] += 1.0
     save_file(changed, weights)
-    refused(path, 'not the one', foundation=weights)
+    with refused('not the one'):
+        load_network(path, weights)
 
 
 def part_file(network: torch.nn.Module, path: Path, *parts: str) -> Path:
@@ -164,7 +164,8 @@ def test_two_foundations_are_each_checked(tmp_path: Path, visual: Eva02Config | 
         frozen = name.startswith(('depth_', 'visual_'))
         expected = network.state_dict()[name]
         assert torch.equal(value, expected if frozen else expected.half().float())
-    refused(path, 'leaves out its frozen weights v', foundation=depth)
+    with refused('leaves out its frozen weights v'):
+        load_network(path, depth)
     changed = load_file(seeing)
     changed['encoder.cls_token'] += 1.0
     save_file(changed, seeing, {'format': PART_FORMAT})
@@ -189,7 +190,8 @@ def test_a_foundation_of_other_sizes_names_both(
     sizes = dataclasses.replace(MINI.encoder, **other)
     network = mini_network(variant(encoder=sizes))
     depth = part_file(network, tmp_path / 'd.safetensors', 'depth_encoder', 'depth_head')
-    refused(path, *words, 'genuine d', foundation=depth)
+    with refused(*words, 'genuine d'):
+        load_network(path, depth)
 
 
 def test_patches_of_another_size_are_kept_with_the_rest(tmp_path: Path) -> None:
@@ -250,9 +252,8 @@ def test_engine_runs_a_checkpoint_by_path(tmp_path: Path) -> None:
 def test_unknown_models_and_engines_are_refused(
     arguments: dict[str, str], words: list[str]
 ) -> None:
-    with pytest.raises(UserError) as caught:
+    with refused(*words):
         load_engine(**arguments)
-    assert all(word in str(caught.value) for word in words)
 
 
 TYPES = (

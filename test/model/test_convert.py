@@ -30,7 +30,7 @@ from depthforge_ros.model.vit import VisionTransformer
 import pytest
 from safetensors.torch import load_file, save_file
 from support import foreign
-from support.foreign import filled, Shape, State
+from support.foreign import filled, refuse, Shape, State, written
 from support.refusals import ErrorOf
 import torch
 from torch.nn import functional
@@ -43,16 +43,6 @@ SOURCES: Mapping[str, Callable[[], dict[str, Shape]]] = {
     'Depth Anything V2': lambda: foreign.depth_anything(WIDTH, 2),
     'DepthForge, as published': lambda: foreign.depthforge(WIDTH, DEPTH, whole=True),
 }
-
-
-def written(path: Path, shapes: dict[str, Shape]) -> tuple[Path, State]:
-    """Save a state dict as upstream does."""
-    state = filled(shapes)
-    if path.suffix == '.safetensors':
-        save_file(state, path)
-    else:
-        torch.save({'state_dict': state, 'meta': {'epoch': 3}}, path)
-    return path, state
 
 
 def part(tensors: State, name: str) -> State:
@@ -156,7 +146,7 @@ def test_stripped_checkpoints_get_their_foundations(
     monkeypatch.setattr('depthforge_ros.model.layouts.published.LETTERS', {WIDTH: 'x'})
     monkeypatch.setenv('DEPTHFORGE_WEIGHTS', str(tmp_path))
     rein, _ = written(tmp_path / 'rein.pth', foreign.rein(WIDTH, DEPTH))
-    refused(rein, 'dinov2_vitx14', '`depthforge fetch dinov2_vitx14`')
+    refuse(rein, 'dinov2_vitx14', '`depthforge fetch dinov2_vitx14`')
     for name in ('dinov2_vitx14', 'depth_anything_v2_vitx', 'eva02'):
         write_part(
             tmp_path / f'{name}.safetensors', frozen(WIDTH, DEPTH, eva=name == 'eva02'), layout=''
@@ -208,21 +198,11 @@ def test_stretching_is_that_of_the_published_scripts() -> None:
     assert encoder_config({f'e.{k}': v for k, v in stretched.items()}, 'e.').position_grid == 32
 
 
-def refused(path: Path, *words: str, allow: tuple[str, ...] = ()) -> None:
-    with pytest.raises(UserError) as caught:
-        convert_file(path, path.with_name('out.safetensors'), allow=allow)
-    text = str(caught.value)
-    assert '\n' not in text
-    for word in words:
-        assert word in text, text
-    assert not path.with_name('out.safetensors').exists()
-
-
 def changed(state: State, name: str, value: object) -> State:
     return {**state, name: value}  # type: ignore[dict-item]
 
 
-def test_tensors_of_another_kind_or_rank_are_refused(tmp_path: Path) -> None:
+def test_tensors_of_another_kind_or_rank_are_refuse(tmp_path: Path) -> None:
     _, state = written(tmp_path / 'whole.safetensors', SOURCES['DINOv2']())
     kernel = 'patch_embed.proj.weight'
     for path, tensors, words in (
@@ -235,7 +215,7 @@ def test_tensors_of_another_kind_or_rank_are_refused(tmp_path: Path) -> None:
         (tmp_path / 'key.pth', {**state, 1: torch.zeros(1)}, ['1 have no name', '(1)']),
     ):  # fmt: skip
         torch.save(tensors, path)
-        refused(path, *words)
+        refuse(path, *words)
 
 
 @pytest.mark.parametrize('name', SOURCES)
@@ -246,9 +226,9 @@ def test_left_over_and_lacking_names_are_listed_or_allowed(tmp_path: Path, name:
     shapes['backbone.surprise' if 'DepthForge' in name else 'surprise'] = (3,)
     del shapes[lost]
     path, _ = written(tmp_path / 'x.safetensors', shapes)
-    refused(path, 'unused', 'surprise', 'missing', lost_here.split('blocks')[1], '--allow')
-    refused(path, 'missing', 'norm2.bias', 'unused none', allow=('*surprise',))
-    refused(path, 'unused', 'surprise', 'missing none', allow=('*norm2.bias',))
+    refuse(path, 'unused', 'surprise', 'missing', lost_here.split('blocks')[1], '--allow')
+    refuse(path, 'missing', 'norm2.bias', 'unused none', allow=('*surprise',))
+    refuse(path, 'unused', 'surprise', 'missing none', allow=('*norm2.bias',))
     convert_file(path, tmp_path / 'out.safetensors', allow=('*surprise', '*norm2.bias'))
 
 
@@ -264,20 +244,20 @@ def test_a_projection_without_its_partners_is_left_over(tmp_path: Path) -> None:
 
 def test_encoders_of_published_widths_have_all_blocks(tmp_path: Path) -> None:
     path, _ = written(tmp_path / 'x.safetensors', foreign.dinov2(384, 11, grid=2))
-    refused(path, 'width 384', '11 blocks instead of 12')
+    refuse(path, 'width 384', '11 blocks instead of 12')
 
 
-def test_unknown_files_are_refused(tmp_path: Path) -> None:
+def test_unknown_files_are_refuse(tmp_path: Path) -> None:
     path = tmp_path / 'x.safetensors'
-    refused(path, 'does not exist')
+    refuse(path, 'does not exist')
     path.write_bytes(b'no weights at all')
-    refused(path, 'neither a safetensors file nor a PyTorch checkpoint')
+    refuse(path, 'neither a safetensors file nor a PyTorch checkpoint')
     save_file({'conv.weight': torch.zeros(1)}, path)
-    refused(path, 'conv.weight', *(layout.name for layout in LAYOUTS))
+    refuse(path, 'conv.weight', *(layout.name for layout in LAYOUTS))
     torch.save({'model': {'a': torch.zeros(1), 'b': 3}}, path)
-    refused(path, 'none of the known layouts')
+    refuse(path, 'none of the known layouts')
     torch.save([torch.zeros(1)], path)
-    refused(path, 'holds no tensors by name')
+    refuse(path, 'holds no tensors by name')
     with pytest.raises(UserError, match=r'ends in \.safetensors'):
         convert_file(path, tmp_path / 'out.pth')
 
@@ -285,18 +265,18 @@ def test_unknown_files_are_refused(tmp_path: Path) -> None:
 def test_weights_that_are_not_finite_are_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / 'source.pth'
     torch.save({'cls_token': torch.zeros(3), 'pos_embed': torch.tensor([0.0, math.nan])}, path)
-    refused(path, 'pos_embed that are not finite')
+    refuse(path, 'pos_embed that are not finite')
 
 
-def test_a_folder_is_refused(tmp_path: Path) -> None:
-    refused(tmp_path, 'is a folder')
+def test_a_folder_is_refuse(tmp_path: Path) -> None:
+    refuse(tmp_path, 'is a folder')
 
 
-def test_truncated_files_are_refused(tmp_path: Path) -> None:
+def test_truncated_files_are_refuse(tmp_path: Path) -> None:
     for suffix in ('.safetensors', '.pth'):
         path, _ = written(tmp_path / f'x{suffix}', foreign.dinov2(WIDTH, 1))
         path.write_bytes(path.read_bytes()[:20_000])
-        refused(path, 'cut short', 'get the file again')
+        refuse(path, 'cut short', 'get the file again')
 
 
 def test_the_command_tells_what_came_out(

@@ -10,7 +10,6 @@ from pathlib import Path
 import pickle
 import re
 
-from depthforge_ros.errors import UserError
 from depthforge_ros.model.layouts.convert import plain_names
 from depthforge_ros.model.layouts.files import convert_file
 from hypothesis import given, settings
@@ -19,25 +18,10 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file
 from support import foreign
+from support.foreign import refuse, written
 import torch
 
 WIDTH = 32
-
-
-def written(path: Path, shapes: dict[str, foreign.Shape]) -> tuple[Path, foreign.State]:
-    """Save a state dict as upstream does."""
-    state = foreign.filled(shapes)
-    torch.save({'state_dict': state}, path)
-    return path, state
-
-
-def refused(path: Path, *words: str) -> None:
-    with pytest.raises(UserError) as caught:
-        convert_file(path, path.with_name('out.safetensors'))
-    assert '\n' not in str(caught.value)
-    for word in words:
-        assert word in str(caught.value)
-    assert not path.with_name('out.safetensors').exists()
 
 
 class Trap:
@@ -82,9 +66,9 @@ def test_tensors_are_read_and_nothing_else_is_run_or_needed(tmp_path: Path) -> N
 def test_a_pickle_without_tensors_is_refused_and_never_run(tmp_path: Path) -> None:
     sprung = tmp_path / 'sprung'
     (tmp_path / 'x.pth').write_bytes(pickle.dumps({'x': Trap(sprung)}))
-    refused(tmp_path / 'x.pth', 'get the file again')
+    refuse(tmp_path / 'x.pth', 'get the file again')
     torch.save({'x': Trap(sprung)}, tmp_path / 'y.pth')
-    refused(tmp_path / 'y.pth', 'holds no tensors by name')
+    refuse(tmp_path / 'y.pth', 'holds no tensors by name')
     assert not sprung.exists()
 
 
@@ -149,11 +133,11 @@ def test_any_prefix_is_taken_off(prefixes: list[str]) -> None:
 def test_what_is_beside_another_prefix_is_still_accounted_for(tmp_path: Path) -> None:
     _, state = written(tmp_path / 'plain.pth', foreign.dinov2(WIDTH, 1))
     torch.save({**under('model.', state), 'extra.weight': torch.zeros(2)}, tmp_path / 'x.pth')
-    refused(tmp_path / 'x.pth', 'unused extra.weight')
+    refuse(tmp_path / 'x.pth', 'unused extra.weight')
 
 
 def test_soma_is_refused_by_name(tmp_path: Path) -> None:
     state = foreign.filled(foreign.dinov2(WIDTH, 1))
     adapter = {'blocks.0.attn.qkv.lora_A.weight': torch.zeros(4, WIDTH)}
     torch.save({'state_dict': under('backbone.model.', {**state, **adapter})}, tmp_path / 'x.pth')
-    refused(tmp_path / 'x.pth', 'SoMA', 'lora_A', 'convert Rein or DepthForge')
+    refuse(tmp_path / 'x.pth', 'SoMA', 'lora_A', 'convert Rein or DepthForge')

@@ -16,11 +16,6 @@ from typing import Any
 import cv2
 from depthforge_ros.bags.make_bag import START_NS
 from depthforge_ros.cli.main import main
-from depthforge_ros.evaluation.answers import Answer
-from depthforge_ros.geometry.camera import Camera
-from depthforge_ros.geometry.points import point
-from depthforge_ros.labels import CAMVID
-from depthforge_ros.reports.foxglove import Calibration, write_view
 from mcap.reader import make_reader
 from mcap_ros2.decoder import DecoderFactory
 import numpy as np
@@ -165,33 +160,6 @@ def test_recorded_masks_are_shown_as_they_are(tmp_path: Path) -> None:
     _, mask = topics['/depthforge/segmentation/mask'][0]
     assert (mask.encoding, mask.height, mask.width) == ('mono8', HEIGHT, WIDTH)
     assert set(mask.data) == {ROAD}
-
-
-def flat_road(camera: Camera, height_m: float) -> Answer:
-    """Answer as if the lower half were a flat road and the upper half sky."""
-    y = camera.rays(rectified=False)[..., 1]
-    return Answer(
-        START_NS,
-        lambda: np.full((camera.height, camera.width, 3), 90, np.uint8),
-        labels=np.where(y > 0.0, ROAD, SKY).astype(np.uint8),
-        inverse_depth=np.maximum(7.0 * y / height_m, 0.0).astype(np.float32),
-    )
-
-
-def test_points_lie_on_the_road_below_the_camera(tmp_path: Path) -> None:
-    camera = Camera.pinhole(width=160, height=96, fx=100.0, fy=100.0, cx=80.0, cy=48.0)
-    calibration = Calibration(camera, height_m=1.5)
-    answers = iter([flat_road(camera, 1.5)])
-    output = tmp_path / 'view.mcap'
-    write_view(output, answers, space=CAMVID, calibration=calibration)
-    ((_, cloud),) = read(output)['/depthforge/points']
-    points = np.frombuffer(cloud.data, point(np.uint8))
-    assert len(points) == cloud.width > 500
-    np.testing.assert_allclose(points['y'], 1.5, rtol=0.02)
-    assert set(points['label']) == {ROAD}
-    assert points['z'].max() <= 80.0
-    ((_, info),) = read(output)['/camera/camera_info']
-    assert info.k[0] == 100.0
 
 
 def test_frames_whose_road_gives_no_scale_are_counted(

@@ -10,6 +10,7 @@ from typing import Any
 from depthforge_ros.bags.make_bag import START_NS
 from depthforge_ros.evaluation.answers import Answer
 from depthforge_ros.geometry.camera import Camera
+from depthforge_ros.geometry.points import point
 from depthforge_ros.labels import CAMVID
 from depthforge_ros.reports.foxglove import Calibration, write_view
 from mcap.reader import make_reader
@@ -17,6 +18,7 @@ from mcap_ros2.decoder import DecoderFactory
 import numpy as np
 import pytest
 from rosbags.rosbag2 import Reader
+from support.geometry import rotation_matrix
 
 HEIGHT_M = 1.5
 ROAD, SKY = 3, 0
@@ -70,8 +72,7 @@ def test_the_road_lies_at_the_height_0_of_the_viewers(view: Path) -> None:
     (message,) = messages(view, '/tf_static')
     (stamped,) = message.transforms
     assert (stamped.header.frame_id, stamped.child_frame_id) == ('road', 'camera')
-    rotation = stamped.transform.rotation
-    turn = rotation_matrix(rotation.x, rotation.y, rotation.z, rotation.w)
+    turn = rotation_matrix(stamped.transform.rotation)
     shift = stamped.transform.translation
     cloud, _ = messages(view, '/depthforge/points')
     assert cloud.header.frame_id == stamped.child_frame_id
@@ -83,14 +84,15 @@ def test_the_road_lies_at_the_height_0_of_the_viewers(view: Path) -> None:
     assert (placed[left, 1] > 0.0).all()
 
 
-def rotation_matrix(x: float, y: float, z: float, w: float) -> Any:
-    return np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-        ]
-    )
+def test_points_lie_on_the_road_below_the_camera(view: Path) -> None:
+    cloud, _ = messages(view, '/depthforge/points')
+    points = np.frombuffer(cloud.data, point(np.uint8))
+    assert len(points) == cloud.width > 500
+    np.testing.assert_allclose(points['y'], HEIGHT_M, rtol=0.02)
+    assert set(points['label']) == {ROAD}
+    assert points['z'].max() <= 80.0
+    info, _ = messages(view, '/camera/camera_info')
+    assert info.k[0] == 50.0
 
 
 def test_a_replay_latches_the_transform(view: Path) -> None:

@@ -7,22 +7,18 @@ from __future__ import annotations
 from typing import Any
 
 from depthforge_ros.errors import UserError
-from depthforge_ros.geometry.camera import Camera
 from depthforge_ros.labels import CAMVID, CITYSCAPES, LabelSpace
 from depthforge_ros.ros.parameters.definitions import NodeConfig
-from depthforge_ros.ros.topics.camera_info import camera_info_message
 import numpy as np
 import pytest
-from sensor_msgs.msg import CameraInfo, Image, PointCloud2
-from std_msgs.msg import Header
+from sensor_msgs.msg import Image, PointCloud2
 from support.launch_files import load
-from support.node import identity, make_image, MASK, node_in_process
+from support.node import calibrate, identity, make_image, MASK, node_in_process
 from support.paths import ROOT
 import yaml
 
 CONFIDENCE = '/depthforge/segmentation/confidence'
 POINTS = '/depthforge/points'
-CAMERA = Camera.pinhole(width=64, height=48, fx=50.0, fy=50.0, cx=31.5, cy=0.0)
 MAX_RANGE_M = 20.0
 
 
@@ -52,14 +48,11 @@ def buffered(mask: Any, confidence: Any, cloud: Any) -> list[tuple[int, int, flo
 def test_the_layer_reads_what_belongs_together(peer: Any) -> None:
     given = {**read_file('nav2.yaml')['/**']['ros__parameters'], 'engine': 'null'}
     with node_in_process(**given) as node:
-        calibration = node._rig.cameras[0].spatial.calibration
         masks = peer.subscribe(Image, MASK, seen_by=node)
         shares = peer.subscribe(Image, CONFIDENCE, seen_by=node)
         clouds = peer.subscribe(PointCloud2, POINTS, seen_by=node)
         image = peer.publisher(Image, '/image', seen_by=node)
-        info = peer.publisher(CameraInfo, '/camera_info', seen_by=node)
-        info.publish(camera_info_message(Header(), CAMERA))
-        peer.spin_until(lambda: calibration.has_info)
+        calibrate(peer, node)
         image.publish(make_image(7))
         peer.spin_until(lambda: masks and shares and clouds)
     mask, confidence, cloud = masks[0], shares[0], clouds[0]

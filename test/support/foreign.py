@@ -4,11 +4,34 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from depthforge_ros.model.layouts.files import convert_file
+from safetensors.torch import save_file
+from support.refusals import refused
 import torch
 from torch import Tensor
 
 State = dict[str, Tensor]
 Shape = tuple[int, ...]
+
+
+def written(path: Path, shapes: dict[str, Shape]) -> tuple[Path, State]:
+    """Save a state dict as upstream does."""
+    state = filled(shapes)
+    if path.suffix == '.safetensors':
+        save_file(state, path)
+    else:
+        torch.save({'state_dict': state, 'meta': {'epoch': 3}}, path)
+    return path, state
+
+
+def refuse(path: Path, *words: str, allow: tuple[str, ...] = ()) -> None:
+    """Convert a file, which must be refused with these words and leave nothing."""
+    output = path.with_name('out.safetensors')
+    with refused(*words):
+        convert_file(path, output, allow=allow)
+    assert not output.exists()
 
 
 def filled(shapes: dict[str, Shape]) -> State:

@@ -1,6 +1,6 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""`evaluate bag` as a test calls it."""
+"""Commands that write figures, `evaluate bag` above all, as tests call them."""
 
 from __future__ import annotations
 
@@ -20,11 +20,16 @@ CAMVID_TRUTH = ('--truth-labels', 'camvid')
 NULL = ('--engine', 'null', *CAMVID_TRUTH)
 
 
-def judge(folder: Path, bag: Path, *more: str, code: int = 0) -> dict[str, Any]:
+def figures_of(folder: Path, *words: object, code: int = 0) -> dict[str, Any]:
+    """Run a command; returns the figures that --json writes into a folder."""
     path = folder / 'figures.json'
-    assert main(['evaluate', 'bag', str(bag), *more, '--json', str(path)]) == code
+    assert main([*map(str, words), '--json', str(path)]) == code
     figures: dict[str, Any] = json.loads(path.read_text())
     return figures
+
+
+def judge(folder: Path, bag: Path, *more: str, code: int = 0) -> dict[str, Any]:
+    return figures_of(folder, 'evaluate', 'bag', bag, *more, code=code)
 
 
 def without_latency(figures: Any) -> Any:

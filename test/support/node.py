@@ -12,7 +12,9 @@ import time
 from typing import Any
 
 from depthforge_ros.engine import load_engine
+from depthforge_ros.geometry.camera import Camera
 from depthforge_ros.ros.node import DepthforgeNode
+from depthforge_ros.ros.topics.camera_info import camera_info_message
 from depthforge_ros.ros.topics.messages import image_message
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
@@ -22,12 +24,24 @@ import rclpy
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
+from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
 MASK = '/depthforge/segmentation/mask'
 OVERLAY = '/depthforge/segmentation/overlay'
 DEPTH = '/depthforge/depth/relative'
 RELIABLE = {'qos_overrides./image.subscription.reliability': 'reliable'}
+
+
+CAMERA = Camera.pinhole(width=64, height=48, fx=50.0, fy=50.0, cx=31.5, cy=0.0)
+"""The null engine's inverse depth grows from the first row on: a road with the horizon there."""
+
+
+def calibrate(peer: Any, node: Any) -> None:
+    """Publish the calibration of CAMERA, and wait until the node has it."""
+    info = peer.publisher(CameraInfo, '/camera_info', seen_by=node)
+    info.publish(camera_info_message(Header(), CAMERA))
+    peer.spin_until(lambda: node._rig.cameras[0].spatial.calibration.has_info)
 
 
 def reliable(*names: str) -> dict[str, Any]:

@@ -8,32 +8,27 @@ import math
 from typing import Any
 
 from depthforge_ros.errors import UserError
-from depthforge_ros.geometry.camera import Camera
 from depthforge_ros.geometry.grid import FREE, OCCUPIED, optical_from_ground, UNKNOWN
 from depthforge_ros.labels import CAMVID
 from depthforge_ros.ros.parameters.definitions import NodeConfig
-from depthforge_ros.ros.topics.camera_info import camera_info_message
 from depthforge_ros.ros.topics.grid import grid_classes, grid_message
 from diagnostic_msgs.msg import DiagnosticArray
 from nav_msgs.msg import OccupancyGrid
 import numpy as np
 import pytest
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import Image
 from std_msgs.msg import Header
-from support.node import identity, latest, make_image, node_in_process
+from support.geometry import rotation_matrix
+from support.node import calibrate, identity, latest, make_image, node_in_process
 
 DEPTH_IMAGE = '/depthforge/depth/image'
-CAMERA = Camera.pinhole(width=64, height=48, fx=50.0, fy=50.0, cx=31.5, cy=0.0)
 
 
 def test_grid_of_one_frame(peer: Any) -> None:
     with node_in_process(camera_height_m=1.5, grid_length_m=10.0, grid_width_m=6.0) as node:
-        calibration = node._rig.cameras[0].spatial.calibration
         grids = peer.subscribe(OccupancyGrid, '/depthforge/grid', seen_by=node)
         image = peer.publisher(Image, '/image', seen_by=node)
-        info = peer.publisher(CameraInfo, '/camera_info', seen_by=node)
-        info.publish(camera_info_message(Header(), CAMERA))
-        peer.spin_until(lambda: calibration.has_info)
+        calibrate(peer, node)
         image.publish(make_image(7))
         peer.spin_until(lambda: grids)
     (grid,) = grids
@@ -66,14 +61,7 @@ def test_origin_turns_the_cells_onto_the_road(pitch_deg: float) -> None:
     message = grid_message(Header(frame_id='camera'), cells, config)
     assert message.header.frame_id == 'camera'
     pose = message.info.origin
-    x, y, z, w = (getattr(pose.orientation, name) for name in 'xyzw')
-    turn = np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-        ]
-    )
+    turn = rotation_matrix(pose.orientation)
     expected = optical_from_ground(height_m=1.5, pitch_rad=math.radians(pitch_deg))
     np.testing.assert_allclose(turn, expected[:3, :3], atol=1e-9)
     corner = [pose.position.x, pose.position.y, pose.position.z]

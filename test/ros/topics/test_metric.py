@@ -21,6 +21,7 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
 from support.networks import MINI, mini_checkpoint, variant
 from support.node import (
+    CAMERA,
     DEPTH,
     figures,
     identity,
@@ -35,8 +36,7 @@ INFO = '/depthforge/depth/camera_info'
 POINTS = '/depthforge/points'
 HEIGHT_M = 1.5
 FX = 50.0
-# The null engine's inverse depth grows from the first row on: a road with the horizon there.
-CAMERA = Camera.pinhole(width=64, height=48, fx=FX, fy=FX, cx=31.5, cy=0.0)
+"""Focal length of CAMERA, pixels."""
 POINT = np.dtype(
     {
         'names': ['x', 'y', 'z', 'rgb', 'label', 'confidence'],

@@ -7,7 +7,6 @@ from __future__ import annotations
 from typing import Any
 
 from depthforge_ros.engine.base import NetworkOutput
-from depthforge_ros.geometry.camera import Camera
 from depthforge_ros.geometry.grid import FREE
 from depthforge_ros.labels import CAMVID_32, IDD_LITE, LabelSpace
 from depthforge_ros.postprocess import to_camera
@@ -20,9 +19,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from std_msgs.msg import Header
+from support.node import CAMERA
 
 HEIGHT_M = 1.5
-CAMERA = Camera.pinhole(width=64, height=48, fx=50.0, fy=50.0, cx=31.5, cy=0.0)
 
 
 def measured(

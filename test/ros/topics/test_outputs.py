@@ -11,20 +11,19 @@ import xml.etree.ElementTree as ET
 from builtin_interfaces.msg import Time
 import cv2
 from depthforge_ros import postprocess
-from depthforge_ros.geometry.camera import Camera
 from depthforge_ros.labels import CAMVID
 from depthforge_ros.ros.topics import label_info
-from depthforge_ros.ros.topics.camera_info import camera_info_message
 from depthforge_ros.ros.topics.names import OUTPUTS
 from depthforge_ros.ros.topics.outputs import BUILDERS
 from diagnostic_msgs.msg import DiagnosticArray
 import numpy as np
 import pytest
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
-from std_msgs.msg import Header, String
+from sensor_msgs.msg import CompressedImage, Image, PointCloud2
+from std_msgs.msg import String
 from support.networks import CLASSES, MANY, many_classes
 from support.node import (
+    calibrate,
     count,
     DEPTH,
     FaultyEngine,
@@ -137,15 +136,11 @@ def test_planes_are_made_only_for_subscribers(peer: Any, made: list[str]) -> Non
 def test_metres_are_made_only_for_subscribers(peer: Any, made: list[str]) -> None:
     with node_in_process(camera_height_m=1.5) as node:
         made.clear()  # of the warm-up
-        spatial = node._rig.cameras[0].spatial
-        camera = Camera.pinhole(width=64, height=48, fx=50.0, fy=50.0, cx=31.5, cy=0.0)
-        info = peer.publisher(CameraInfo, '/camera_info', seen_by=node)
-        info.publish(camera_info_message(Header(), camera))
-        peer.spin_until(lambda: spatial.calibration.has_info)
+        calibrate(peer, node)
         publisher = peer.publisher(Image, '/image', seen_by=node)
         publisher.publish(make_image(1))
         peer.spin_until(lambda: count(node).published == 1)
-        assert spatial.metric.status.figures['metric_scale'] > 0.0
+        assert node._rig.cameras[0].metric.status.figures['metric_scale'] > 0.0
         assert made == []
         peer.subscribe(Image, '/depthforge/depth/image', seen_by=node)
         publisher.publish(make_image(2))
