@@ -217,7 +217,7 @@ def _converted(theirs: nn.Module) -> dict[str, Tensor]:
     tensors = theirs.state_dict()
     layout = detect(tensors, source='memory')
     allow = ('model.pixel_level_module.encoder.*',)
-    return convert_part(tensors, layout, source=Path('memory'), allow=allow).tensors
+    return convert_part(tensors, layout, source=Path('memory'), allow=allow)
 
 
 def _encoder(tensors: dict[str, Tensor]) -> VisionTransformer:

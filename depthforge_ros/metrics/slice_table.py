@@ -17,7 +17,7 @@ import warnings
 from depthforge_ros.metrics.accumulators import UNIT
 from depthforge_ros.metrics.bootstrap import bounds, draw, RESAMPLES, SEED, times_drawn
 from depthforge_ros.metrics.clips import Clip
-from depthforge_ros.metrics.slices import SLICES
+from depthforge_ros.metrics.slices import columns_of, SLICES
 import numpy as np
 import numpy.typing as npt
 
@@ -76,7 +76,7 @@ class SliceTable:
 
 def slice_table(clips: Sequence[Clip], classes: Sequence[str]) -> SliceTable:
     """Stack the counts of all slices."""
-    whole = np.stack([_columns(clip.sums.confusion) for clip in clips])
+    whole = columns_of(np.stack([clip.sums.confusion for clip in clips]))
     depth = np.stack([clip.sums.slice_depth for clip in clips])
     # Ninths of the image are a whole together.
     whole_depth = depth[:, -9:].sum(1)
@@ -158,11 +158,6 @@ def _groups(clips: Sequence[Clip]) -> Iterator[tuple[str, list[bool]]]:
 def _shift(clip: Clip) -> int | None:
     frames, units = clip.sums.domain_shift
     return int(np.searchsorted(SHIFTS, units / UNIT / frames, 'right')) - 1 if frames else None
-
-
-def _columns(confusion: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    hits = np.diagonal(confusion)
-    return np.stack([hits, confusion.sum(1), confusion[:, :-1].sum(0) - hits], axis=1)
 
 
 def _weighed(weights: Weights, counts: npt.NDArray[np.int64]) -> Shares:

@@ -71,7 +71,7 @@ def sliced(
     objects, bins = _objects(true)
     sizes = np.take(bins, objects)
     by_size = _by_size(true, said, sizes, classes)
-    parts = [_columns(by_band), by_size, _columns(by_region)]
+    parts = [columns_of(by_band), by_size, columns_of(by_region)]
     sizes[true == classes] = len(SIZES)
     return FrameSlices(by_region.sum(0), np.concatenate(parts), sizes, places)
 
@@ -95,17 +95,17 @@ def slice_depth(
     return np.concatenate([joint.sum(1)[:-1], by_size, joint.sum(0)])
 
 
-def _sums(index: npt.NDArray[Any], value: npt.NDArray[np.float64], count: int) -> Counts:
-    pixels = np.bincount(index, minlength=count)
-    total = np.rint(np.bincount(index, value, minlength=count) * UNIT).astype(np.int64)
-    return np.stack([pixels, total], axis=1)
-
-
-def _columns(confusions: Counts) -> Counts:
+def columns_of(confusions: Counts) -> Counts:
     """Turn confusion matrices (S, K, K + 1) into (S, K, 3)."""
     hits = np.diagonal(confusions, axis1=1, axis2=2)
     false = confusions[:, :, :-1].sum(1) - hits
     return np.stack([hits, confusions.sum(2), false], axis=2)
+
+
+def _sums(index: npt.NDArray[Any], value: npt.NDArray[np.float64], count: int) -> Counts:
+    pixels = np.bincount(index, minlength=count)
+    total = np.rint(np.bincount(index, value, minlength=count) * UNIT).astype(np.int64)
+    return np.stack([pixels, total], axis=1)
 
 
 def _counted(index: npt.NDArray[np.int32], shape: tuple[int, ...]) -> Counts:

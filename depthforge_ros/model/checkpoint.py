@@ -212,7 +212,7 @@ def read_foundation(path: Path) -> dict[str, Tensor]:
     metadata, tensors = read_safetensors(path)
     if metadata.get('format') == PART_FORMAT:
         return tensors
-    return convert_part(tensors, detect(tensors, source=str(path)), source=path).tensors
+    return convert_part(tensors, detect(tensors, source=str(path)), source=path)
 
 
 def as_parts(foundation: Mapping[str, Tensor], encoder: str) -> dict[str, Tensor]:

@@ -138,9 +138,10 @@ def _convert(file: Path, foundation: Foundation, directory: Path) -> Path:
     if foundation.sha256 is None:
         print(f'{foundation.name}: no sha256 is published; only names and shapes are checked')
     tensors = read_source(file)
-    part = convert_part(tensors, detect(tensors, source=str(file)), source=file)
-    has_depth = any(name.startswith('depth_head.') for name in part.tensors)
-    found = sizes_of(encoder_config(part.tensors, 'encoder.'))
+    layout = detect(tensors, source=str(file))
+    part = convert_part(tensors, layout, source=file)
+    has_depth = any(name.startswith('depth_head.') for name in part)
+    found = sizes_of(encoder_config(part, 'encoder.'))
     if (found, has_depth) != (foundation.encoder, foundation.depth_head):
         raise UserError(
             f'{file} holds {_told(found, has_depth)}, '
@@ -148,7 +149,7 @@ def _convert(file: Path, foundation: Foundation, directory: Path) -> Path:
             f'{foundation.name}; give the file of that model'
         )
     target = directory / f'{foundation.name}.safetensors'
-    write_part(target, part.tensors, layout=part.layout)
+    write_part(target, part, layout=layout.name)
     return target
 
 

@@ -137,7 +137,7 @@ def frozen(width: int, depth: int, *, eva: bool = False) -> State:
     """Foundation weights under our names."""
     shapes = foreign.eva02(width, depth) if eva else foreign.depth_anything(width, depth)
     state = filled(shapes)
-    return convert_part(state, detect(state, source='x'), source=Path('x')).tensors
+    return convert_part(state, detect(state, source='x'), source=Path('x'))
 
 
 def test_stripped_checkpoints_get_their_foundations(

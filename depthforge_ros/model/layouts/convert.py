@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from depthforge_ros.errors import UserError
 from depthforge_ros.model.config import Eva02Config
@@ -146,18 +145,14 @@ def detect(tensors: Tensors, *, source: str) -> Layout:
     )
 
 
-class Part(NamedTuple):
-    """A part of the network that came from elsewhere."""
-
-    layout: str
-    tensors: dict[str, Tensor]
-    """Under `encoder.` and `depth_head.`, or `head.` and `queries`; as stored."""
-
-
 def convert_part(
     tensors: Tensors, layout: Layout, *, source: Path, allow: Sequence[str] = ()
-) -> Part:
-    """Convert foundation weights or a head; what is left over or lacking is an error."""
+) -> dict[str, Tensor]:
+    """
+    Convert foundation weights or a head; what is left over or lacking is an error.
+
+    Returns the tensors as stored, under `encoder.` and `depth_head.`, or `head.` and `queries`.
+    """
     if layout.expect is None:
         raise UserError(
             f'{source} is a checkpoint of a whole network ({layout.name}); give foundation weights'
@@ -167,5 +162,4 @@ def convert_part(
         expected = layout.expect(renamed.tensors)
     except UserError as error:
         raise UserError(f'{source} ({layout.name}): {error}') from error
-    kept = account(renamed, expected, allow=allow, source=f'{source} ({layout.name})')
-    return Part(layout.name, kept)
+    return account(renamed, expected, allow=allow, source=f'{source} ({layout.name})')

@@ -49,8 +49,8 @@ def convert_file(
         content = f'a network with {len(space)} classes, as a checkpoint'
         return Converted(layout.name, len(made), content)
     part = convert_part(tensors, layout, source=source, allow=allow)
-    write_part(output, part.tensors, layout=layout.name)
-    return Converted(layout.name, len(part.tensors), _content(part.tensors))
+    write_part(output, part, layout=layout.name)
+    return Converted(layout.name, len(part), _content(part))
 
 
 def _foundation(name: str) -> Tensors:
