@@ -42,6 +42,7 @@ def test_the_same_bag_gives_the_same_figures(tmp_path: Path) -> None:
     assert first['model'] == 'depthforge_tiny'
     assert first['domain_shift'] > 0.0
     assert 0.0 < first['ece'] < 100.0
+    assert None not in (first['aurc'], first['auiou'])
     assert without_latency(first) == without_latency(second)
 
 

@@ -128,6 +128,7 @@ def test_a_model_is_judged_on_every_suite(name: str, tmp_path: Path) -> None:
     )  # fmt: skip
     # All is road in every tree, whatever its id; the null engine says every class equally often.
     assert figures['per_class']['road'] == pytest.approx(100.0 / 11.0, abs=3.0)
+    assert None not in [figures[one] for one in ('aurc', 'auiou', 'error_auroc_confidence')]
     assert (
         len(Run.load(tmp_path / 'figures.json').clips)
         == sequences + (name == 'cityscapes_sequences') * 6

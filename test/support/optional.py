@@ -13,8 +13,8 @@ NEED = {
     ],
     'depthforge_trainer': [
         'trainer',
-        *('benchmarks/test_gpu_session.py', 'benchmarks/test_study_depth.py'),
-        'benchmarks/test_training_benchmark.py',
+        *('benchmarks/test_doubt_benchmarks.py', 'benchmarks/test_gpu_session.py'),
+        *('benchmarks/test_study_depth.py', 'benchmarks/test_training_benchmark.py'),
         *('mining/test_mine.py', 'model/test_patch.py', 'repository/test_readme.py'),
     ],
 }
