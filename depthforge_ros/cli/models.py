@@ -37,13 +37,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _figures(entry: ModelEntry) -> dict[str, Any]:
-    from depthforge_ros.model.registry import load_model, outline
+    from depthforge_ros.model.registry import load_model, outline, plan
 
-    network = outline(entry.name)
+    network, (_, label_space) = outline(entry.name), plan(entry.name)
     figures = {
         'licence': entry.terms,
         'summary': entry.summary,
         'foundations': list(entry.foundations),
+        'label_space': label_space.name,
         'parameters': sum(one.numel() for one in network.parameters()),
         'token_parameters': sum(
             one.numel() for name, one in network.named_parameters() if name.startswith('tokens.')
@@ -59,6 +60,7 @@ def _figures(entry: ModelEntry) -> dict[str, Any]:
 def _print(entry: ModelEntry, figures: dict[str, Any]) -> None:
     print(f'{entry.name}: {entry.summary}')
     print(f'  licence     {figures["licence"]}')
+    print(f'  classes     {figures["label_space"]}')
     print(f'  parameters  {figures["parameters"]:,}, of which {figures["token_parameters"]:,} '
           'in tokens and their projections')  # fmt: skip
     print('  available   ' + ('yes' if figures['available'] else f'no: {figures["remedy"]}'))

@@ -29,7 +29,7 @@ from depthforge_ros.evaluation.own_distance import OwnDistance, recorded_camera
 from depthforge_ros.evaluation.tags import Tags
 from depthforge_ros.evaluation.truth import open_truth, Truth
 from depthforge_ros.evaluation.truth_mismatch import TRUTH_SIZE
-from depthforge_ros.labels import LabelSpace
+from depthforge_ros.labels import LABEL_SPACES, LabelSpace
 from depthforge_ros.pipeline import Pipeline
 from tqdm import tqdm
 
@@ -184,7 +184,7 @@ def _spaces(request: BagRequest, pipeline: Pipeline | None, truth: Truth) -> Spa
     if masks is None:
         raise UserError(
             f'{request.bag} does not say what the classes of its masks are; say it by '
-            '--mask-labels'
+            f'--mask-labels, one of {", ".join(LABEL_SPACES)}'
         )
     return Spaces(masks=masks, truth=truth.space, wanted=request.target)
 

@@ -16,11 +16,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from depthforge_ros.errors import UserError
+from depthforge_ros.errors import nearest, UserError
 from depthforge_ros.metrics.accumulators import Accumulators
 from depthforge_ros.metrics.bootstrap import draw, Estimate, estimate, RESAMPLES, SEED, times_drawn
 from depthforge_ros.metrics.clips import Clip, clip_figures, quantiles
-from depthforge_ros.metrics.slice_table import AT, slice_table
+from depthforge_ros.metrics.slice_table import AT, OF_ALL_CLASSES, slice_table
 import numpy as np
 import numpy.typing as npt
 
@@ -107,11 +107,15 @@ class Gate:
             allowed = float('nan')
         if AT in name:
             allowed = abs(allowed)
-        if (name not in HIGHER_IS_BETTER and AT not in name) or not allowed >= 0.0:
+        figure = name or text
+        is_known = figure in HIGHER_IS_BETTER or AT in figure
+        if not is_known or not allowed >= 0.0:
+            wrong = (
+                'its amount is no number >= 0' if is_known else nearest(figure, HIGHER_IS_BETTER)
+            )
             raise UserError(
-                f'gate {text!r} is not understood; give FIGURE:AMOUNT such as miou:1.5, the '
-                'amount by which it may be worse, and one of '
-                f'{", ".join(HIGHER_IS_BETTER)}; or of a slice, CLASS@SLICE:AMOUNT such as '
+                f'gate {text!r} is not understood, {wrong}; give FIGURE:AMOUNT such as miou:1.5, '
+                'the amount by which it may be worse; or of a slice, CLASS@SLICE:AMOUNT such as '
                 'person@20-40m:-1.0, miou@night:-1.0, absrel@40-80m:0.02'
             )
         return cls(name, allowed)
@@ -200,6 +204,8 @@ def compare(
                 f'{first.name} was judged in {len(first.classes)} classes, {run.name} in '
                 f'{len(run.classes)}; judge both with the same --label-space'
             )
+    for name in slices:
+        _require_class(name, first)
     paired = all(_keys(run) == _keys(first) for run in runs)
     tables = [
         _Table(run, draw(len(run.clips), resamples, SEED if paired else SEED + number), slices)
@@ -215,6 +221,14 @@ def compare(
         if any(table.values[name] is not None for table in tables)
     ]
     return Comparison([run.name for run in runs], paired, rows)
+
+
+def _require_class(name: str, run: Run) -> None:
+    figure = name.partition(AT)[0]
+    if figure not in (*OF_ALL_CLASSES, *run.classes):
+        raise UserError(
+            f'gate {name}: {figure} is no class of {run.name}; {nearest(figure, run.classes)}'
+        )
 
 
 class _Table:

@@ -23,6 +23,8 @@ import numpy.typing as npt
 
 AT = '@'
 """Between a figure and a slice, as in `person@20-40m`."""
+OF_ALL_CLASSES = ('miou', 'absrel')
+"""Figures of a slice that are not of one class."""
 WHOLE = 'whole'
 TIME_S = 10.0
 """Length of a slice of time."""
@@ -66,7 +68,7 @@ class SliceTable:
         if where not in self.names:
             return None
         number = self.names.index(where)
-        if figure in ('miou', 'absrel'):
+        if figure in OF_ALL_CLASSES:
             found: Shares = getattr(self, figure)(weights)
             return found[:, number]
         if figure not in self.classes:

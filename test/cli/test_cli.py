@@ -92,6 +92,7 @@ def test_models_says_what_is_here(
     assert 'depthforge fetch depthforge_large' in figures['depthforge_large']['remedy']
     told = capsys.readouterr().out
     assert 'depthforge_small: ' in told
+    assert told.count('  classes     cityscapes\n') == len(MODELS)
     metric = re.search(r'^ *depth_anything_v2_metric_vkitti_vitl +(.*)$', told, re.MULTILINE)
     assert metric is not None
     assert metric[1] == 'CC-BY-NC-4.0, non-commercial use only'

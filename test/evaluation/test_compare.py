@@ -104,9 +104,19 @@ def test_a_figure_that_is_lost_passes_no_gate() -> None:
             compare(runs, resamples=20).failures([Gate.parse(f'{name}:9')])
 
 
-@pytest.mark.parametrize('gate', ['miou', 'speed:3', 'miou:-1', 'miou:nan', 'miou:x'])
-def test_wrong_gates_are_refused(gate: str) -> None:
-    with pytest.raises(UserError, match='give FIGURE:AMOUNT'):
+@pytest.mark.parametrize(
+    ('gate', 'wrong'),
+    [
+        ('miou', 'its amount is no number >= 0'),
+        ('miou:-1', 'its amount is no number >= 0'),
+        ('miou:nan', 'its amount is no number >= 0'),
+        ('miou:x', 'its amount is no number >= 0'),
+        ('speed:3', 'known: miou, pixel_accuracy'),
+        ('mio:3', 'did you mean miou'),
+    ],
+)
+def test_wrong_gates_are_refused(gate: str, wrong: str) -> None:
+    with pytest.raises(UserError, match=f'{wrong}.*; give FIGURE:AMOUNT'):
         Gate.parse(gate)
 
 

@@ -104,6 +104,9 @@ def test_a_gate_of_a_slice_that_is_not_there_is_refused(
 ) -> None:
     error = error_of('compare', *two_judgements, '--gate', 'road@fog:-1.0')
     assert 'gate road@fog: ' in error
+    error = error_of('compare', *two_judgements, '--gate', 'rode@0-10m:-1.0')
+    assert 'rode is no class of' in error
+    assert 'did you mean road?' in error
 
 
 def test_gates_of_slices_take_either_sign() -> None:
