@@ -99,7 +99,8 @@ def five_numbers() -> str:
     return table('five numbers | ', [
         ['mIoU of `depthforge_small` on streets never trained on', _on_unseen('depthforge_small')],
         ['mIoU of `depthforge_tiny` (bundled) there', _on_unseen('depthforge_tiny')],
-        [f'`depthforge_tiny` at {cpu["size"]} on two CPU cores', f'{cpu["fps"]:.1f} frames/s'],
+        [f'`depthforge_tiny` at {cpu["size"]} on two CPU cores, engine {cpu["engine"]}',
+         f'{cpu["fps"]:.1f} frames/s'],
         ['the node beside its model, 1920x1280 at 30 Hz, two CPU cores',
          f'{node[0]:.1f} ms; with outputs of the network size {node[1]:.1f} ms'],
         ['reading and judging 1000 frames of a drive', f'{judging:.0f} s of one core'],
