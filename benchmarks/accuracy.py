@@ -15,6 +15,7 @@ from pathlib import Path
 import sys
 from typing import Any
 
+from depthforge_ros.allocator import keep_freed_memory
 from depthforge_ros.engine import load_engine
 from depthforge_ros.engine.torch_engine import answer_in
 from depthforge_ros.evaluation.datasets import Dataset, DatasetChoice, open_dataset
@@ -76,6 +77,7 @@ SETS: Mapping[str, TestSet] = {
 def main() -> int:
     """Evaluate and write the figures."""
     args = _arguments()
+    keep_freed_memory()
     rows = []
     for model in args.models:
         for name in args.sets:

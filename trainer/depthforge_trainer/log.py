@@ -85,4 +85,5 @@ def _open(path: Path, columns: tuple[str, ...], place: Place) -> TextIO:
     done = [row for row in rows[1:] if (int(row[0]), int(row[1])) <= (place.phase, place.step)]
     file = path.open('w', newline='')
     csv.writer(file).writerows((columns, *done))
+    file.flush()
     return file
