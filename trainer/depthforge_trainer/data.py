@@ -71,6 +71,10 @@ class Source:
     """Of the corruption, 1 (weak) to 5 (strong)."""
 
     def __post_init__(self) -> None:
+        if self.kind not in DATASETS:
+            raise UserError(
+                f'data kind {self.kind!r} is not known; choose one of {", ".join(DATASETS)}'
+            )
         if not self.corruption and self.severity != Source.severity:
             raise UserError(f'severity {self.severity} needs a corruption; name one')
         if self.corruption == ALL:
@@ -172,10 +176,6 @@ def loaders(source: Source) -> list[Loader]:
 
 def all_loaders(source: Source) -> list[Loader]:
     """List a source's whole data set."""
-    if source.kind not in DATASETS:
-        raise UserError(
-            f'data kind {source.kind!r} is not known; choose one of {", ".join(DATASETS)}'
-        )
     dataset = DATASETS[source.kind]
     root = Path(source.root)
     if source.kind == 'street':
