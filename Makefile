@@ -84,8 +84,8 @@ annotation-tools: $(ANNOTATION)/.installed
 
 $(ANNOTATION)/.installed:
 	$(PYTHON) -m venv $(ANNOTATION)
-	$(ANNOTATION)/bin/python -m pip install -e . cvat-sdk datumaro label-studio-sdk \
-		hypothesis pytest pytest-timeout
+	$(ANNOTATION)/bin/python -m pip install -e . cvat-sdk==2.80.0 datumaro==1.13.12 \
+		label-studio-sdk==2.1.2 hypothesis pytest pytest-timeout
 	touch $@
 
 clean:

@@ -18,7 +18,7 @@ from typing import Any
 TRIM_THRESHOLD, MMAP_MAX, ARENA_MAX = -1, -4, -8
 """`mallopt`'s names, of glibc's malloc.h."""
 NEVER = -1
-"""As a threshold: a training frees more than the largest number of bytes that `mallopt` takes."""
+"""A threshold that is never reached. The largest number, 2 GiB, is: a training step frees more."""
 
 
 def keep_freed_memory() -> bool:

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 import subprocess
 import sys
 
@@ -91,12 +90,4 @@ def test_commands_keep_freed_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
     monkeypatch.setattr(cli, 'keep_freed_memory', lambda: calls.append(1))
     assert cli.main(['models']) == 0
-    assert calls == [1]
-
-
-def test_training_keeps_freed_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    trainer = pytest.importorskip('depthforge_trainer.cli')
-    calls = []
-    monkeypatch.setattr(trainer, 'keep_freed_memory', lambda: calls.append(1))
-    assert trainer.main(['fit', str(tmp_path / 'missing.yaml')]) == 2
     assert calls == [1]

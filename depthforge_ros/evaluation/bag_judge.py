@@ -99,10 +99,12 @@ def judge_bag(request: BagRequest, pipeline: Pipeline | None = None) -> BagJudge
 
 def _judge_cameras(path: Path, request: BagRequest, pipeline: Pipeline | None) -> BagJudgement:
     """Judge the bag of a request, which is read from `path`."""
+    with Bag(path) as bag:
+        cameras = _cameras(bag, request, is_recorded=pipeline is None)
+        unread = _unread_cameras(bag, request, is_recorded=pipeline is None)
     judged: dict[str, Judgement] = {}
-    unread = _unread_cameras(path, request, is_recorded=pipeline is None)
     damage = None
-    for camera in _cameras(path, request, is_recorded=pipeline is None):
+    for camera in cameras:
         with Bags() as bags:
             judged[camera.topic] = _judge_camera(bags, path, camera, request, pipeline)
             damage = damage or bags.damage
@@ -114,29 +116,27 @@ def _judge_cameras(path: Path, request: BagRequest, pipeline: Pipeline | None) -
     return BagJudgement(request.bag.name, _identity(path, pipeline), judged, damage, unmatched)
 
 
-def _cameras(path: Path, request: BagRequest, *, is_recorded: bool) -> list[_Camera]:
+def _cameras(bag: Bag, request: BagRequest, *, is_recorded: bool) -> list[_Camera]:
     """List the cameras to judge: if answers are recorded, those that have any, or else all."""
-    with Bag(path) as bag:
-        names = {one: bag.camera_name(one) for one in bag.camera_topics(request.topics)}
-        if is_recorded and not request.topics:
-            answered = {one for one, name in names.items() if bag.topic_ending(MASK_ENDING, name)}
-            names = {one: name for one, name in names.items() if one in answered or not answered}
-        return [
-            _Camera(topic, name, bag.count(topic), is_alone=len(names) == 1)
-            for topic, name in names.items()
-        ]
+    names = {one: bag.camera_name(one) for one in bag.camera_topics(request.topics)}
+    if is_recorded and not request.topics:
+        answered = {one for one, name in names.items() if bag.topic_ending(MASK_ENDING, name)}
+        names = {one: name for one, name in names.items() if one in answered or not answered}
+    return [
+        _Camera(topic, name, bag.count(topic), is_alone=len(names) == 1)
+        for topic, name in names.items()
+    ]
 
 
-def _unread_cameras(path: Path, request: BagRequest, *, is_recorded: bool) -> list[str]:
-    """Name the cameras that are not judged because their images are in a form nobody reads."""
+def _unread_cameras(bag: Bag, request: BagRequest, *, is_recorded: bool) -> list[str]:
+    """Name the cameras that are not judged because their images are in a form that is not read."""
     if request.topics:
         return []
-    with Bag(path) as bag:
-        return [
-            line
-            for topic, line in bag.unread_cameras.items()
-            if not is_recorded or bag.topic_ending(MASK_ENDING, namespace(topic))
-        ]
+    return [
+        line
+        for topic, line in bag.unread_cameras.items()
+        if not is_recorded or bag.topic_ending(MASK_ENDING, namespace(topic))
+    ]
 
 
 def _judge_camera(

@@ -14,10 +14,13 @@ from depthforge_ros.errors import UserError
 from depthforge_ros.model.checkpoint import load_network, read_checkpoint
 from depthforge_ros.model.config import Eva02Config
 from depthforge_ros.model.parts import write_part
+from depthforge_trainer import cli
 from depthforge_trainer.augment import Augment, view
 from depthforge_trainer.cli import main
 from depthforge_trainer.config import FitConfig, read_config
 from depthforge_trainer.data import loaders, Rgb, Sample, Source
+from depthforge_trainer.log import Log
+from depthforge_trainer.state import Place
 import numpy as np
 import pytest
 from safetensors.torch import load_file
@@ -64,6 +67,24 @@ def test_fit_reads_the_cache_of_frozen_features(tmp_path: Path) -> None:
         description.write_text(json.dumps(made_of))
     assert main(['fit', str(path)]) == 0
     assert read_checkpoint(tmp_path / 'run' / 'last.safetensors')[0].foundation is None
+
+
+def test_a_training_keeps_freed_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    monkeypatch.setattr(cli, 'keep_freed_memory', lambda: calls.append(1))
+    assert main(['fit', str(tmp_path / 'missing.yaml')]) == 2
+    assert calls == [1]
+
+
+def test_a_run_that_goes_on_keeps_its_rows_at_once(tmp_path: Path) -> None:
+    config = read_config(configuration(tmp_path), FitConfig)
+    output = Path(config.output)
+    output.mkdir()
+    rows = 'phase,iteration,miou\n0,2,54.34\n'
+    (output / 'validation.csv').write_text(f'{rows}0,4,62.31\n')
+    # Whatever ends it next must not take them away.
+    with Log(config, Place(step=3), write=True):
+        assert (output / 'validation.csv').read_text().replace('\r', '') == rows
 
 
 def test_a_resumed_run_equals_one_that_was_never_stopped(
