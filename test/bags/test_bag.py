@@ -13,8 +13,8 @@ from depthforge_ros.errors import UserError
 from depthforge_ros.frame import rgb_from_file, rgb_from_message, stamp_ns
 import numpy as np
 import pytest
+from support.commands import figures_of
 from support.drives import CAMERA, HEIGHT, make_bag_arguments, WIDTH, write_drive
-from support.judging import figures_of
 from support.refusals import ErrorOf, refused
 
 

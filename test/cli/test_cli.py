@@ -10,7 +10,7 @@ import sys
 from depthforge_ros.cli.main import COMMANDS, main
 from depthforge_ros.model.registry import MODELS
 import pytest
-from support.judging import figures_of
+from support.commands import figures_of
 from support.networks import mini_checkpoint
 from support.paths import ROOT
 from support.refusals import ErrorOf

@@ -33,8 +33,8 @@ from depthforge_ros.errors import UserError
 from depthforge_ros.resources import share_directory
 import numpy as np
 import pytest
+from support.commands import figures_of
 from support.engines import rewritten
-from support.judging import figures_of
 from support.limits import full_disk
 from support.networks import DENSE, mini_checkpoint, WITH_DEPTH
 from support.refusals import ErrorOf

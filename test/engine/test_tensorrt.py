@@ -26,7 +26,7 @@ from depthforge_ros.engine.torch_engine import load, Loaded
 from depthforge_ros.errors import UserError
 from depthforge_ros.model.dpt import Upscaling
 import pytest
-from support.judging import figures_of
+from support.commands import figures_of
 from support.networks import DEPTH_FORMS, MINI, mini_checkpoint, variant
 import torch
 from torch import nn

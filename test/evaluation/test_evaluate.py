@@ -11,8 +11,8 @@ from depthforge_ros.labels import CAMVID, CITYSCAPES
 from depthforge_ros.metrics.segmentation import common_space, mapping, SegmentationScore
 import numpy as np
 import pytest
+from support.commands import figures_of
 from support.drives import add_answers, HEIGHT, make_bag_arguments, WIDTH, write_drive
-from support.judging import figures_of
 from support.refusals import ErrorOf
 
 NULL_ROAD_SHARE = 1.0 / 6.0

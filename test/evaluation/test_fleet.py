@@ -19,7 +19,8 @@ from depthforge_ros.evaluation import fleet
 from depthforge_ros.evaluation.fleet import evaluate, Job, Outcome, read_manifest, run_fleet
 import pytest
 from support.bags import cut, write_bag
-from support.judging import figures_of, judge
+from support.commands import figures_of
+from support.judging import judge
 from support.refusals import ErrorOf
 
 OPTIONS = ('--engine', 'null', '--truth-labels', 'camvid')

@@ -18,7 +18,7 @@ from depthforge_ros.labels import CAMVID
 from depthforge_ros.pipeline import Pipeline
 import numpy as np
 import pytest
-from support.judging import figures_of
+from support.commands import figures_of
 from support.refusals import ErrorOf
 
 SIDE = 32

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 import numpy as np
 import pytest
+from support.commands import figures_of
 from support.drives import HEIGHT, make_bag_arguments, WIDTH, write_drive
-from support.judging import figures_of
 from support.refusals import ErrorOf
 
 

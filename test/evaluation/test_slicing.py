@@ -13,8 +13,9 @@ from depthforge_ros.evaluation.tags import Tags
 import numpy as np
 import pytest
 from support.bags import HEIGHT, recording, scene, WIDTH, write_bag, write_truth
+from support.commands import figures_of
 from support.drives import make_bag_arguments, write_drive
-from support.judging import CAMVID_TRUTH, figures_of, judge, NULL
+from support.judging import CAMVID_TRUTH, judge, NULL
 from support.paths import ROOT
 from support.refusals import ErrorOf
 

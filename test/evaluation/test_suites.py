@@ -22,7 +22,7 @@ from depthforge_ros.evaluation.suites import check_suite, open_suite, SuiteCheck
 from depthforge_ros.labels import CITYSCAPES
 import numpy as np
 import pytest
-from support.judging import figures_of
+from support.commands import figures_of
 from support.refusals import ErrorOf
 
 HEIGHT, WIDTH = 24, 32

@@ -25,7 +25,7 @@ from depthforge_trainer.cli import main as train
 import numpy as np
 import pytest
 from support.bags import PERIOD_NS, scene, write_bag
-from support.judging import figures_of
+from support.commands import figures_of
 from support.networks import mini_checkpoint
 from support.refusals import ErrorOf
 from support.training import configuration

@@ -6,7 +6,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+import os
 from pathlib import Path
+import subprocess
+import sys
 
 import pytest
 from support.paths import ROOT
@@ -131,3 +134,15 @@ def test_a_wrong_import_is_found(source: str, path: str) -> None:
 )
 def test_a_right_import_passes(source: str, path: str) -> None:
     assert faults(source, Path(path)) == []
+
+
+def test_tests_of_tensorrt_import_nothing_that_its_environment_lacks() -> None:
+    """`make tensorrt-dry-run` installs no bags, no plots and no ROS; `make test` has them all."""
+    code = (
+        'import sys; sys.modules.update(dict.fromkeys(("rosbags", "plotly", "rclpy")));'
+        'import engine.test_fp8, engine.test_tensorrt'
+    )
+    folders = os.pathsep.join((str(ROOT), str(ROOT / 'test')))
+    subprocess.run(
+        [sys.executable, '-c', code], check=True, env={**os.environ, 'PYTHONPATH': folders}
+    )

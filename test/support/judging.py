@@ -1,31 +1,22 @@
 # Copyright 2026 The depthforge_ros authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Commands that write figures, `evaluate bag` above all, as tests call them."""
+"""`evaluate bag` as tests call it, and the truth that it judges by."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import cv2
 from depthforge_ros.bags.make_bag import START_NS
-from depthforge_ros.cli.main import main
 import numpy as np
 from support.bags import HEIGHT, WIDTH
+from support.commands import figures_of
 
 NULL_ROAD_SHARE = 100.0 / 11.0
 """The null engine says each of CamVid's 11 classes for as many columns."""
 CAMVID_TRUTH = ('--truth-labels', 'camvid')
 NULL = ('--engine', 'null', *CAMVID_TRUTH)
-
-
-def figures_of(folder: Path, *words: object, code: int = 0) -> dict[str, Any]:
-    """Run a command; returns the figures that --json writes into a folder."""
-    path = folder / 'figures.json'
-    assert main([*map(str, words), '--json', str(path)]) == code
-    figures: dict[str, Any] = json.loads(path.read_text())
-    return figures
 
 
 def judge(folder: Path, bag: Path, *more: str, code: int = 0) -> dict[str, Any]:
