@@ -32,12 +32,21 @@ from depthforge_ros.errors import UserError
 from depthforge_ros.labels import LABEL_SPACES
 
 if TYPE_CHECKING:
-    from depthforge_ros.evaluation.judgement import BagJudgement
+    from depthforge_ros.evaluation.judgement import BagJudgement, Judgement
     from depthforge_ros.reports.drive import Section
 
 PRINTED_FIRST = ('per_class', 'miou', 'pixel_accuracy')
 OPTIONAL = ('damage', 'unmatched_tags')
 """Not printed where there is nothing to say."""
+SHARED_WITH_VIEW = {
+    'camera_height_m': None,
+    'engine': 'auto',
+    'device': 'auto',
+    'short_side': None,
+    'white_level': 65535,
+}
+"""Options that say how frames are read and answered, with their defaults."""
+
 HELP = 'judge a model on labelled images, or the answers in a bag against its ground truth'
 
 
@@ -214,7 +223,7 @@ def _run_bag(args: argparse.Namespace) -> int:
         figures['against'] = other.figures()
         print_figures(figures['against'])
     for path in args.report:
-        write_report(path, _sections(args.bag, model, judgement, other, args.against))
+        write_report(path, _sections(args, model, judgement, other))
         print(f'report: {path}')
     write_json(args.json, figures)
     warn([*judgement.warnings, *slices_lacking(figures)])
@@ -224,24 +233,23 @@ def _run_bag(args: argparse.Namespace) -> int:
     return 0
 
 
-def _command(path: Path, topic: str, model: str | None) -> str:
-    """Write what opens one frame in a viewer."""
-    words = ['depthforge', 'view', str(path), '--topic', topic]
-    words += ['--model', model] if model else []
+def _command(args: argparse.Namespace, one: Judgement, model: str | None) -> str:
+    """Write what opens one frame in a viewer, with the options of ours that `view` has too."""
+    words = ['depthforge', 'view', str(args.bag), '--topic', one.topic]
+    words += ['--model', model] if model else ['--mask-labels', one.mask_space.name]
+    for name, default in SHARED_WITH_VIEW.items():
+        if getattr(args, name) != default:
+            words += [f'--{name.replace("_", "-")}', str(getattr(args, name))]
     return shlex.join(words) + ' --at {name} --output {name}.mcap'
 
 
 def _sections(
-    path: Path,
-    model: str | None,
-    judged: BagJudgement,
-    other: BagJudgement | None,
-    against: str | None,
+    args: argparse.Namespace, model: str | None, judged: BagJudgement, other: BagJudgement | None
 ) -> list[Section]:
     """Return a section of the report for each camera."""
     from depthforge_ros.reports.drive import OtherJudgement, Section
 
-    names = (model or 'as recorded', against or '')
+    names = (model or 'as recorded', args.against or '')
     sections = []
     for topic, one in judged.cameras.items():
         second = other.cameras[topic] if other else None
@@ -253,7 +261,7 @@ def _sections(
                 details=judged.identity,
                 other=OtherJudgement(second, second.figures(), names) if second else None,
                 damage=judged.damage,
-                command=_command(path, topic, model),
+                command=_command(args, one, model),
             )
         )
     return sections

@@ -58,6 +58,8 @@ def run_images(args: argparse.Namespace) -> int:
         raise UserError(f'--severity {args.severity} needs --corruption; say which')
     if args.report and args.corruption:
         raise UserError('--report shows images as they are; leave --corruption out')
+    if args.slices and args.corruption:
+        raise UserError('--slices is of images as they are; leave --corruption out')
     domains = _domains(args)
     changes = corruptions(args.corruption, args.severity) if args.corruption else ()
     pipeline = open_pipeline(args, args.model) if args.window is None else _sliding(args)

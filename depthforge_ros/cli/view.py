@@ -102,6 +102,9 @@ def run(args: argparse.Namespace) -> int:
     if calibration is not None and clouds < frames:
         warn([f'points for {clouds} of {frames} frames: the road of the others gave no scale; '
               'raise --short-side, or check --camera-height-m and the calibration'])  # fmt: skip
+    lacking = len(set(args.at)) - frames - len(skipped)
+    if args.at and lacking > 0:
+        skipped.append(f'{lacking} of {len(set(args.at))} frames of --at: the bag has none there')
     for name, count in counts.items():
         print(f'{name:<48} {count} messages')
     print(f'open in Foxglove or Rerun, or `ros2 bag play {args.output}`: {args.output}')

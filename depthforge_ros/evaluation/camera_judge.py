@@ -95,7 +95,8 @@ class CameraJudge:
         """Judge one frame."""
         if self._start_ns is None:
             self._start_ns = answer.stamp_ns
-        time_s = (answer.stamp_ns - self._start_ns) / 1e9
+        # Milliseconds, as clips keep it.
+        time_s = round((answer.stamp_ns - self._start_ns) / 1e9, 3)
         clip = self._clip(answer.stamp_ns, time_s)
         clip.received += 1
         row: Row = {'time_s': time_s}
@@ -140,13 +141,16 @@ class CameraJudge:
         return self._judgement
 
     def _clip(self, stamp_ns: int, time_s: float) -> Clip:
-        """Return the clip of a frame, whose frames all have the same tags."""
+        """Return the clip of a frame, whose frames are all of one slice of time and of tags."""
         clips, tags = self._judgement.clips, self._slicing.tags(stamp_ns)
-        if not clips or clips[-1].received == CLIP_FRAMES or clips[-1].tags != tags:
+        slices = time_name(time_s), tags
+        if (
+            not clips
+            or clips[-1].received == CLIP_FRAMES
+            or (time_name(clips[-1].time_s), clips[-1].tags) != slices
+        ):
             sums = Accumulators.zeros(len(self._spaces.target), len(self._spaces.masks))
-            clips.append(
-                Clip(self._judgement.topic, stamp_ns, sums, time_s=round(time_s, 3), tags=tags)
-            )
+            clips.append(Clip(self._judgement.topic, stamp_ns, sums, time_s=time_s, tags=tags))
             self._moments.next_clip()
         return clips[-1]
 
@@ -228,6 +232,7 @@ class CameraJudge:
         if depth_m is None or answer.inverse_depth is None:
             return
         self._judged_truth += 1
+        self._judgement.distances = 'truth'
         aligned = align_depth(answer.inverse_depth, depth_m)
         if aligned is not None:
             errors = aligned.errors()

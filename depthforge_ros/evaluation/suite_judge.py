@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 from typing import Any
 
+from depthforge_ros.domain import DomainStatistics
 from depthforge_ros.errors import UserError
 from depthforge_ros.evaluation.answers import Answer, predicted
 from depthforge_ros.evaluation.camera_judge import CameraJudge, Slicing, Spaces
@@ -108,8 +109,9 @@ class _SequenceTruth:
 
 def _answers(sequence: SuiteSequence, pipeline: Pipeline, broken: list[str]) -> Iterator[Answer]:
     """Answer every frame; one that cannot be read is dropped."""
+    domain = DomainStatistics.fitting(pipeline.engine)
     for place, frame in enumerate(sequence.frames):
-        answer = predicted(place, cache(partial(rgb_from_file, frame.image)), pipeline)
+        answer = predicted(place, cache(partial(rgb_from_file, frame.image)), pipeline, domain)
         if answer.drop_reason == UNREADABLE:
             broken.append(f'{frame.image.name}: it cannot be read as an image')
         elif answer.drop_reason:

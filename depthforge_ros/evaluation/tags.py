@@ -19,6 +19,8 @@ FORMAT = (
     'give lines FRAMES,TAG below the head `frames,tag`, where FRAMES is a pattern of '
     'BAG/STAMP_NS, or of file names for images, such as drive_bag/* or 0001TP_*'
 )
+TIME = re.compile(r'\d+-\d+s')
+"""Of a slice of time."""
 
 
 @dataclass
@@ -52,7 +54,8 @@ class Tags:
                 raise UserError(
                     f'{path}, line {number}: {",".join(row)} is no row of tags; {FORMAT}'
                 )
-            if row[1] in (WHOLE, *SLICES, *SHIFT_NAMES) or AT in row[1] or ':' in row[1]:
+            is_slice = row[1] in (WHOLE, *SLICES, *SHIFT_NAMES) or TIME.fullmatch(row[1])
+            if is_slice or AT in row[1] or ':' in row[1]:
                 raise UserError(
                     f'{path}, line {number}: {row[1]!r} cannot be a tag: a slice is called so, or '
                     f'it has {AT} or : in it; choose another name'
@@ -80,5 +83,6 @@ def tags_without_frames(unmatched: list[str]) -> list[str]:
     if not unmatched:
         return []
     return [
-        f'{len(unmatched)} lines of tags match no frame, the first is {unmatched[0]}; {FORMAT}'
+        f'lines of tags that match no frame: {len(unmatched)}, the first is {unmatched[0]}; '
+        f'{FORMAT}'
     ]

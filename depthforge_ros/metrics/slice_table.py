@@ -17,7 +17,7 @@ import warnings
 from depthforge_ros.metrics.accumulators import UNIT
 from depthforge_ros.metrics.bootstrap import bounds, draw, RESAMPLES, SEED, times_drawn
 from depthforge_ros.metrics.clips import Clip
-from depthforge_ros.metrics.slices import columns_of, SLICES
+from depthforge_ros.metrics.slices import columns_of, DISTANCES, SLICES
 import numpy as np
 import numpy.typing as npt
 
@@ -99,7 +99,7 @@ def slice_table(clips: Sequence[Clip], classes: Sequence[str]) -> SliceTable:
 
 def slice_figures(clips: Sequence[Clip], classes: Sequence[str]) -> dict[str, Any]:
     """
-    Return `slices` by name, and `slices_without_pixels`, the number of those that have none.
+    Return `slices` by name, and `slices_without_pixels`, the names of those that have none.
 
     Each has `pixels`, `class_pixels`, `clips`, `miou` and `per_class` in percent, `absrel`, and
     under `intervals` the bounds of 95 % of the mIoU and of the classes. The slice `whole` is
@@ -134,7 +134,10 @@ def slice_figures(clips: Sequence[Clip], classes: Sequence[str]) -> dict[str, An
                 **intervals,
             },
         }
-    return {'slices': found, 'slices_without_pixels': len(table.names) - len(found)}
+    return {
+        'slices': found,
+        'slices_without_pixels': [name for name in table.names if name not in found],
+    }
 
 
 def time_name(time_s: float) -> str:
@@ -191,9 +194,15 @@ def _interval(value: float, low_high: Shares) -> list[float] | None:
     return [round(float(value if np.isnan(one) else one), 2) for one in low_high]
 
 
-def slices_lacking(figures: Mapping[str, Any]) -> list[str]:
-    """Say in a line that slices have no pixel; nothing where all have some."""
+def slices_without_pixels(figures: Mapping[str, Any]) -> list[str]:
+    """Name the slices without figures; those by distance only where a distance was known."""
     lacking = figures['slices_without_pixels']
+    return [name for name in lacking if figures.get('distances') or name not in DISTANCES]
+
+
+def slices_lacking(figures: Mapping[str, Any]) -> list[str]:
+    """Say in a line which slices have no pixel; nothing where all have some."""
+    lacking = slices_without_pixels(figures)
     if not lacking or not figures['slices']:
         return []
-    return [f'{lacking} slices have no pixel with ground truth, and no figures']
+    return [f'no figures of {", ".join(lacking)}: no pixel there has ground truth']

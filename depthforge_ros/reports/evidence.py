@@ -19,7 +19,6 @@ import numpy as np
 
 CELLS = 24
 """Confusions that are shown: those with the largest shares of their true class."""
-WORST_SLICES = 12
 SHOWN = 2
 """Frames of each."""
 
@@ -50,7 +49,7 @@ def gallery(figures: Mapping[str, Any], evidence: Evidence | None, number: int) 
         cells[true, said] = anchor = f'cell-{number}-{true}-{said}'
         caption = f'{names[true]} taken for {names[said]}: {percent:.1f} % of {names[true]}'
         entries.append((anchor, caption, tuple(proofs)))
-    for rank, row in enumerate([*slice_rows(figures)[:WORST_SLICES], *class_rows(figures)]):
+    for rank, row in enumerate([*slice_rows(figures), *class_rows(figures)]):
         class_name = row.name.removesuffix(row.where)[:-1]
         proofs = evidence.slice(class_name, row.where)[:SHOWN]
         if proofs:

@@ -7,9 +7,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from statistics import fmean
 from typing import Any
 
-from depthforge_ros.metrics.slice_table import AT, WHOLE
+from depthforge_ros.metrics.slice_table import AT, slices_without_pixels, WHOLE
 
 SHOWN = 20
 LEAST_PIXELS = 1000
@@ -30,7 +31,7 @@ class SliceRow:
     low: float
     high: float
     whole: float
-    """The same figure of everything, percent."""
+    """The same figure of everything, percent; an mIoU over the classes that the slice has."""
     pixels: int
     absrel: float | None = None
 
@@ -50,14 +51,14 @@ HEAD = ('slice', 'IoU % [95 %]', 'from whole', 'pixels')
 
 
 def slice_rows(figures: Mapping[str, Any]) -> list[SliceRow]:
-    """Return the mIoU of all slices, the lowest first."""
+    """Return the mIoU of all slices, those first that lie furthest below the whole."""
     slices = figures.get('slices') or {}
     rows = [
-        _row('miou', where, one, slices[WHOLE]['miou'], one['pixels'])
+        _row('miou', where, one, _whole_of(one, slices[WHOLE]), one['pixels'])
         for where, one in slices.items()
         if where != WHOLE and one['miou'] is not None
     ]
-    return sorted(rows, key=lambda row: row.value)
+    return sorted(rows, key=lambda row: row.value - row.whole)
 
 
 def class_rows(figures: Mapping[str, Any]) -> list[SliceRow]:
@@ -73,21 +74,51 @@ def class_rows(figures: Mapping[str, Any]) -> list[SliceRow]:
     return sorted(rows, key=lambda row: row.value - row.whole)[:SHOWN]
 
 
+def _whole_of(one: Mapping[str, Any], whole: Mapping[str, Any]) -> float:
+    """Return the mIoU of everything over the classes that a slice has."""
+    has = [name for name, pixels in one['class_pixels'].items() if pixels]
+    return fmean(whole['per_class'][name] for name in has)
+
+
 def slice_tables(figures: Mapping[str, Any], anchors: Mapping[str, str]) -> str:
     """Write both tables as HTML; `anchors` are those of pictures by the name of a row."""
     worst = slice_rows(figures)
     if not worst:
-        return ''
+        return _depth_table(figures)
     source = DISTANCES_FROM.get(figures.get('distances') or '', 'not known')
-    lacking = figures['slices_without_pixels']
+    lacking = ', '.join(slices_without_pixels(figures)) or 'none'
     return (
-        f'<h3>Slices, worst first</h3><p>Distances: {source}. Slices without pixels: {lacking}. '
-        'The interval is that of a bootstrap over clips; the mIoU is over the classes that the '
-        f'slice has.</p>{_table(worst, anchors)}'
+        f'<h3>Slices, worst first</h3><p>Distances: {source}. Slices without pixels: '
+        f'{escape(lacking)}. The interval is that of a bootstrap over clips. The mIoU is over the '
+        'classes that the slice has, and so is that of everything from which it differs.</p>'
+        f'{_table(worst, anchors)}'
         '<h3>Classes in slices, furthest below their own IoU first</h3>'
         f'<p>The {SHOWN} worst with {LEAST_PIXELS} pixels or more. Names can be gates: '
         f"<code>depthforge compare OLD NEW --gate '{escape(worst[0].name)}:-1.0'</code></p>"
         f'{_table(class_rows(figures), anchors)}'
+    )
+
+
+def depth_rows(figures: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Return slice, AbsRel and its difference from everything, the largest error first."""
+    slices = figures.get('slices') or {}
+    found = {name: one['absrel'] for name, one in slices.items() if one['absrel'] is not None}
+    whole = found.pop(WHOLE, 0.0)
+    ordered = sorted(found.items(), key=lambda item: -item[1])
+    return [(name, f'{absrel:.3f}', f'{absrel - whole:+.3f}') for name, absrel in ordered]
+
+
+def _depth_table(figures: Mapping[str, Any]) -> str:
+    """Write the errors of depth by slice, of a drive without labels; empty without depth."""
+    rows = depth_rows(figures)
+    if not rows:
+        return ''
+    body = ''.join(
+        f'<tr>{"".join(f"<td>{escape(cell)}</td>" for cell in row)}</tr>' for row in rows
+    )
+    return (
+        '<h3>Depth in slices, largest error first</h3><table><tr><th>slice</th><th>AbsRel</th>'
+        f'<th>from whole</th></tr>{body}</table>'
     )
 
 

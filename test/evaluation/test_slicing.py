@@ -4,12 +4,17 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
+from depthforge_ros.cli import view
+from depthforge_ros.cli.evaluate import add_bag_arguments, SHARED_WITH_VIEW
 from depthforge_ros.cli.main import main
 from depthforge_ros.errors import UserError
 from depthforge_ros.evaluation.compare import Gate
 from depthforge_ros.evaluation.tags import Tags
+from depthforge_ros.metrics.slices import SLICES
+from depthforge_ros.reports.slices import slice_rows
 import numpy as np
 import pytest
 from support.bags import HEIGHT, recording, scene, WIDTH, write_bag, write_truth
@@ -44,6 +49,30 @@ def test_tags_of_a_spreadsheet_are_read(tmp_path: Path) -> None:
     assert Tags.read(path).of('bag/1') == ['night']
 
 
+def test_the_report_passes_on_every_option_that_view_has_too() -> None:
+    ours, theirs = argparse.ArgumentParser(), argparse.ArgumentParser()
+    add_bag_arguments(ours)
+    view.add_arguments(theirs)
+    shared = {name for name in vars(theirs.parse_args(['bag', '--output', 'a.mcap']))
+              if name in vars(ours.parse_args([]))}  # fmt: skip
+    assert shared == {*SHARED_WITH_VIEW, 'model', 'mask_labels'}
+    for name, default in SHARED_WITH_VIEW.items():
+        assert ours.get_default(name) == theirs.get_default(name) == default
+
+
+def test_frames_count_in_the_slice_of_their_own_time(tmp_path: Path) -> None:
+    path = tmp_path / 'slow'
+    with recording(path) as bag:
+        for frame in range(0, 150, 10):
+            bag.image('/camera/image', frame, scene(0), 'rgb8')
+            write_truth(bag, frame)
+            mask = np.full((HEIGHT, WIDTH), 3, np.uint8)
+            bag.image('/n/segmentation/mask', frame, mask, 'mono8', later_ms=10.0)
+    slices = judge(tmp_path, path, *CAMVID_TRUTH)['slices']
+    assert slices['0-10s']['pixels'] == 10 * HEIGHT * WIDTH
+    assert slices['10-20s']['pixels'] == 5 * HEIGHT * WIDTH
+
+
 def stamps_of(figures: dict) -> list[int]:  # type: ignore[type-arg]
     return [clip['start_ns'] for clip in figures['clips']]
 
@@ -63,8 +92,9 @@ def test_tags_are_slices_and_part_the_clips(
     assert figures['unmatched_tags'] == ['tunnel_bag/*,tunnel']
     assert figures['distances'] == 'truth'
     said = capsys.readouterr().err
-    assert '1 lines of tags match no frame, the first is tunnel_bag/*,tunnel' in said
-    assert f'{figures["slices_without_pixels"]} slices have no pixel' in said
+    assert 'lines of tags that match no frame: 1, the first is tunnel_bag/*,tunnel' in said
+    assert 'no figures of' in said
+    assert figures['slices_without_pixels'] == [name for name in SLICES if name not in slices]
 
 
 @pytest.fixture(scope='module')
@@ -124,6 +154,7 @@ def test_gates_of_slices_take_either_sign() -> None:
         (['frames,tag', 'bag/*'], 'line 2: bag/* is no row'),
         (['frames,tag', 'bag/*,'], 'line 2: bag/*, is no row'),
         (['frames,tag', 'bag/*,20-40m'], "line 2: '20-40m' cannot be a tag"),
+        (['frames,tag', 'bag/*,10-20s'], "line 2: '10-20s' cannot be a tag"),
         (['frames,tag', 'bag/*,a:b'], "'a:b' cannot be a tag"),
         ([], 'is no table of tags'),
         (['frames,tag'], 'has no line below its head'),
@@ -139,7 +170,9 @@ def test_wrong_tables_of_tags_are_refused(tmp_path: Path, lines: list[str], word
         Tags.read(tmp_path / 'none.csv')
 
 
-def test_tags_of_images(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_tags_of_images(
+    folder: Path, error_of: ErrorOf, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = folder / 'figures.json'
     command = ['evaluate', 'images', '--dataset', 'folder', '--root', str(folder), '--labels',
                'camvid', '--engine', 'null']  # fmt: skip
@@ -152,6 +185,8 @@ def test_tags_of_images(folder: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert figures['unmatched_tags'] == ['x*,fog']
     assert figures['aurc'] is not None
     assert 'match no frame' in capsys.readouterr().err
+    with_fog = ('--slices', tags, '--corruption', 'fog')
+    assert '--slices is of images as they are' in error_of(*command, *with_fog)
     page = report.read_text(encoding='utf-8')
     assert 'Slices, worst first' in page
     assert f'depthforge predict {folder}/images/' in page
@@ -202,5 +237,37 @@ def test_the_report_leads_to_frames_and_the_command_opens_them(tmp_path: Path) -
     assert words[:2] == ['depthforge', 'view']
     output = tmp_path / 'moment.mcap'
     words[words.index('--output') + 1] = str(output)
-    counts = figures_of(tmp_path, *words[1:], '--mask-labels', 'camvid')['messages']
+    counts = figures_of(tmp_path, *words[1:])['messages']
     assert set(counts.values()) == {1}
+    output.unlink()
+    found = figures_of(tmp_path, *words[1:], '--at', '7', code=3)
+    assert set(found['messages'].values()) == {1}
+    assert not found['complete']
+
+
+def test_the_worst_slice_is_that_furthest_below_the_same_classes_of_everything() -> None:
+    whole = {'miou': 50.0, 'per_class': {'road': 90.0, 'pole': 10.0}}
+    slices = {
+        'whole': whole,
+        'near': {'miou': 80.0, 'class_pixels': {'road': 9, 'pole': 0}},
+        'far': {'miou': 45.0, 'class_pixels': {'road': 9, 'pole': 9}},
+    }
+    for one in slices.values():
+        one |= {'pixels': 9, 'absrel': None, 'intervals': {'miou': [0.0, 100.0]}}
+    rows = slice_rows({'slices': slices})
+    assert [row.cells[:3] for row in rows] == [
+        ('miou@near', '80.0 [0.0, 100.0]', '-10.0'),
+        ('miou@far', '45.0 [0.0, 100.0]', '-5.0'),
+    ]
+
+
+def test_depth_without_labels_has_its_slices_in_the_report(tmp_path: Path) -> None:
+    drive = write_drive(tmp_path / 'drive', 2)
+    assert main(['make-bag', str(drive / 'images'), '--depth', str(drive / 'depth'),
+                 '--camera-info', str(drive / 'camera.yaml'), '--rate-hz', '10', '--output',
+                 str(tmp_path / 'bag')]) == 0  # fmt: skip
+    page = tmp_path / 'page.html'
+    figures = judge(tmp_path, tmp_path / 'bag', '--engine', 'null', '--report', str(page))
+    assert figures['miou'] is None
+    assert figures['distances'] == 'truth'
+    assert 'Depth in slices, largest error first' in page.read_text(encoding='utf-8')

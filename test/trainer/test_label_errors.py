@@ -73,6 +73,9 @@ def test_check_ranks_by_a_model(
     assert all(one['label'] == 'road' for one in ranking['suspects'])
     assert 'regions that the model contradicts' in capsys.readouterr().out
     assert '--with-model' in error_of(*command, '--json', path)
+    (data / 'labels' / 'a.png').write_bytes(b'no image')
+    assert main([*command, '--with-model', model]) == 2
+    assert 'no ranking' in capsys.readouterr().err
     # The model is asked for before the files are read.
     assert main([*command, '--with-model', 'nobody']) == 2
     assert capsys.readouterr().out == ''

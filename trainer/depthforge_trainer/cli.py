@@ -86,6 +86,8 @@ def _check(args: argparse.Namespace) -> int:
     findings = check(args.dataset, args.root, args.split)
     print('\n'.join(findings.lines()))
     if findings.faults:
+        if loaded:
+            print('no ranking: mend these files first', file=sys.stderr)
         return 2
     if loaded:
         _rank_labels(args, loaded)
