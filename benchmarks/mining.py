@@ -22,6 +22,7 @@ import statistics
 import sys
 from typing import Any
 
+from depthforge_ros.allocator import keep_freed_memory
 from depthforge_ros.labels import CAMVID
 from depthforge_ros.mining.selection import choose, Seen, Survey, values
 from depthforge_ros.model.answer import summarise
@@ -180,6 +181,7 @@ def main() -> int:
     parser.add_argument('--threads', type=int, default=2)
     parser.add_argument('--json', type=Path, default=RESULTS)
     args = parser.parse_args()
+    keep_freed_memory()
     torch.set_num_threads(args.threads)
     experiment = Experiment(args)
     rows = [run(experiment, seed) for seed in range(args.seeds)]
